@@ -1,0 +1,3 @@
+//! The program `mgm`.
+
+fn main() {}

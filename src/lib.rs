@@ -1,0 +1,18 @@
+//! A multicast group manager: the part of a router that lets several multicast routing protocols share one box.
+//!
+//! The rooms, from the ground up; each uses only those above it in this list:
+//!
+//! - [`handle`]: a lock-free, generation-tagged handle table with an ownership step. Knows nothing of multicast.
+//! - [`forwarding`]: the (source, group) table that a packet path reads. Knows interfaces, not protocols.
+//! - [`manager`]: who is registered, who owns which interface, who wants which group.
+//! - [`protocol`]: clients that ship with the crate, written only against the manager's public face.
+//! - [`plane`]: where packets come from and go to.
+
+mod sync;
+
+pub mod forwarding;
+
+pub mod handle;
+pub mod manager;
+pub mod plane;
+pub mod protocol;
