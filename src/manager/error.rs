@@ -1,0 +1,106 @@
+//! What can go wrong, and what to do about it. A refused call has changed nothing.
+
+use super::{Interface, Protocol};
+use crate::forwarding::Flow;
+
+const STALE: &str = "the handle names no registered client: register again";
+
+/// The configuration cannot work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {value}: choose a value from {least} to {most}")]
+pub struct ConfigError {
+    /// Which setting.
+    pub field: &'static str,
+    /// What it was set to.
+    pub value: u64,
+    /// The least that works.
+    pub least: u64,
+    /// The most that works.
+    pub most: u64,
+}
+
+/// Why a registration was refused (`MgmRegisterMProtocol`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// That protocol instance is registered already.
+    #[error("{0} is registered already: use another component number, or deregister it first")]
+    AlreadyRegistered(Protocol),
+    /// The table of clients is full.
+    #[error("no room for another client: {0} are the most (ManagerConfig::clients)")]
+    Full(u32),
+}
+
+/// Why a client could not leave (`MgmDeRegisterMProtocol`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeregisterError {
+    /// The handle names no client.
+    #[error("{STALE}")]
+    Stale,
+    /// It still owns interfaces.
+    #[error("{0} interfaces are still owned: release them first")]
+    StillOwns(u32),
+}
+
+/// Why an interface could not be taken (`MgmTakeInterfaceOwnership`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TakeError {
+    /// The handle names no client.
+    #[error("{STALE}")]
+    Stale,
+    /// Another protocol, or the caller itself, owns it.
+    #[error("{0} is owned already: it must be released first")]
+    Owned(Interface),
+    /// No further interface can be known.
+    #[error("no room for another interface: {0} are the most (ManagerConfig::interfaces)")]
+    TooManyInterfaces(u32),
+}
+
+/// Why an interface could not be released (`MgmReleaseInterfaceOwnership`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReleaseError {
+    /// The handle names no client.
+    #[error("{STALE}")]
+    Stale,
+    /// The caller does not own it.
+    #[error("{0} is not the caller's: only its owner can release it")]
+    NotOwner(Interface),
+}
+
+/// Why an interface has no owner to name (`MgmGetProtocolOnInterface`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} has no owner")]
+pub struct NoOwner(pub Interface);
+
+/// Why a membership could not be added or deleted (`MgmAddGroupMembershipEntry`, `MgmDeleteGroupMembershipEntry`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MembershipError {
+    /// The handle names no client.
+    #[error("{STALE}")]
+    Stale,
+    /// Nobody owns the interface.
+    #[error("{0} is owned by nobody: take it first")]
+    NotTaken(Interface),
+    /// Somebody else owns the interface.
+    #[error("{0} is another protocol's: only its owner says what is received there")]
+    NotOwner(Interface),
+    /// The membership is of another family than the interface.
+    #[error("{0} is of another address family than the group")]
+    FamiliesDiffer(Interface),
+    /// No further membership can be kept.
+    #[error("no room for another membership: {0} are the most (ManagerConfig::memberships)")]
+    TooMany(u32),
+}
+
+/// Why a new flow got no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NewFlowError {
+    /// Another thread is making its entry.
+    #[error("the entry of {0} is being made: look it up again shortly")]
+    Building(Flow),
+    /// The forwarding table is full.
+    #[error("no room for the entry of {0}: raise ManagerConfig::entries")]
+    Full(Flow),
+    /// The group's packets never leave their link.
+    #[error("{0} is not forwarded: its group is of link-local or smaller scope")]
+    NotForwarded(Flow),
+}
