@@ -5,10 +5,14 @@
 //! that a scheduler can run real threads access by access in any order it likes.
 
 #[cfg(loom)]
+pub(crate) use self::locks::Mutex;
+#[cfg(loom)]
 pub(crate) use loom::sync::{
     Arc,
     atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
+#[cfg(not(loom))]
+pub(crate) use parking_lot::Mutex;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Arc,
@@ -229,6 +233,23 @@ pub mod stepping {
                     (Access::CompareExchange { current: 2, new: 3 }, 2)
                 ]
             );
+        }
+    }
+}
+
+#[cfg(loom)]
+mod locks {
+    /// loom's mutex with the face of parking_lot's.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
         }
     }
 }

@@ -5,7 +5,6 @@ use crate::handle::Owners;
 use crate::sync::Arc;
 use parking_lot::RwLock;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Why an entry was not published. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,20 +26,13 @@ pub struct ForwardingTable {
     capacity: u32,
     owners: Arc<Owners>,
     counters: Counters,
-    next: AtomicU32,
 }
 
 impl ForwardingTable {
     /// A table of at most `capacity` entries whose stamps are checked against `owners`.
     #[must_use]
     pub fn new(capacity: u32, owners: Arc<Owners>) -> ForwardingTable {
-        ForwardingTable {
-            map: RwLock::default(),
-            capacity,
-            owners,
-            counters: Counters::default(),
-            next: AtomicU32::new(0),
-        }
+        ForwardingTable { map: RwLock::default(), capacity, owners, counters: Counters::new(capacity) }
     }
 
     /// The owner words that stamps are checked against.
@@ -60,12 +52,14 @@ impl ForwardingTable {
     /// # Errors
     /// [`PublishError::Full`] when as many flows have a number as the table may hold entries.
     pub fn open_number(&self) -> Result<FlowNumber, PublishError> {
-        Ok(FlowNumber(self.next.fetch_add(1, Ordering::Relaxed)))
+        self.counters.open()
     }
 
-    /// Gives a flow's number back once its entry is withdrawn. It is used again, with its counters at zero, when no
-    /// reader can count under it any more.
-    pub fn close_number(&self, _number: FlowNumber) {}
+    /// Gives a flow's number back once its entry is withdrawn; whether it was open. It is used again, with its counters
+    /// at zero: what a worker still counts under the old one is not counted under the new one.
+    pub fn close_number(&self, number: FlowNumber) -> bool {
+        self.counters.close(number)
+    }
 
     /// Makes a flow's first entry visible.
     ///
@@ -135,16 +129,35 @@ impl ForwardingReader<'_> {
         self.kept[0].as_deref()
     }
 
-    /// The entries of many flows, in their order, into `found` (which is cleared first). All stay readable until the
-    /// reader is used again. Wait-free, a bounded number of steps for each flow.
-    pub fn lookup_burst<'r>(&'r mut self, flows: &[Flow], found: &mut Vec<Option<&'r Entry>>) {
+    /// The entries of many flows, in their order. All stay readable until the reader is used again, so a burst should
+    /// be no longer than what a worker has in its hands at once. Wait-free, a bounded number of steps for each flow.
+    ///
+    /// ```
+    /// # use mgm::forwarding::{Flow, ForwardingReader};
+    /// fn hits(reader: &mut ForwardingReader<'_>, flows: &[Flow]) -> usize {
+    ///     reader.lookup_burst(flows).filter(Option::is_some).count()
+    /// }
+    /// ```
+    pub fn lookup_burst<'r>(&'r mut self, flows: &[Flow]) -> Found<'r> {
         self.kept = flows.iter().map(|flow| self.table.map.read().get(flow).cloned()).collect();
-        found.clear();
-        found.extend(self.kept.iter().map(Option::as_deref));
+        Found { entries: self.kept.iter() }
     }
 
     /// Lets reclamation go on without this reader until its next call.
     pub fn park(&mut self) {
         self.kept.clear();
+    }
+}
+
+/// The entries that [`ForwardingReader::lookup_burst`] found: for each flow in turn, its entry or `None`.
+pub struct Found<'r> {
+    entries: std::slice::Iter<'r, Option<Arc<Entry>>>,
+}
+
+impl<'r> Iterator for Found<'r> {
+    type Item = Option<&'r Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.entries.next().map(Option::as_deref)
     }
 }
