@@ -77,10 +77,10 @@ pub enum MembershipError {
     /// The handle names no client.
     #[error("{STALE}")]
     Stale,
-    /// Nobody owns the interface.
-    #[error("{0} is owned by nobody: take it first")]
+    /// Nobody owns the interface, or nobody in the caller's role: IGMP's and the routing protocol's are two.
+    #[error("{0} is not taken: take it first")]
     NotTaken(Interface),
-    /// Somebody else owns the interface.
+    /// Somebody else owns the interface in the caller's role.
     #[error("{0} is another protocol's: only its owner says what is received there")]
     NotOwner(Interface),
     /// The membership is of another family than the interface.
@@ -100,6 +100,9 @@ pub enum NewFlowError {
     /// The forwarding table is full.
     #[error("no room for the entry of {0}: raise ManagerConfig::entries")]
     Full(Flow),
+    /// Somebody else has published an entry of that flow in the forwarding table.
+    #[error("{0} has an entry that is not the manager's: whoever published it has to withdraw it first")]
+    Foreign(Flow),
     /// The group's packets never leave their link.
     #[error("{0} is not forwarded: its group is of link-local or smaller scope")]
     NotForwarded(Flow),

@@ -1,14 +1,216 @@
 //! Who is registered, who owns which interface, who wants which group; and the entries that follow from it.
+//!
+//! [`GroupManager`] is the place where multicast routing protocols that share a router meet. A protocol registers and
+//! gets a handle, takes the interfaces it runs on, says which groups have receivers there, and leaves again. A
+//! forwarding plane brings the flows it has no entry for, and reads the entries from [`GroupManager::forwarding`].
+//!
+//! ```
+//! use mgm::forwarding::Flow;
+//! use mgm::manager::{Effect, FlowState, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath};
+//! use std::sync::Arc;
+//!
+//! // Every source is reached through interface 1.
+//! let routes = |_source| Some(ReversePath { interface: Interface::v4(1), neighbour: None });
+//! let manager = GroupManager::new(ManagerConfig::default(), Arc::new(routes))?;
+//!
+//! let protocol = manager.register(Protocol::new(0x4000_0001, 0), Arc::new(()))?;
+//! manager.take(protocol, Interface::v4(1))?;
+//! manager.take(protocol, Interface::v4(2))?;
+//!
+//! let group = "239.1.2.3".parse()?;
+//! manager.add_membership(protocol, Interface::v4(2), Membership::any_source(group)?, Effect::Join)?;
+//!
+//! let flow = Flow::new("192.0.2.7".parse()?, group)?;
+//! assert_eq!(manager.new_flow(flow)?, FlowState::Active);
+//! assert_eq!(manager.entries()[0].outgoing, [Interface::v4(2)]);
+//!
+//! manager.release(protocol, Interface::v4(2))?;
+//! assert_eq!(manager.entries()[0].state, FlowState::Negative);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What may wait, and what never does
+//!
+//! - [`take`](GroupManager::take) of a known interface, [`release`](GroupManager::release),
+//!   [`deregister`](GroupManager::deregister): the effect happens in one lock-free step that needs neither a lock nor
+//!   memory. What follows it, sweeping memberships and entries that are dead by then, takes the membership lock and may
+//!   wait for it; nobody can tell whether it has happened yet.
+//! - [`owner_of`](GroupManager::owner_of) is lock-free, [`interface_number`](GroupManager::interface_number) and
+//!   [`interface`](GroupManager::interface) are wait-free.
+//! - Everything else may wait for the membership lock or for the shard of a name.
+//! - No lock is held while a client is called or its destructor runs: every function may be called from any thread and
+//!   from any callback.
 
+mod building;
 mod client;
+mod clients;
+mod config;
+mod enumeration;
 mod error;
+mod flows;
 mod interface;
+mod interfaces;
 mod membership;
+mod ownership;
+mod receivers;
+mod records;
+mod routes;
 
 pub use client::{Client, CreationAlert, OfferedInterface, Protocol};
+pub use config::ManagerConfig;
+pub use enumeration::{ClientRecord, EntryRecord, MembershipRecord};
 pub use error::{
     ConfigError, DeregisterError, MembershipError, NewFlowError, NoOwner, RegisterError, ReleaseError,
     TakeError,
 };
 pub use interface::Interface;
 pub use membership::{Effect, Group, Membership};
+pub use routes::{ReversePath, Routes};
+
+use crate::forwarding::{ForwardingTable, InterfaceNumber};
+use crate::handle::Handle;
+use clients::Clients;
+use flows::{Flows, Limits, With};
+use interfaces::{Interfaces, Maker};
+use parking_lot::Mutex;
+use records::Records;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an entry does with its flow's packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FlowState {
+    /// They are copied to at least one interface.
+    Active,
+    /// Nobody wants them, or they have nowhere to arrive: they are discarded without asking again.
+    Negative,
+}
+
+/// A multicast group manager. Share it in an [`Arc`]; a client that keeps it should keep a [`std::sync::Weak`], because
+/// the manager keeps its clients.
+pub struct GroupManager {
+    clients: Clients,
+    interfaces: Interfaces,
+    forwarding: ForwardingTable,
+    routes: Arc<dyn Routes>,
+    config: ManagerConfig,
+    state: Mutex<State>,
+}
+
+/// What the membership lock protects.
+struct State {
+    maker: Maker,
+    records: Records,
+    flows: Flows,
+}
+
+impl GroupManager {
+    /// A manager without clients that asks `routes` for the way to a source.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that cannot work.
+    pub fn new(config: ManagerConfig, routes: Arc<dyn Routes>) -> Result<GroupManager, ConfigError> {
+        config.check()?;
+        let clients = Clients::new(&config).ok_or(ConfigError {
+            field: "clients",
+            value: config.clients.into(),
+            least: 1,
+            most: ManagerConfig::MOST_CLIENTS,
+        })?;
+        let (interfaces, maker) = Interfaces::new(config.interfaces);
+        let limits = Limits {
+            negative: config.negative_entries as usize,
+            idle: config.remembered_flows as usize,
+            lifetime: config.entry_lifetime,
+        };
+        Ok(GroupManager {
+            forwarding: ForwardingTable::new(config.entries, clients.table.owners().clone()),
+            clients,
+            interfaces,
+            routes,
+            config,
+            state: Mutex::new(State { maker, records: Records::default(), flows: Flows::new(limits) }),
+        })
+    }
+
+    /// Registers a protocol instance (`MgmRegisterMProtocol`). Its handle is stale once it is deregistered, for ever.
+    ///
+    /// May wait for another registration or deregistration.
+    ///
+    /// # Errors
+    /// [`RegisterError`]; a protocol instance is registered at most once at a time.
+    pub fn register(&self, protocol: Protocol, client: Arc<dyn Client>) -> Result<Handle, RegisterError> {
+        self.clients.register(protocol, client)
+    }
+
+    /// Ends a registration (`MgmDeRegisterMProtocol`). Either the client owns nothing and its handle is stale from then
+    /// on, or nothing changes: one step, whatever else goes on. Lock-free up to there.
+    ///
+    /// A creation alert that has begun by then runs to its end; none begins after it.
+    ///
+    /// # Errors
+    /// [`DeregisterError`]; every interface has to be released first.
+    pub fn deregister(&self, client: Handle) -> Result<(), DeregisterError> {
+        self.clients.deregister(client)
+    }
+
+    /// The table that forwarding planes read. It is open to others, too: who publishes flows of his own there keeps off
+    /// the manager's, and the manager keeps off his.
+    #[must_use]
+    pub fn forwarding(&self) -> &ForwardingTable {
+        &self.forwarding
+    }
+
+    /// The number under which forwarding entries name an interface; `None` when it was never taken. A look-up never makes
+    /// it known. Wait-free.
+    #[must_use]
+    pub fn interface_number(&self, interface: Interface) -> Option<InterfaceNumber> {
+        self.interfaces.find(interface).map(|record| record.number)
+    }
+
+    /// The interface of a number; `None` when the number was never given to one. Wait-free.
+    #[must_use]
+    pub fn interface(&self, number: InterfaceNumber) -> Option<Interface> {
+        self.interfaces.get(number).map(|record| record.interface)
+    }
+
+    /// Moves the manager's clock, which counts from its making and never goes back; entries whose lifetime is over go.
+    /// The lifetime is absolute: packets do not extend it. May wait for the membership lock.
+    pub fn advance(&self, now: Duration) {
+        let mut state = self.state.lock();
+        let (flows, with) = self.split(&mut state);
+        flows.advance(now, with);
+    }
+
+    /// When [`advance`](Self::advance) next has something to do. May wait for the membership lock.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.state.lock().flows.next_deadline()
+    }
+
+    /// Withdraws every entry of the manager's: the next packet of a flow has its entry made anew, owners asked again. The
+    /// memberships stay, and so do the flows' counters. May wait for the membership lock.
+    pub fn flush_entries(&self) {
+        let mut state = self.state.lock();
+        let (flows, with) = self.split(&mut state);
+        flows.flush(with);
+    }
+
+    /// How often a client's code (a callback, its destructor, the routes) has panicked. The panic is contained: it counts
+    /// as no answer.
+    #[must_use]
+    pub fn client_panics(&self) -> u64 {
+        self.clients.panics()
+    }
+
+    fn split<'s>(&'s self, state: &'s mut State) -> (&'s mut Flows, With<'s>) {
+        let State { records, flows, .. } = state;
+        (flows, With { records, table: &self.forwarding, interfaces: &self.interfaces })
+    }
+}
+
+impl std::fmt::Debug for GroupManager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GroupManager").field("config", &self.config).finish_non_exhaustive()
+    }
+}

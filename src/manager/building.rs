@@ -1,0 +1,181 @@
+//! Making the entry of a new flow: the way to its source, the offer to the owners, their answers.
+
+use super::client::OfferedInterface;
+use super::flows::{Begun, Upstream};
+use super::interfaces::Role;
+use super::records::Share;
+use super::{CreationAlert, FlowState, GroupManager, Interface, NewFlowError, Protocol, ReversePath};
+use crate::forwarding::{Flow, Incoming, Outgoing, PublishError, Stamp};
+use crate::handle::Handle;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// How often everything is asked again because the incoming interface changed hands meanwhile.
+const ROUNDS: usize = 8;
+
+/// One owner's part of an offer.
+struct Offer {
+    client: Handle,
+    interfaces: Vec<OfferedInterface>,
+    /// For each interface, whose share it is and the stamp of its ownership.
+    shares: Vec<(Share, Stamp)>,
+}
+
+impl GroupManager {
+    /// A packet of a flow met no entry, or one whose incoming interface has changed hands: make one. After `Ok` the
+    /// forwarding table has the flow's entry.
+    ///
+    /// The packets have to arrive on the interface towards their source, which the caller's [`Routes`](super::Routes) name.
+    /// The outgoing interfaces are those that have a membership covering the flow, without the incoming one; each owner of
+    /// some is asked by its creation alert whether it wants to keep the flow off them, in the order of protocols. A flow
+    /// without receivers, without a route, or whose incoming interface nobody owns gets a negative entry, so that its
+    /// next packet need not ask again.
+    ///
+    /// Runs callbacks, with no lock held. May wait for the membership lock, but never for another thread that is making
+    /// the same flow's entry.
+    ///
+    /// # Errors
+    /// [`NewFlowError`]; when it is `Building`, look again shortly.
+    pub fn new_flow(&self, flow: Flow) -> Result<FlowState, NewFlowError> {
+        if !leaves_its_link(flow.group()) {
+            return Err(NewFlowError::NotForwarded(flow));
+        }
+        {
+            let mut state = self.state.lock();
+            let (flows, with) = self.split(&mut state);
+            match flows.begin(flow, with) {
+                Begun::Live(state) => return Ok(state),
+                Begun::Building => return Err(NewFlowError::Building(flow)),
+                Begun::Foreign => return Err(NewFlowError::Foreign(flow)),
+                Begun::Started => {}
+            }
+        }
+        // From here on the flow is being built, by this thread alone; it is not any more when this goes out of scope.
+        let mut building = Building { manager: self, flow, unfinished: true };
+        for _ in 0..ROUNDS {
+            let path =
+                self.clients.contain("the routes", || self.routes.reverse_path(flow.source())).flatten();
+            let (upstream, neighbour) = self.upstream(flow, path);
+            let outgoing = {
+                let mut state = self.state.lock();
+                let (flows, with) = self.split(&mut state);
+                flows.ask(flow, &upstream, with)
+            };
+            let vetoes = self.ask_owners(flow, &upstream, &outgoing);
+            let mut state = self.state.lock();
+            let (flows, with) = self.split(&mut state);
+            match flows.finish(flow, upstream, neighbour, &vetoes, with) {
+                Ok(Some(state)) => {
+                    building.unfinished = false;
+                    return Ok(state);
+                }
+                Ok(None) => {}
+                Err(PublishError::Exists(_) | PublishError::Missing(_)) => {
+                    return Err(NewFlowError::Foreign(flow));
+                }
+                Err(PublishError::Full(_)) => return Err(NewFlowError::Full(flow)),
+            }
+        }
+        Err(NewFlowError::Building(flow))
+    }
+
+    /// Where the flow's packets have to arrive, and whose that is now.
+    fn upstream(&self, flow: Flow, path: Option<ReversePath>) -> (Upstream, Option<IpAddr>) {
+        let Some(path) = path.filter(|path| path.interface.family() == flow.family()) else {
+            return (Upstream::NoRoute, None);
+        };
+        let Some(record) = self.interfaces.find(path.interface) else {
+            return (Upstream::Unknown(path.interface), path.neighbour);
+        };
+        let owned = self.owned(record);
+        let incoming = Incoming { interface: record.number, stamp: owned.arrival_stamp(record) };
+        let somebody = owned.by(Role::Routing).or(owned.by(Role::Igmp)).is_some();
+        (Upstream::Known { incoming, owned: somebody }, path.neighbour)
+    }
+
+    /// Asks the owners of the outgoing interfaces, and gathers their vetoes.
+    fn ask_owners(&self, flow: Flow, upstream: &Upstream, outgoing: &[Outgoing]) -> Vec<(Share, Stamp)> {
+        let Some(incoming) = upstream.incoming().and_then(|incoming| self.interface(incoming.interface))
+        else {
+            return Vec::new();
+        };
+        let mut vetoes = Vec::new();
+        for (_, mut offer) in self.offers(outgoing) {
+            vetoes.extend(self.ask_owner(flow, incoming, &mut offer));
+        }
+        vetoes
+    }
+
+    fn ask_owner(&self, flow: Flow, incoming: Interface, offer: &mut Offer) -> Vec<(Share, Stamp)> {
+        // Looked up only now: one that has left in the meantime is not called any more.
+        let callbacks = self.clients.table.with(offer.client, |client| client.callbacks()).flatten();
+        let Some(callbacks) = callbacks else { return Vec::new() };
+        let mut alert = CreationAlert { flow, incoming, outgoing: &mut offer.interfaces };
+        let answered = self.clients.contain("a creation alert", move || {
+            callbacks.creation_alert(&mut alert);
+            // The client may have left meanwhile, and this be the last of it.
+            drop(callbacks);
+        });
+        let shares = offer.interfaces.iter().zip(&offer.shares);
+        shares.filter(|(o, _)| answered.is_some() && !o.enabled).map(|(_, share)| *share).collect()
+    }
+
+    /// The outgoing interfaces by owner, in the order of protocols. An interface with two owners is offered to both.
+    fn offers(&self, outgoing: &[Outgoing]) -> BTreeMap<Protocol, Offer> {
+        let mut offers = BTreeMap::new();
+        let owners = self.clients.table.owners();
+        for out in outgoing {
+            let Some(record) = self.interfaces.get(out.interface) else { continue };
+            let owned = self.owned(record);
+            // Once it has changed hands it is nobody's outgoing interface, whoever has it by now.
+            if !out.stamp.holds(owners) {
+                continue;
+            }
+            for role in [Role::Routing, Role::Igmp] {
+                let Some(client) = owned.by(role) else { continue };
+                let Some(protocol) = self.clients.table.with(client, |client| client.protocol) else {
+                    continue;
+                };
+                let offer: &mut Offer = offers.entry(protocol).or_insert_with(|| Offer {
+                    client,
+                    interfaces: Vec::new(),
+                    shares: Vec::new(),
+                });
+                // One name, two handles: it has registered anew between two looks.
+                if offer.client != client {
+                    continue;
+                }
+                let igmp = owned.by(Role::Igmp).is_some();
+                offer.interfaces.push(OfferedInterface { interface: record.interface, igmp, enabled: true });
+                offer.shares.push(((record.number, role), owned.stamp(record, role)));
+            }
+        }
+        offers
+    }
+}
+
+/// A flow that is being built: it ceases to be, whatever happens.
+struct Building<'a> {
+    manager: &'a GroupManager,
+    flow: Flow,
+    unfinished: bool,
+}
+
+impl Drop for Building<'_> {
+    fn drop(&mut self) {
+        if self.unfinished {
+            let mut state = self.manager.state.lock();
+            let (flows, with) = self.manager.split(&mut state);
+            flows.abandon(self.flow, with);
+        }
+    }
+}
+
+/// Whether a group's packets are forwarded at all: not those of 224.0.0.0/24 (RFC 5771 section 4), nor of the IPv6 scopes
+/// reserved, interface-local and link-local (RFC 4291 section 2.7).
+fn leaves_its_link(group: IpAddr) -> bool {
+    match group {
+        IpAddr::V4(group) => group.octets()[..3] != [224, 0, 0],
+        IpAddr::V6(group) => group.octets()[1] & 0x0F > 2,
+    }
+}

@@ -1,0 +1,540 @@
+//! The flows' records, and the entries that follow from them.
+//!
+//! A record keeps, for each interface and role, what the role's owner has said of this flow beside its memberships: a
+//! veto (its answer to the creation alert) and an edit (a FORWARD add or delete), each with the stamp of the ownership it
+//! was said under. The published entry is a pure function of the memberships and the record, [`outgoing`]: whatever
+//! changes either publishes anew, and what carries a dead stamp counts for nothing.
+//!
+//! ```text
+//!            new flow                  answered, published
+//!   (none) ------------> Building ---------------------------> Entry
+//!     ^ forgotten           ^                                    |
+//!     |                     | new flow                           | lifetime over, flushed, evicted,
+//!     +------------------ Idle <---------------------------------+ incoming interface changed hands
+//! ```
+//!
+//! An idle record is what is left of a flow without an entry: the number its packets are counted under.
+
+use super::interfaces::{Interfaces, Role};
+use super::records::{Records, Share};
+use super::{FlowState, Interface};
+use crate::forwarding::{
+    Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, PublishError, Stamp,
+};
+use crate::handle::Owners;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Where a flow's packets have to arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upstream {
+    /// There is no route to the source.
+    NoRoute,
+    /// The route leads to an interface that was never taken.
+    Unknown(Interface),
+    /// The route leads here; nobody has it unless it is `owned`.
+    Known { incoming: Incoming, owned: bool },
+}
+
+impl Upstream {
+    pub(super) fn incoming(&self) -> Option<Incoming> {
+        match self {
+            Upstream::Known { incoming, .. } => Some(*incoming),
+            _ => None,
+        }
+    }
+
+    fn holds(&self, owners: &Owners) -> bool {
+        self.incoming().is_none_or(|incoming| incoming.stamp.holds(owners))
+    }
+
+    /// Whether packets may go out by this interface: the incoming one is never an outgoing one, and packets that cannot
+    /// arrive cannot go out.
+    fn lets_out(&self, number: InterfaceNumber) -> bool {
+        matches!(self, Upstream::Known { incoming, owned: true } if incoming.interface != number)
+    }
+}
+
+/// What an owner has said of one flow on its share of an interface.
+#[derive(Clone, Copy, Default)]
+struct Said {
+    veto: Option<Stamp>,
+    edit: Option<(bool, Stamp)>,
+}
+
+/// An action of an owner on its share of an interface.
+#[derive(Clone, Copy)]
+pub(super) enum Action {
+    JoinAdd,
+    JoinDelete,
+    ForwardAdd(Stamp),
+    ForwardDelete(Stamp),
+}
+
+struct Published {
+    upstream: Upstream,
+    neighbour: Option<IpAddr>,
+    outgoing: Vec<Outgoing>,
+    deadline: Duration,
+    /// When it became negative, in the order of such events.
+    negative: Option<u64>,
+    mentioned: BTreeSet<InterfaceNumber>,
+}
+
+enum Life {
+    Idle {
+        since: u64,
+    },
+    /// Its makers wait for answers. The shares whose owner has acted since the question was asked: an answer to it is
+    /// older than that, and yields.
+    Building {
+        acted: BTreeSet<Share>,
+    },
+    Entry(Published),
+}
+
+struct Record {
+    number: Option<FlowNumber>,
+    said: BTreeMap<Share, Said>,
+    life: Life,
+}
+
+/// What a walk sees of an entry.
+pub(super) struct EntryView<'a> {
+    pub(super) flow: Flow,
+    pub(super) number: Option<FlowNumber>,
+    pub(super) upstream: Upstream,
+    pub(super) neighbour: Option<IpAddr>,
+    pub(super) outgoing: &'a [Outgoing],
+    pub(super) deadline: Duration,
+}
+
+/// How many of what are kept, and for how long.
+pub(super) struct Limits {
+    pub(super) negative: usize,
+    pub(super) idle: usize,
+    pub(super) lifetime: Duration,
+}
+
+/// What a record is worked on with.
+#[derive(Clone, Copy)]
+pub(super) struct With<'a> {
+    pub(super) records: &'a Records,
+    pub(super) table: &'a ForwardingTable,
+    pub(super) interfaces: &'a Interfaces,
+}
+
+impl With<'_> {
+    fn owners(&self) -> &Owners {
+        self.table.owners()
+    }
+}
+
+/// What became of the wish to make an entry.
+pub(super) enum Begun {
+    /// There is one.
+    Live(FlowState),
+    /// Somebody is making it.
+    Building,
+    /// The forwarding table has one that is not the manager's.
+    Foreign,
+    /// The caller is to make it.
+    Started,
+}
+
+/// Every flow that has an entry, is getting one, or has counters that are kept.
+pub(super) struct Flows {
+    records: BTreeMap<Flow, Record>,
+    limits: Limits,
+    now: Duration,
+    /// Orders events of the lists below.
+    events: u64,
+    deadlines: BTreeSet<(Duration, Flow)>,
+    negative: BTreeMap<u64, Flow>,
+    idle: BTreeMap<u64, Flow>,
+    /// Which entries have to do with which interface.
+    mentions: BTreeSet<(InterfaceNumber, Flow)>,
+    /// Which entries wait for an interface that was never taken.
+    unknown: BTreeSet<(Interface, Flow)>,
+}
+
+impl Flows {
+    pub(super) fn new(limits: Limits) -> Flows {
+        Flows {
+            records: BTreeMap::new(),
+            limits,
+            now: Duration::ZERO,
+            events: 0,
+            deadlines: BTreeSet::new(),
+            negative: BTreeMap::new(),
+            idle: BTreeMap::new(),
+            mentions: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+        }
+    }
+
+    /// Starts to make an entry, unless there is one or somebody else does.
+    pub(super) fn begin(&mut self, flow: Flow, with: With<'_>) -> Begun {
+        let mut reader = with.table.reader();
+        let found = reader.lookup(&flow).is_some();
+        drop(reader);
+        match self.records.get(&flow).map(|record| &record.life) {
+            Some(Life::Building { .. }) => return Begun::Building,
+            // `found`: the table is open to others, and they may have withdrawn what was published here.
+            Some(Life::Entry(entry)) if found && entry.upstream.holds(with.owners()) => {
+                return Begun::Live(state(&entry.outgoing));
+            }
+            Some(Life::Entry(_)) => self.end(flow, with),
+            _ if found => return Begun::Foreign,
+            _ => {}
+        }
+        let record = self.records.entry(flow).or_insert(Record {
+            number: None,
+            said: BTreeMap::new(),
+            life: Life::Idle { since: 0 },
+        });
+        if let Life::Idle { since } = record.life {
+            self.idle.remove(&since);
+        }
+        record.life = Life::Building { acted: BTreeSet::new() };
+        Begun::Started
+    }
+
+    /// Gives up making an entry.
+    pub(super) fn abandon(&mut self, flow: Flow, with: With<'_>) {
+        if matches!(self.records.get(&flow), Some(Record { life: Life::Building { .. }, .. })) {
+            self.end(flow, with);
+        }
+    }
+
+    /// Notes that the owners are being asked about a flow, and says which outgoing interfaces it would have.
+    pub(super) fn ask(&mut self, flow: Flow, upstream: &Upstream, with: With<'_>) -> Vec<Outgoing> {
+        match self.records.get_mut(&flow) {
+            Some(record) if matches!(record.life, Life::Building { .. }) => {
+                record.life = Life::Building { acted: BTreeSet::new() };
+                outgoing(&flow, upstream, &record.said, with)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Makes the entry of a flow whose owners have been asked: its state; `None` when the upstream does not hold any more
+    /// and everything has to be asked again.
+    pub(super) fn finish(
+        &mut self,
+        flow: Flow,
+        upstream: Upstream,
+        neighbour: Option<IpAddr>,
+        vetoes: &[(Share, Stamp)],
+        with: With<'_>,
+    ) -> Result<Option<FlowState>, PublishError> {
+        match upstream {
+            Upstream::Known { incoming, .. } => mention(incoming.interface, with),
+            Upstream::Unknown(interface) if with.interfaces.find(interface).is_some() => return Ok(None),
+            _ => {}
+        }
+        if !upstream.holds(with.owners()) {
+            return Ok(None);
+        }
+        let number = self.number(flow, with)?;
+        let Some(Record { said, life, .. }) = self.records.get_mut(&flow) else { return Ok(None) };
+        let Life::Building { acted } = life else { return Ok(None) };
+        said.keys().for_each(|share| mention(share.0, with));
+        for (share, stamp) in vetoes {
+            if !acted.contains(share) && stamp.holds(with.owners()) {
+                said.entry(*share).or_default().veto = Some(*stamp);
+            }
+        }
+        let outgoing = outgoing(&flow, &upstream, said, with);
+        with.table.publish(Entry::new(flow, number, upstream.incoming(), &outgoing))?;
+        let deadline = self.now.saturating_add(self.limits.lifetime);
+        let state = state(&outgoing);
+        *life = Life::Entry(Published {
+            upstream,
+            neighbour,
+            outgoing,
+            deadline,
+            negative: None,
+            mentioned: BTreeSet::new(),
+        });
+        self.deadlines.insert((deadline, flow));
+        if let Upstream::Unknown(interface) = upstream {
+            self.unknown.insert((interface, flow));
+        }
+        self.listed(flow, with);
+        Ok(Some(state))
+    }
+
+    /// The number of a flow; the oldest flow without an entry makes room for it.
+    fn number(&mut self, flow: Flow, with: With<'_>) -> Result<FlowNumber, PublishError> {
+        if let Some(number) = self.records.get(&flow).and_then(|record| record.number) {
+            return Ok(number);
+        }
+        let number = loop {
+            match with.table.open_number() {
+                Ok(number) => break number,
+                Err(full) => match self.idle.first_key_value() {
+                    Some((_, oldest)) => {
+                        let oldest = *oldest;
+                        self.forget(oldest, with);
+                    }
+                    None => return Err(full),
+                },
+            }
+        };
+        if let Some(record) = self.records.get_mut(&flow) {
+            record.number = Some(number);
+        }
+        Ok(number)
+    }
+
+    /// An owner acts on its share: what it said before on the flows that a membership covers yields.
+    pub(super) fn act(&mut self, flow: Flow, share: Share, action: Action) {
+        let Some(record) = self.records.get_mut(&flow) else { return };
+        match &mut record.life {
+            Life::Idle { .. } => return,
+            Life::Building { acted } => {
+                acted.insert(share);
+            }
+            Life::Entry(_) => {}
+        }
+        let said = record.said.entry(share).or_default();
+        match action {
+            Action::JoinAdd => *said = Said::default(),
+            Action::JoinDelete => said.edit = None,
+            Action::ForwardAdd(stamp) => *said = Said { veto: None, edit: Some((true, stamp)) },
+            Action::ForwardDelete(stamp) => said.edit = Some((false, stamp)),
+        }
+        if said.veto.is_none() && said.edit.is_none() {
+            record.said.remove(&share);
+        }
+    }
+
+    /// Publishes a flow's entry anew if it is not what the records say any more.
+    pub(super) fn renew(&mut self, flow: Flow, with: With<'_>) {
+        let Some(Record { number, said, life: Life::Entry(entry) }) = self.records.get_mut(&flow) else {
+            return;
+        };
+        said.retain(|_, said| {
+            said.veto = said.veto.filter(|stamp| stamp.holds(with.owners()));
+            said.edit = said.edit.filter(|(_, stamp)| stamp.holds(with.owners()));
+            said.veto.is_some() || said.edit.is_some()
+        });
+        let outgoing = outgoing(&flow, &entry.upstream, said, with);
+        let (Some(number), true) = (*number, entry.upstream.holds(with.owners())) else {
+            return self.end(flow, with);
+        };
+        if outgoing != entry.outgoing {
+            let renewed = Entry::new(flow, number, entry.upstream.incoming(), &outgoing);
+            // When it cannot be published, it must not stay as it is either: the next packet has it made again.
+            if let Err(error) = with.table.replace(renewed) {
+                tracing::debug!(%flow, %error, "the entry is withdrawn instead of being replaced");
+                return self.end(flow, with);
+            }
+            entry.outgoing = outgoing;
+        }
+        self.listed(flow, with);
+    }
+
+    /// Brings the lists in line with a flow's entry.
+    fn listed(&mut self, flow: Flow, with: With<'_>) {
+        let Some(Record { said, life: Life::Entry(entry), .. }) = self.records.get_mut(&flow) else { return };
+        let incoming = entry.upstream.incoming().map(|incoming| incoming.interface);
+        let outgoing = entry.outgoing.iter().map(|outgoing| outgoing.interface);
+        let mentioned: BTreeSet<_> =
+            incoming.into_iter().chain(outgoing).chain(said.keys().map(|s| s.0)).collect();
+        for gone in entry.mentioned.difference(&mentioned) {
+            self.mentions.remove(&(*gone, flow));
+        }
+        for new in mentioned.difference(&entry.mentioned) {
+            mention(*new, with);
+            self.mentions.insert((*new, flow));
+        }
+        entry.mentioned = mentioned;
+        match (entry.outgoing.is_empty(), entry.negative) {
+            (true, None) => {
+                self.events += 1;
+                entry.negative = Some(self.events);
+                self.negative.insert(self.events, flow);
+            }
+            (false, Some(event)) => {
+                self.negative.remove(&event);
+                entry.negative = None;
+            }
+            _ => {}
+        }
+        if self.negative.len() > self.limits.negative
+            && let Some((_, oldest)) = self.negative.first_key_value()
+        {
+            let oldest = *oldest;
+            self.end(oldest, with);
+        }
+    }
+
+    /// Ends a flow's entry, or the making of one; its counters are kept.
+    fn end(&mut self, flow: Flow, with: With<'_>) {
+        let Some(record) = self.records.get_mut(&flow) else { return };
+        if let Life::Entry(entry) = &record.life {
+            with.table.withdraw(&flow);
+            self.deadlines.remove(&(entry.deadline, flow));
+            if let Some(event) = entry.negative {
+                self.negative.remove(&event);
+            }
+            if let Upstream::Unknown(interface) = entry.upstream {
+                self.unknown.remove(&(interface, flow));
+            }
+            for number in &entry.mentioned {
+                self.mentions.remove(&(*number, flow));
+            }
+        }
+        record.said.clear();
+        self.events += 1;
+        record.life = Life::Idle { since: self.events };
+        if record.number.is_none() {
+            self.records.remove(&flow);
+            return;
+        }
+        self.idle.insert(self.events, flow);
+        if self.idle.len() > self.limits.idle
+            && let Some((_, oldest)) = self.idle.first_key_value()
+        {
+            let oldest = *oldest;
+            self.forget(oldest, with);
+        }
+    }
+
+    /// Forgets an idle flow and its counters.
+    fn forget(&mut self, flow: Flow, with: With<'_>) {
+        if let Some(Record { life: Life::Idle { since }, .. }) = self.records.get(&flow) {
+            self.idle.remove(since);
+            if let Some(number) = self.records.remove(&flow).and_then(|record| record.number) {
+                with.table.close_number(number);
+            }
+        }
+    }
+
+    /// The flows that a membership covers and that have an entry or are getting one.
+    pub(super) fn covered(&self, membership: super::Membership) -> Vec<Flow> {
+        use super::Membership::{AnySource, Everything, OneSource};
+        let active =
+            |(flow, record): (&Flow, &Record)| (!matches!(record.life, Life::Idle { .. })).then_some(*flow);
+        match membership {
+            OneSource(flow) => self.records.get_key_value(&flow).and_then(active).into_iter().collect(),
+            AnySource(group) => {
+                let from = Flow::first_of(group.address());
+                let of_group =
+                    self.records.range(from..).take_while(|(flow, _)| flow.group() == group.address());
+                of_group.filter_map(active).collect()
+            }
+            Everything(family) => {
+                let of_family = self.records.iter().filter(|(flow, _)| flow.family() == family);
+                of_family.filter_map(active).collect()
+            }
+        }
+    }
+
+    /// The flows whose entry has to do with an interface.
+    pub(super) fn mentioning(&self, number: InterfaceNumber) -> Vec<Flow> {
+        let from = self.mentions.range((number, Flow::first_of(IpAddr::from([0; 4])))..);
+        from.take_while(|(n, _)| *n == number).map(|(_, flow)| *flow).collect()
+    }
+
+    pub(super) fn is_mentioned(&self, number: InterfaceNumber) -> bool {
+        let from = (number, Flow::first_of(IpAddr::from([0; 4])));
+        self.mentions.range(from..).next().is_some_and(|(n, _)| *n == number)
+    }
+
+    /// Ends the entries that wait for an interface to be taken.
+    pub(super) fn interface_made(&mut self, interface: Interface, with: With<'_>) {
+        let from = self.unknown.range((interface, Flow::first_of(IpAddr::from([0; 4])))..);
+        let waiting: Vec<Flow> = from.take_while(|(i, _)| *i == interface).map(|(_, flow)| *flow).collect();
+        for flow in waiting {
+            self.end(flow, with);
+        }
+    }
+
+    /// Moves the clock and ends the entries whose lifetime is over.
+    pub(super) fn advance(&mut self, now: Duration, with: With<'_>) {
+        self.now = self.now.max(now);
+        while let Some((deadline, flow)) = self.deadlines.first().copied()
+            && deadline <= self.now
+        {
+            self.end(flow, with);
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Ends every entry.
+    pub(super) fn flush(&mut self, with: With<'_>) {
+        while let Some((_, flow)) = self.deadlines.first().copied() {
+            self.end(flow, with);
+        }
+    }
+
+    /// Every entry, in the order of flows.
+    pub(super) fn entries(&self, owners: &Owners) -> impl Iterator<Item = EntryView<'_>> {
+        self.records.iter().filter_map(move |(flow, record)| match &record.life {
+            Life::Entry(entry) if entry.upstream.holds(owners) => Some(EntryView {
+                flow: *flow,
+                number: record.number,
+                upstream: entry.upstream,
+                neighbour: entry.neighbour,
+                outgoing: &entry.outgoing,
+                deadline: entry.deadline,
+            }),
+            _ => None,
+        })
+    }
+}
+
+fn state(outgoing: &[Outgoing]) -> FlowState {
+    if outgoing.is_empty() { FlowState::Negative } else { FlowState::Active }
+}
+
+/// Has whoever changes the interface's owner words from now on sweep it.
+fn mention(number: InterfaceNumber, with: With<'_>) {
+    if let Some(record) = with.interfaces.get(number) {
+        record.set_in_use(true);
+    }
+}
+
+/// The outgoing interfaces of a flow: what its memberships ask for, as the owners' edits and vetoes leave it.
+///
+/// The routing protocol's veto takes the interface out, IGMP's only what IGMP put in. Where the routing protocol has a
+/// share, its owner word is all the interface depends on; what only IGMP asks for depends on both words.
+fn outgoing(flow: &Flow, upstream: &Upstream, said: &BTreeMap<Share, Said>, with: With<'_>) -> Vec<Outgoing> {
+    let owners = with.owners();
+    let mut shares: BTreeMap<Share, Stamp> =
+        with.records.covering(flow).filter(|(_, stamp)| stamp.holds(owners)).collect();
+    for (share, said) in said {
+        match said.edit {
+            Some((true, stamp)) if stamp.holds(owners) => {
+                shares.insert(*share, stamp);
+            }
+            Some((false, stamp)) if stamp.holds(owners) => {
+                shares.remove(share);
+            }
+            _ => {}
+        }
+    }
+    for (share, said) in said {
+        if said.veto.is_some_and(|stamp| stamp.holds(owners)) {
+            shares.remove(share);
+            if share.1 == Role::Routing {
+                shares.remove(&(share.0, Role::Igmp));
+            }
+        }
+    }
+    // The routing protocol's share comes first of an interface's two.
+    let mut outgoing: Vec<Outgoing> = Vec::with_capacity(shares.len());
+    for ((interface, _), stamp) in shares {
+        if upstream.lets_out(interface) && outgoing.last().is_none_or(|last| last.interface != interface) {
+            outgoing.push(Outgoing { interface, stamp });
+        }
+    }
+    outgoing
+}

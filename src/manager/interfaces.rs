@@ -1,0 +1,209 @@
+//! The interfaces the manager knows: records that are made once and stay, and an index that is read without waiting.
+//!
+//! Records lie in segments that double in size and never move. The index is an open-addressed array of record numbers;
+//! when it gets half full a larger one is made with everything in it and put in its place. Outgrown arrays stay where
+//! they are, so that a reader in the middle of one is never disturbed: together they are no larger than the present
+//! one. There is one writer at a time, whoever holds the [`Maker`]; it lies under the manager's membership lock.
+
+use super::Interface;
+use crate::forwarding::InterfaceNumber;
+use crate::handle::OwnerId;
+use std::hash::BuildHasher;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+/// In which of its two capacities an interface is owned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Role {
+    Routing,
+    Igmp,
+}
+
+/// What is known of an interface for as long as the manager lives.
+pub(super) struct InterfaceRecord {
+    pub(super) interface: Interface,
+    pub(super) number: InterfaceNumber,
+    pub(super) routing: OwnerId,
+    pub(super) igmp: OwnerId,
+    /// Whether anything under the membership lock may mention this interface. Set before the owner words are read for
+    /// that mention, and read after an owner word was changed: so either the one who mentions sees the change, or the
+    /// one who changes sees the mention, and sweeps. All accesses are `SeqCst`, as the owner words' are.
+    in_use: AtomicBool,
+}
+
+impl InterfaceRecord {
+    pub(super) fn owner(&self, role: Role) -> OwnerId {
+        match role {
+            Role::Routing => self.routing,
+            Role::Igmp => self.igmp,
+        }
+    }
+
+    /// To be called after an owner word of the interface was changed: whether a sweep is due.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.in_use.load(Ordering::SeqCst)
+    }
+
+    /// To be called under the membership lock, with `true` before the owner words are read for what is to be kept.
+    pub(super) fn set_in_use(&self, in_use: bool) {
+        self.in_use.store(in_use, Ordering::SeqCst);
+    }
+}
+
+const FIRST_SEGMENT: u32 = 16;
+const SEGMENTS: usize = 24;
+const FIRST_TABLE: usize = 32;
+const TABLES: usize = 24;
+
+type Segment = Box<[OnceLock<InterfaceRecord>]>;
+
+/// The records, by number and by name.
+pub(super) struct Interfaces {
+    segments: [OnceLock<Segment>; SEGMENTS],
+    /// Record numbers plus one; 0 is an empty place.
+    tables: [OnceLock<Box<[AtomicU32]>>; TABLES],
+    /// Which of `tables` is the present one.
+    present: AtomicUsize,
+    hasher: foldhash::fast::RandomState,
+    most: u32,
+}
+
+/// The right to make records.
+pub(super) struct Maker {
+    made: u32,
+}
+
+impl Interfaces {
+    pub(super) fn new(most: u32) -> (Interfaces, Maker) {
+        let interfaces = Interfaces {
+            segments: [const { OnceLock::new() }; SEGMENTS],
+            tables: [const { OnceLock::new() }; TABLES],
+            present: AtomicUsize::new(0),
+            hasher: foldhash::fast::RandomState::default(),
+            most,
+        };
+        (interfaces, Maker { made: 0 })
+    }
+
+    /// Which segment a number lies in, and where there.
+    fn place(number: u32) -> Option<(usize, usize)> {
+        let n = number.checked_add(FIRST_SEGMENT)?;
+        let segment = n.ilog2() - FIRST_SEGMENT.ilog2();
+        Some((segment as usize, (n - (FIRST_SEGMENT << segment)) as usize))
+    }
+
+    /// The record of a number. Wait-free.
+    pub(super) fn get(&self, number: InterfaceNumber) -> Option<&InterfaceRecord> {
+        let (segment, at) = Self::place(number.0)?;
+        self.segments.get(segment)?.get()?.get(at)?.get()
+    }
+
+    /// The record of an interface. Wait-free: at most as many steps as the index has places, few on average.
+    pub(super) fn find(&self, interface: Interface) -> Option<&InterfaceRecord> {
+        // Pairs with the store in `make` that puts a larger table in place: it is complete by then.
+        let table = self.tables[self.present.load(Ordering::SeqCst)].get()?;
+        for at in self.probe(interface, table.len()) {
+            // Pairs with the store in `make`: the record is complete by then. SeqCst on both, because an interface that
+            // was taken by one thread must be known to another whose own take that thread does not see yet.
+            match table[at].load(Ordering::SeqCst) {
+                0 => return None,
+                n => match self.get(InterfaceNumber(n - 1)) {
+                    Some(record) if record.interface == interface => return Some(record),
+                    _ => {}
+                },
+            }
+        }
+        None
+    }
+
+    /// The places an interface may be at in a table of `len` places, a power of two.
+    fn probe(&self, interface: Interface, len: usize) -> impl Iterator<Item = usize> + use<> {
+        let start = self.hasher.hash_one(interface) as usize;
+        (0..len).map(move |step| start.wrapping_add(step) & (len - 1))
+    }
+
+    /// Every record made so far, by number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &InterfaceRecord> {
+        (0..self.most).map_while(|n| self.get(InterfaceNumber(n)))
+    }
+
+    /// Makes the record of an interface that has none; `owners` makes its owner pair. `None` when there is no room.
+    pub(super) fn make(
+        &self,
+        maker: &mut Maker,
+        interface: Interface,
+        owners: impl FnOnce() -> Option<[OwnerId; 2]>,
+    ) -> Option<&InterfaceRecord> {
+        let number = maker.made;
+        if number >= self.most {
+            return None;
+        }
+        let (segment, at) = Self::place(number)?;
+        let records = self.segments.get(segment)?.get_or_init(|| {
+            let len = (FIRST_SEGMENT as usize) << segment;
+            (0..len).map(|_| OnceLock::new()).collect()
+        });
+        let [routing, igmp] = owners()?;
+        let number = InterfaceNumber(number);
+        let record = records[at].get_or_init(|| InterfaceRecord {
+            interface,
+            number,
+            routing,
+            igmp,
+            in_use: AtomicBool::new(false),
+        });
+        maker.made += 1;
+        self.enter(record, maker.made as usize);
+        Some(record)
+    }
+
+    /// Enters a record into the index, the `count`th.
+    fn enter(&self, record: &InterfaceRecord, count: usize) {
+        let mut present = self.present.load(Ordering::SeqCst);
+        let len = FIRST_TABLE << present;
+        if self.tables[present].get().is_some() && count * 2 > len {
+            present += 1;
+        }
+        let table = self.tables[present].get_or_init(|| {
+            let places: Box<[AtomicU32]> = (0..FIRST_TABLE << present).map(|_| AtomicU32::new(0)).collect();
+            self.iter().filter(|r| r.number != record.number).for_each(|r| self.put(&places, r));
+            places
+        });
+        self.put(table, record);
+        self.present.store(present, Ordering::SeqCst);
+    }
+
+    fn put(&self, table: &[AtomicU32], record: &InterfaceRecord) {
+        let free = |at: &usize| table[*at].load(Ordering::SeqCst) == 0;
+        if let Some(at) = self.probe(record.interface, table.len()).find(free) {
+            table[at].store(record.number.0 + 1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handle::HandleTable;
+
+    #[test]
+    fn every_interface_is_found_under_its_number_through_many_growths() {
+        let owners = HandleTable::<(), crate::handle::Claims>::with_claims(1).unwrap();
+        let (interfaces, mut maker) = Interfaces::new(5000);
+        for n in 0..5000 {
+            let interface = Interface::v4(n * 7);
+            assert!(interfaces.find(interface).is_none());
+            let made = interfaces.make(&mut maker, interface, || owners.new_owner_pair().ok()).unwrap();
+            assert_eq!(made.number, InterfaceNumber(n));
+        }
+        for n in 0..5000 {
+            assert_eq!(interfaces.find(Interface::v4(n * 7)).unwrap().number, InterfaceNumber(n));
+            assert_eq!(interfaces.get(InterfaceNumber(n)).unwrap().interface, Interface::v4(n * 7));
+            assert!(interfaces.find(Interface::v6(n * 7)).is_none());
+        }
+        assert!(interfaces.make(&mut maker, Interface::v4(1), || owners.new_owner_pair().ok()).is_none());
+        assert!(interfaces.get(InterfaceNumber(5000)).is_none());
+        assert!(interfaces.get(InterfaceNumber(u32::MAX)).is_none());
+        assert_eq!(interfaces.iter().count(), 5000);
+    }
+}

@@ -1,0 +1,129 @@
+//! The membership records: who wants what where, in the order of groups and then sources.
+
+use super::Membership;
+use super::interfaces::Role;
+use crate::forwarding::{Family, Flow, InterfaceNumber, Stamp};
+use crate::handle::Handle;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// One role's share in an interface: what it says of it is kept apart from what the other role says.
+pub(super) type Share = (InterfaceNumber, Role);
+
+/// One membership on one interface. It counts while its stamp holds.
+#[derive(Clone, Copy)]
+pub(super) struct Contribution {
+    pub(super) client: Handle,
+    pub(super) stamp: Stamp,
+}
+
+pub(super) type Members = BTreeMap<Share, Contribution>;
+
+/// Every membership, dead ones not yet swept included.
+#[derive(Default)]
+pub(super) struct Records {
+    everything_v4: Members,
+    everything_v6: Members,
+    any_source: BTreeMap<IpAddr, Members>,
+    one_source: BTreeMap<Flow, Members>,
+    by_share: BTreeSet<(Share, Membership)>,
+}
+
+impl Records {
+    pub(super) fn len(&self) -> usize {
+        self.by_share.len()
+    }
+
+    pub(super) fn contains(&self, membership: Membership, share: Share) -> bool {
+        self.by_share.contains(&(share, membership))
+    }
+
+    /// Puts a contribution in, over one that is there.
+    pub(super) fn insert(&mut self, membership: Membership, share: Share, contribution: Contribution) {
+        let members = match membership {
+            Membership::Everything(family) => self.everything_mut(family),
+            Membership::AnySource(group) => self.any_source.entry(group.address()).or_default(),
+            Membership::OneSource(flow) => self.one_source.entry(flow).or_default(),
+        };
+        members.insert(share, contribution);
+        self.by_share.insert((share, membership));
+    }
+
+    /// Takes a contribution out, if it is there.
+    pub(super) fn remove(&mut self, membership: Membership, share: Share) {
+        if !self.by_share.remove(&(share, membership)) {
+            return;
+        }
+        match membership {
+            Membership::Everything(family) => {
+                self.everything_mut(family).remove(&share);
+            }
+            Membership::AnySource(group) => remove_from(&mut self.any_source, &group.address(), share),
+            Membership::OneSource(flow) => remove_from(&mut self.one_source, &flow, share),
+        }
+    }
+
+    /// The contributions to a flow: of (*, *), of (*, g) and of (s, g).
+    pub(super) fn covering(&self, flow: &Flow) -> impl Iterator<Item = (Share, Stamp)> {
+        let wide = Some(self.everything(flow.family()));
+        [wide, self.any_source.get(&flow.group()), self.one_source.get(flow)]
+            .into_iter()
+            .flatten()
+            .flat_map(|members| members.iter().map(|(share, c)| (*share, c.stamp)))
+    }
+
+    /// The memberships on a share.
+    pub(super) fn of_share(&self, share: Share) -> impl Iterator<Item = Membership> {
+        let from = (share, Membership::Everything(Family::V4));
+        self.by_share.range(from..).take_while(move |(s, _)| *s == share).map(|(_, membership)| *membership)
+    }
+
+    /// Whether there are memberships on an interface.
+    pub(super) fn mentions(&self, number: InterfaceNumber) -> bool {
+        [Role::Routing, Role::Igmp].into_iter().any(|role| self.of_share((number, role)).next().is_some())
+    }
+
+    /// The interfaces that have memberships.
+    pub(super) fn interfaces(&self) -> BTreeSet<InterfaceNumber> {
+        self.by_share.iter().map(|(share, _)| share.0).collect()
+    }
+
+    /// The members of one membership.
+    pub(super) fn get(&self, membership: Membership) -> Option<&Members> {
+        match membership {
+            Membership::Everything(family) => Some(self.everything(family)),
+            Membership::AnySource(group) => self.any_source.get(&group.address()),
+            Membership::OneSource(flow) => self.one_source.get(&flow),
+        }
+    }
+
+    /// Every contribution, by share and membership.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Share, Membership, Contribution)> {
+        self.by_share
+            .iter()
+            .filter_map(|(share, m)| self.get(*m)?.get(share).map(|contribution| (*share, *m, *contribution)))
+    }
+
+    fn everything(&self, family: Family) -> &Members {
+        match family {
+            Family::V4 => &self.everything_v4,
+            Family::V6 => &self.everything_v6,
+        }
+    }
+
+    fn everything_mut(&mut self, family: Family) -> &mut Members {
+        match family {
+            Family::V4 => &mut self.everything_v4,
+            Family::V6 => &mut self.everything_v6,
+        }
+    }
+}
+
+fn remove_from<K: Ord>(map: &mut BTreeMap<K, Members>, key: &K, share: Share) {
+    if let Some(members) = map.get_mut(key) {
+        members.remove(&share);
+        if members.is_empty() {
+            map.remove(key);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! [`Routes`]: what the caller's routing table says of the way back to a source.
+
+use super::Interface;
+use std::net::IpAddr;
+
+/// The way packets from a source arrive: where a unicast packet to it would leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReversePath {
+    /// The interface towards the source.
+    pub interface: Interface,
+    /// The next router towards the source, where there is one. For information only.
+    pub neighbour: Option<IpAddr>,
+}
+
+/// The caller's routing table, its multicast view: asked once for each entry that is made, on the thread that brought
+/// the flow and with no lock held.
+///
+/// A change of routes does not change entries that are there: they live on until their lifetime is over. Call
+/// [`GroupManager::flush_entries`](super::GroupManager::flush_entries) after one that must be followed at once.
+///
+/// Any function from a source to a reverse path will do:
+///
+/// ```
+/// use mgm::manager::{Interface, ReversePath, Routes};
+/// let routes = |_source| Some(ReversePath { interface: Interface::v4(1), neighbour: None });
+/// assert!(routes.reverse_path("192.0.2.7".parse().unwrap()).is_some());
+/// ```
+pub trait Routes: Send + Sync {
+    /// The way back to a source; `None` when there is no route.
+    fn reverse_path(&self, source: IpAddr) -> Option<ReversePath>;
+}
+
+impl<F: Fn(IpAddr) -> Option<ReversePath> + Send + Sync> Routes for F {
+    fn reverse_path(&self, source: IpAddr) -> Option<ReversePath> {
+        self(source)
+    }
+}
