@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""What `mgm forward --json CAPTURE` has to count, worked out by other means.
+
+    count.py CAPTURE        prints one JSON object; exit status 1 when the capture could not be read to its end
+
+Shares nothing with the Rust code: its own reading of captures, headers and IGMP/MLD messages, from the RFCs. It is slow
+and simple, a router in a loop: no table, no timers, everything worked out anew for every packet. The keys are those of
+`--json` that a quiet run has to get exactly right.
+
+Rules: every capture interface is a router interface with IGMP and MLD; a source is reached through the interface where
+its first forwardable packet came in; an entry lives 900 s; what a host does not renew lapses after 260 s.
+"""
+
+import argparse
+import ipaddress
+import json
+import struct
+import sys
+
+from capture_file import Capture
+from listeners import Listeners, Malformed, internet_checksum
+
+ENTRY_LIFETIME = 900 * 1_000_000_000
+
+REASONS = (
+    "not_multicast",
+    "control",
+    "link_local",
+    "ttl_expired",
+    "wrong_interface",
+    "no_receivers",
+    "malformed",
+    "queue_full",
+)
+
+
+class NotForwarded(Exception):
+    """Carries the reason, one of REASONS."""
+
+
+def network_layer(linktype, data):
+    """(4 or 6 or None for anything else, the bytes behind the link header)."""
+    if linktype in (12, 14, 101, 228, 229):
+        if not data or data[0] >> 4 not in (4, 6):
+            raise NotForwarded("malformed")
+        return data[0] >> 4, data
+    # Where the protocol is, and how long the header: LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2.
+    if linktype not in (1, 113, 276):
+        return None, b""
+    at, size = {1: (12, 14), 113: (14, 16), 276: (0, 20)}[linktype]
+    if len(data) < size:
+        raise NotForwarded("malformed")
+    (protocol,) = struct.unpack_from("!H", data, at)
+    return {0x0800: 4, 0x86DD: 6}.get(protocol), data[size:]
+
+
+class Flow:
+    """A (source, group) that had an entry at least once; its counts outlive the entry."""
+
+    def __init__(self):
+        self.incoming = None
+        self.made = None
+        self.packets = self.bytes = self.wrong_interface = 0
+
+
+class Router:
+    def __init__(self):
+        self.listeners = Listeners()
+        self.now = 0
+        self.reached_through = {}  # source: interface
+        self.flows = {}  # (source, group): Flow
+        self.packets = self.bytes = self.forwarded = self.copies = 0
+        self.not_forwarded = dict.fromkeys(REASONS, 0)
+        self.received, self.transmitted = {}, {}
+        self.interfaces = []
+
+    def take(self, frame, interfaces):
+        self.interfaces = interfaces
+        # Capture files may go back in time a little; a router's clock does not.
+        self.now = max(self.now, frame.time or 0)
+        self.listeners.lapse(self.now)
+        self.packets += 1
+        self.bytes += frame.length
+        self.received[frame.interface] = self.received.get(frame.interface, 0) + 1
+        try:
+            version, datagram = network_layer(frame.linktype, frame.data)
+            if version == 4:
+                self.ipv4(frame.interface, datagram)
+            elif version == 6:
+                self.ipv6(frame.interface, datagram)
+            else:
+                raise NotForwarded("not_multicast")
+            self.forwarded += 1
+        except NotForwarded as reason:
+            self.not_forwarded[str(reason)] += 1
+
+    def ipv4(self, interface, data):
+        if not data or data[0] >> 4 != 4 or len(data) < 20:
+            raise NotForwarded("malformed")
+        source, group = data[12:16], data[16:20]
+        if not 224 <= group[0] <= 239:
+            raise NotForwarded("not_multicast")
+        header = (data[0] & 15) * 4
+        (total,) = struct.unpack_from("!H", data, 2)
+        if header < 20 or header > len(data) or total < header or total > len(data):
+            raise NotForwarded("malformed")
+        if internet_checksum(data[:header]):
+            raise NotForwarded("malformed")
+        ttl, protocol = data[8], data[9]
+        if 224 <= source[0] <= 239 or source == b"\xff\xff\xff\xff" or source[0] == 127:
+            raise NotForwarded("malformed")
+        if source == bytes(4) and protocol != 2:
+            raise NotForwarded("malformed")
+        if protocol == 2:
+            (fragment,) = struct.unpack_from("!H", data, 6)
+            try:
+                if fragment & 0x3FFF:  # more fragments, or an offset: only a part of a message
+                    raise Malformed
+                self.listeners.igmp(interface, source, data[header:total], self.now)
+            except Malformed:
+                raise NotForwarded("malformed") from None
+            raise NotForwarded("control")
+        if group[:3] == b"\xe0\0\0" or source[:2] == b"\xa9\xfe":
+            raise NotForwarded("link_local")
+        self.route(interface, source, group, ttl, total)
+
+    def ipv6(self, interface, data):
+        if not data or data[0] >> 4 != 6 or len(data) < 40:
+            raise NotForwarded("malformed")
+        source, group = data[8:24], data[24:40]
+        if group[0] != 0xFF:
+            raise NotForwarded("not_multicast")
+        (payload,) = struct.unpack_from("!H", data, 4)
+        if 40 + payload > len(data) or source[0] == 0xFF or source == bytes(15) + b"\1":
+            raise NotForwarded("malformed")
+        hop_limit = data[7]
+        protocol, message, whole = self.upper_layer(data[6], data[40 : 40 + payload])
+        if protocol == 58 and not message and whole:
+            raise NotForwarded("malformed")
+        if protocol == 58 and message and message[0] in (130, 131, 132, 143):
+            pseudo_header = source + group + struct.pack("!II", len(message), 58)
+            try:
+                if not whole or internet_checksum(pseudo_header + message):
+                    raise Malformed
+                self.listeners.mld(interface, source, hop_limit, message, self.now)
+            except Malformed:
+                raise NotForwarded("malformed") from None
+            raise NotForwarded("control")
+        local = group[1] & 15 <= 2
+        # RFC 4291 section 2.5.2: only a host that has no address yet sends from ::, and only on its link.
+        if source == bytes(16) and not (protocol == 58 and local):
+            raise NotForwarded("malformed")
+        if local or (source[0] == 0xFE and source[1] & 0xC0 == 0x80):
+            raise NotForwarded("link_local")
+        self.route(interface, source, group, hop_limit, 40 + payload)
+
+    @staticmethod
+    def upper_layer(protocol, data):
+        """(upper-layer protocol, its bytes, whether they are all of it), behind the extension headers (RFC 8200)."""
+        whole = True
+        while protocol in (0, 43, 44, 51, 60, 135, 139, 140):
+            if len(data) < 8:
+                raise NotForwarded("malformed")
+            if protocol == 44:
+                (offset,) = struct.unpack_from("!H", data, 2)
+                size, whole = 8, whole and not offset & 0xFFF9
+                if offset & 0xFFF8:  # not the first fragment: what follows is from the middle of something
+                    return data[0], b"", False
+            else:
+                size = (data[1] + 2) * 4 if protocol == 51 else (data[1] + 1) * 8
+            if size > len(data):
+                raise NotForwarded("malformed")
+            protocol, data = data[0], data[size:]
+        return protocol, data, whole
+
+    def route(self, interface, source, group, ttl, length):
+        if ttl <= 1:
+            raise NotForwarded("ttl_expired")
+        self.reached_through.setdefault(source, interface)
+        flow = self.flows.setdefault((source, group), Flow())
+        if flow.made is None or flow.made + ENTRY_LIFETIME <= self.now:
+            flow.made, flow.incoming = self.now, self.reached_through[source]
+        if flow.incoming != interface:
+            flow.wrong_interface += 1
+            raise NotForwarded("wrong_interface")
+        outgoing = self.outgoing(source, group, flow)
+        if not outgoing:
+            raise NotForwarded("no_receivers")
+        flow.packets += 1
+        flow.bytes += length
+        self.copies += len(outgoing)
+        for name in outgoing:
+            self.transmitted[name] = self.transmitted.get(name, 0) + 1
+
+    def outgoing(self, source, group, flow):
+        return [
+            name
+            for name in self.interfaces
+            if name != flow.incoming and self.listeners.wanted(name, source, group)
+        ]
+
+    def report(self):
+        def text(address):
+            return None if address is None else str(ipaddress.ip_address(address))
+
+        entries = [
+            {
+                "source": text(source),
+                "group": text(group),
+                "incoming": flow.incoming,
+                "outgoing": self.outgoing(source, group, flow),
+                "packets": flow.packets,
+                "bytes": flow.bytes,
+                "wrong_interface": flow.wrong_interface,
+            }
+            for (source, group), flow in sorted(self.flows.items(), key=lambda item: (len(item[0][1]), item[0][::-1]))
+            if flow.made + ENTRY_LIFETIME > self.now
+        ]
+        order = {name: index for index, name in enumerate(self.interfaces)}
+        memberships = [
+            {
+                "interface": interface,
+                "group": text(group),
+                "source": text(source),
+                "protocol": "igmp" if len(group) == 4 else "mld",
+            }
+            for interface, group, source in sorted(
+                self.listeners.memberships(), key=lambda m: (order[m[0]], len(m[1]), m[1], m[2] or b"")
+            )
+        ]
+        assert self.packets == self.forwarded + sum(self.not_forwarded.values())
+        return {
+            "packets": self.packets,
+            "bytes": self.bytes,
+            "forwarded_packets": self.forwarded,
+            "copies": self.copies,
+            "not_forwarded": self.not_forwarded,
+            "interfaces": [
+                {
+                    "name": name,
+                    "received": self.received.get(name, 0),
+                    "transmitted": self.transmitted.get(name, 0),
+                }
+                for name in self.interfaces
+            ],
+            "entries": entries,
+            "memberships": memberships,
+        }
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Counts what a multicast router has to do with a capture.")
+    parser.add_argument("capture")
+    path = parser.parse_args().capture
+    capture, router = Capture(path), Router()
+    for frame in capture:
+        router.take(frame, capture.names)
+    router.interfaces = capture.names
+    print(json.dumps(router.report(), indent=2))
+    if capture.error:
+        sys.exit(f"{path}: {capture.error}")
+
+
+if __name__ == "__main__":
+    main()
