@@ -8,7 +8,6 @@
 //! - [`protocol`]: clients that ship with the crate, written only against the manager's public face.
 //! - [`plane`]: where packets come from and go to.
 
-#[allow(dead_code, unused_imports, reason = "the lock-free table that uses all of it is landing next")]
 mod sync;
 
 #[cfg(all(feature = "stepped", not(loom)))]

@@ -17,7 +17,7 @@ use std::num::{NonZeroU8, NonZeroU64};
 pub(crate) const INDEX_BITS: u32 = 24;
 pub(crate) const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
 const KIND_BITS: u32 = 8;
-const GENERATION_SHIFT: u32 = INDEX_BITS + KIND_BITS;
+pub(crate) const GENERATION_SHIFT: u32 = INDEX_BITS + KIND_BITS;
 
 /// The kind of table a handle belongs to: a handle of one kind is stale in a table of another.
 ///

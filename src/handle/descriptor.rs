@@ -1,0 +1,238 @@
+//! Descriptors: what one claim or release is about, for others to finish it.
+//!
+//! There is one for each seat of the process, in static memory: announcing an operation allocates nothing, and a thread
+//! that is stopped for ever in the middle of one costs one descriptor. A descriptor is used again and again; the number
+//! of the use (its *sequence number*) goes with it wherever it matters:
+//!
+//! ```text
+//!                63                                                    1  0
+//! sequence      |                   0              |      sequence:49      |   the use that the fields belong to
+//! target        |      0      | release:1          |      owner id:32      |
+//! holder        |        generation:32             |      count:32         |   what the claim word said before
+//! expected      |                      owner word                          |
+//! seen          |                   sequence:63                        |bit|   the word was as expected
+//! done          |                   sequence:63                        |bit|   the operation succeeded
+//! ```
+//!
+//! The first four are a sequence lock that only its holder writes: it changes the sequence number *before* any field,
+//! so a helper that reads fields and then still finds the number it came for has read the fields of that use. `seen` and
+//! `done` are written by helpers too, who therefore compare-and-swap them from `number|0` to `number|1`: late, such a
+//! swap fails on the number of a later use.
+
+use super::OwnerId;
+use super::owner::OwnerWord;
+use super::seat::SEATS;
+use crate::sync::{Ordering, SteppedWord, stepped_fence};
+
+/// What is to be done, as whoever announced it has written it down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Task {
+    pub(super) what: What,
+    pub(super) owner: OwnerId,
+    /// The owner word that it changes.
+    pub(super) expected: OwnerWord,
+    /// The generation and count in the claim word before.
+    pub(super) generation: u32,
+    pub(super) count: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Claim,
+    Release,
+}
+
+/// Which use of which descriptor: what a busy claim word says. It never recurs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    pub(super) seat: u16,
+    pub(super) sequence: u64,
+}
+
+pub(super) const SEQUENCE_BITS: u32 = 49;
+const SEQUENCE_MASK: u64 = (1 << SEQUENCE_BITS) - 1;
+
+#[repr(align(64))]
+pub(super) struct Descriptor {
+    sequence: SteppedWord,
+    target: SteppedWord,
+    holder: SteppedWord,
+    expected: SteppedWord,
+    seen: SteppedWord,
+    done: SteppedWord,
+}
+
+impl Descriptor {
+    #[cfg(not(loom))]
+    const fn new() -> Self {
+        Descriptor {
+            sequence: SteppedWord::new(0),
+            target: SteppedWord::new(0),
+            holder: SteppedWord::new(0),
+            expected: SteppedWord::new(0),
+            seen: SteppedWord::new(0),
+            done: SteppedWord::new(0),
+        }
+    }
+
+    #[cfg(loom)]
+    fn new() -> Self {
+        Descriptor {
+            sequence: SteppedWord::new(0),
+            target: SteppedWord::new(0),
+            holder: SteppedWord::new(0),
+            expected: SteppedWord::new(0),
+            seen: SteppedWord::new(0),
+            done: SteppedWord::new(0),
+        }
+    }
+
+    /// Writes a task down under a new sequence number, which is returned. Only the holder of the seat calls this, and
+    /// only when its last task is settled or was never announced.
+    pub(super) fn write(&self, task: &Task) -> u64 {
+        // Relaxed: the last write was this thread's, or an earlier holder's of the seat, who gave it back before.
+        let sequence = (self.sequence.unstepped().load(Ordering::Relaxed) + 1) & SEQUENCE_MASK;
+        self.sequence.store(sequence, Ordering::Relaxed);
+        // Release fence, paired with the acquire fence in `read`: a helper that reads any field below finds this
+        // sequence number, or a later one, when it then looks.
+        stepped_fence(Ordering::Release);
+        let target = u64::from(task.owner.0) | (u64::from(task.what == What::Release) << 32);
+        // Relaxed, all three: published by the announcing compare-and-swap.
+        self.target.store(target, Ordering::Relaxed);
+        self.holder.store(u64::from(task.generation) << 32 | u64::from(task.count), Ordering::Relaxed);
+        self.expected.store(task.expected.0, Ordering::Relaxed);
+        // Release, both, paired with the acquire in `was_seen` and `is_done`, for helpers that come from a claim word
+        // of an earlier use: they must not take an old flag for one of this use, and the number tells them.
+        self.seen.store(sequence << 1, Ordering::Release);
+        self.done.store(sequence << 1, Ordering::Release);
+        sequence
+    }
+
+    /// The task of this sequence number; `None` when that use is over: then the operation is settled.
+    pub(super) fn read(&self, sequence: u64) -> Option<Task> {
+        // Relaxed, all three: ordered by the claim word's acquire if this is still that use, else thrown away.
+        let target = self.target.load(Ordering::Relaxed);
+        let holder = self.holder.load(Ordering::Relaxed);
+        let expected = self.expected.load(Ordering::Relaxed);
+        // Acquire fence, paired with the release fence in `write`.
+        stepped_fence(Ordering::Acquire);
+        if self.sequence.load(Ordering::Relaxed) != sequence {
+            return None;
+        }
+        Some(Task {
+            what: if target >> 32 == 0 { What::Claim } else { What::Release },
+            owner: OwnerId(target as u32),
+            expected: OwnerWord(expected),
+            generation: (holder >> 32) as u32,
+            count: holder as u32,
+        })
+    }
+
+    /// Notes that the owner word was as expected while the operation was announced.
+    pub(super) fn set_seen(&self, sequence: u64, own: bool) {
+        Self::set(&self.seen, sequence, own);
+    }
+
+    /// Notes that the operation succeeded. There is no way to note that it did not: whoever believes so may be late.
+    pub(super) fn set_done(&self, sequence: u64, own: bool) {
+        Self::set(&self.done, sequence, own);
+    }
+
+    fn set(flag: &SteppedWord, sequence: u64, own: bool) {
+        let (clear, set) = (sequence << 1, sequence << 1 | 1);
+        if own {
+            // Release, paired with `flag`'s acquire. A plain store will do: helpers only ever set the same bit, and
+            // the next use of the descriptor is by this same thread.
+            flag.store(set, Ordering::Release);
+        } else {
+            // AcqRel, paired with the same. Failure means that it is set, or of a later use.
+            let _ = flag.compare_exchange(clear, set, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the owner word was seen as expected; `None` when this use is over.
+    pub(super) fn was_seen(&self, sequence: u64) -> Option<bool> {
+        // Acquire, paired with `set`.
+        let seen = self.seen.load(Ordering::Acquire);
+        (seen >> 1 == sequence).then_some(seen & 1 == 1)
+    }
+
+    /// Whether the operation succeeded. Asked only by its holder, after it is settled.
+    pub(super) fn is_done(&self, sequence: u64) -> bool {
+        // Acquire, paired with `set`.
+        self.done.load(Ordering::Acquire) == sequence << 1 | 1
+    }
+
+    /// The words by name, in the order of the picture above.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn words(&self) -> [(&'static str, &SteppedWord); 6] {
+        [
+            ("sequence", &self.sequence),
+            ("target", &self.target),
+            ("holder", &self.holder),
+            ("expected", &self.expected),
+            ("seen", &self.seen),
+            ("done", &self.done),
+        ]
+    }
+}
+
+/// The descriptor of a seat.
+#[inline]
+pub(super) fn of(seat: u16) -> Option<&'static Descriptor> {
+    all().get(usize::from(seat))
+}
+
+#[cfg(not(loom))]
+pub(super) fn all() -> &'static [Descriptor] {
+    static DESCRIPTORS: [Descriptor; SEATS] = [const { Descriptor::new() }; SEATS];
+    &DESCRIPTORS
+}
+
+#[cfg(loom)]
+pub(super) fn all() -> &'static [Descriptor] {
+    loom::lazy_static! {
+        static ref DESCRIPTORS: Vec<Descriptor> = (0..SEATS).map(|_| Descriptor::new()).collect();
+    }
+    &DESCRIPTORS
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const TASK: Task = Task {
+        what: What::Release,
+        owner: OwnerId(u32::MAX),
+        expected: OwnerWord(u64::MAX),
+        generation: u32::MAX,
+        count: (1 << 30) - 1,
+    };
+
+    #[test]
+    fn what_is_written_is_read_until_the_next_use() {
+        let descriptor = Descriptor::new();
+        let first = descriptor.write(&TASK);
+        assert_eq!(descriptor.read(first), Some(TASK));
+        let task = Task { what: What::Claim, owner: OwnerId(0), ..TASK };
+        let second = descriptor.write(&task);
+        assert_eq!(descriptor.read(first), None);
+        assert_eq!(descriptor.read(second), Some(task));
+    }
+
+    #[test]
+    fn a_late_helper_cannot_set_the_flags_of_a_later_use() {
+        let descriptor = Descriptor::new();
+        let first = descriptor.write(&TASK);
+        let second = descriptor.write(&TASK);
+        descriptor.set_seen(first, false);
+        descriptor.set_done(first, false);
+        assert_eq!(descriptor.was_seen(first), None);
+        assert_eq!(descriptor.was_seen(second), Some(false));
+        assert!(!descriptor.is_done(second));
+        descriptor.set_seen(second, false);
+        descriptor.set_done(second, false);
+        assert_eq!(descriptor.was_seen(second), Some(true));
+        assert!(descriptor.is_done(second));
+    }
+}

@@ -1,0 +1,78 @@
+//! The two layouts of a table, and its shape.
+
+use super::Kind;
+use super::owner::Owners;
+use crate::sync::{Arc, Ordering, SteppedWord};
+use crossbeam_utils::CachePadded;
+
+mod sealed {
+    /// What a layout puts into slots and tables. Out of reach of other crates, so that a layout cannot be made there.
+    pub trait Layout: Send + Sync + 'static {
+        /// Zero bytes large; its alignment is the slot's.
+        type Line: Default + Send + Sync;
+        /// The claim word, if slots have one.
+        type ClaimWord: super::ClaimWord;
+        /// The owner words, if the table has them.
+        type Owners: Default + Send + Sync;
+    }
+}
+
+/// What a slot carries besides its state and its value: [`Plain`] or [`Claims`].
+pub trait Layout: sealed::Layout {}
+
+/// A table without ownership: a slot is state and value.
+#[derive(Debug)]
+pub enum Plain {}
+
+/// A table whose objects can own things: a slot carries the claim word too, and has a cache line to itself.
+#[derive(Debug)]
+pub enum Claims {}
+
+impl sealed::Layout for Plain {
+    type Line = ();
+    type ClaimWord = ();
+    type Owners = ();
+}
+
+impl sealed::Layout for Claims {
+    type Line = CachePadded<()>;
+    type ClaimWord = ObjectClaims;
+    type Owners = Arc<Owners>;
+}
+
+impl Layout for Plain {}
+impl Layout for Claims {}
+
+/// The claim word of a slot, or its absence. All its bytes may be zero.
+pub trait ClaimWord: Default + Send + Sync {
+    /// Makes it the word of an object that holds nothing yet; the slot is the caller's alone.
+    fn open(&self, generation: u32);
+}
+
+impl ClaimWord for () {
+    fn open(&self, _generation: u32) {}
+}
+
+/// The claim word of an object that can own things (see `claim.rs`).
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct ObjectClaims {
+    pub(super) word: SteppedWord,
+}
+
+impl ClaimWord for ObjectClaims {
+    fn open(&self, generation: u32) {
+        // SeqCst, paired with the claim step's loads of the word: whoever still looks at it with a handle of an
+        // earlier generation learns that it is stale. The handle itself is published by the state word's store, next.
+        self.word.store(super::claim::idle(generation, 0), Ordering::SeqCst);
+    }
+}
+
+/// How a table is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// The kind of its handles.
+    pub kind: Kind,
+    /// How many objects it holds at most, garbage that waits for readers included.
+    pub capacity: u32,
+}
