@@ -20,3 +20,8 @@ pub mod handle;
 pub mod manager;
 pub mod plane;
 pub mod protocol;
+
+// The README's example is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
