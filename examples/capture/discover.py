@@ -14,13 +14,8 @@ import sys
 import time
 
 SEARCH = (
-    "M-SEARCH * HTTP/1.1\r\n"
-    "HOST: 239.255.255.250:1900\r\n"
-    'MAN: "ssdp:discover"\r\n'
-    "MX: 1\r\n"
-    "ST: upnp:rootdevice\r\n"
-    "\r\n"
-).encode()
+    b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\nST: upnp:rootdevice\r\n\r\n'
+)
 
 
 def question(*labels: str) -> bytes:

@@ -55,9 +55,7 @@ def main() -> None:
     for step in sys.argv[2:]:
         seconds, action, group, *source = step.split()
         time.sleep(max(0.0, start + float(seconds) - time.time()))
-        family, level = (
-            (socket.AF_INET6, socket.IPPROTO_IPV6) if ":" in group else (socket.AF_INET, socket.IPPROTO_IP)
-        )
+        family, level = (socket.AF_INET6, socket.IPPROTO_IPV6) if ":" in group else (socket.AF_INET, socket.IPPROTO_IP)
         if group not in sockets:
             sockets[group] = socket.socket(family, socket.SOCK_DGRAM)
         request = struct.pack("@I", interface).ljust(8, b"\0") + storage(group)

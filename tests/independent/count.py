@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """What `mgm forward --json CAPTURE` has to count, worked out by other means.
 
-    count.py CAPTURE        prints one JSON object; exit status 1 when the capture could not be read to its end
+    count.py CAPTURE                        prints one JSON object
+    count.py CAPTURE --against REPORT.json  prints where a report differs, in those keys that are known here
+
+Exit status 1 when the capture could not be read to its end, or when there is a difference.
 
 Shares nothing with the Rust code: its own reading of captures, headers and IGMP/MLD messages, from the RFCs. It is slow
 and simple, a router in a loop: no table, no timers, everything worked out anew for every packet. The keys are those of
@@ -16,6 +19,7 @@ import ipaddress
 import json
 import struct
 import sys
+from pathlib import Path
 
 from capture_file import Capture
 from listeners import Listeners, Malformed, internet_checksum
@@ -71,7 +75,8 @@ class Router:
         self.flows = {}  # (source, group): Flow
         self.packets = self.bytes = self.forwarded = self.copies = 0
         self.not_forwarded = dict.fromkeys(REASONS, 0)
-        self.received, self.transmitted = {}, {}
+        self.received = {}  # interface: frames
+        self.sent = {}  # interface: [(source, group, datagram as it came in)]
         self.interfaces = []
 
     def take(self, frame, interfaces):
@@ -122,7 +127,7 @@ class Router:
             raise NotForwarded("control")
         if group[:3] == b"\xe0\0\0" or source[:2] == b"\xa9\xfe":
             raise NotForwarded("link_local")
-        self.route(interface, source, group, ttl, total)
+        self.route(interface, source, group, ttl, data[:total])
 
     def ipv6(self, interface, data):
         if not data or data[0] >> 4 != 6 or len(data) < 40:
@@ -152,7 +157,7 @@ class Router:
             raise NotForwarded("malformed")
         if local or (source[0] == 0xFE and source[1] & 0xC0 == 0x80):
             raise NotForwarded("link_local")
-        self.route(interface, source, group, hop_limit, 40 + payload)
+        self.route(interface, source, group, hop_limit, data[: 40 + payload])
 
     @staticmethod
     def upper_layer(protocol, data):
@@ -173,7 +178,7 @@ class Router:
             protocol, data = data[0], data[size:]
         return protocol, data, whole
 
-    def route(self, interface, source, group, ttl, length):
+    def route(self, interface, source, group, ttl, datagram):
         if ttl <= 1:
             raise NotForwarded("ttl_expired")
         self.reached_through.setdefault(source, interface)
@@ -187,16 +192,14 @@ class Router:
         if not outgoing:
             raise NotForwarded("no_receivers")
         flow.packets += 1
-        flow.bytes += length
+        flow.bytes += len(datagram)
         self.copies += len(outgoing)
         for name in outgoing:
-            self.transmitted[name] = self.transmitted.get(name, 0) + 1
+            self.sent.setdefault(name, []).append((source, group, datagram))
 
     def outgoing(self, source, group, flow):
         return [
-            name
-            for name in self.interfaces
-            if name != flow.incoming and self.listeners.wanted(name, source, group)
+            name for name in self.interfaces if name != flow.incoming and self.listeners.wanted(name, source, group)
         ]
 
     def report(self):
@@ -239,7 +242,7 @@ class Router:
                 {
                     "name": name,
                     "received": self.received.get(name, 0),
-                    "transmitted": self.transmitted.get(name, 0),
+                    "transmitted": len(self.sent.get(name, [])),
                 }
                 for name in self.interfaces
             ],
@@ -248,17 +251,39 @@ class Router:
         }
 
 
+def differences(mine, other, where=""):
+    """Where two reports differ, in keys that `mine` has. The order of lists of objects is nobody's promise."""
+    if isinstance(mine, dict) and isinstance(other, dict):
+        for key in mine:
+            yield from differences(mine[key], other.get(key), f"{where}.{key}" if where else key)
+    elif isinstance(mine, list) and isinstance(other, list) and where in ("entries", "memberships"):
+        mine, other = ([json.dumps(each, sort_keys=True) for each in side] for side in (mine, other))
+        yield from (f"{where}: only counted {each}" for each in mine if each not in other)
+        yield from (f"{where}: only reported {each}" for each in other if each not in mine)
+        if len(other) != len(set(other)):
+            yield f"{where}: something is reported twice"
+    elif mine != other:
+        yield f"{where}: counted {mine}, reported {other}"
+
+
 def main():
     parser = argparse.ArgumentParser(description="Counts what a multicast router has to do with a capture.")
     parser.add_argument("capture")
-    path = parser.parse_args().capture
-    capture, router = Capture(path), Router()
+    parser.add_argument("--against", metavar="REPORT.json", type=Path)
+    options = parser.parse_args()
+    capture, router = Capture(options.capture), Router()
     for frame in capture:
         router.take(frame, capture.names)
     router.interfaces = capture.names
-    print(json.dumps(router.report(), indent=2))
+    if options.against:
+        found = list(differences(router.report(), json.loads(options.against.read_text())))
+        print("\n".join(found) or "no difference")
+    else:
+        found = []
+        print(json.dumps(router.report(), indent=2))
     if capture.error:
-        sys.exit(f"{path}: {capture.error}")
+        sys.exit(f"{options.capture}: {capture.error}")
+    sys.exit(1 if found else 0)
 
 
 if __name__ == "__main__":
