@@ -19,6 +19,8 @@ mod free_list;
 mod handle;
 mod layout;
 mod limbo;
+#[cfg(all(test, not(loom)))]
+mod model;
 mod owner;
 mod reader;
 mod seat;
