@@ -16,9 +16,8 @@ const ROUNDS: usize = 8;
 /// One owner's part of an offer.
 struct Offer {
     client: Handle,
-    interfaces: Vec<OfferedInterface>,
-    /// For each interface, whose share it is and the stamp of its ownership.
-    shares: Vec<(Share, Stamp)>,
+    /// Each interface, with whose share it is and the stamp of its ownership.
+    interfaces: Vec<(OfferedInterface, (Share, Stamp))>,
 }
 
 impl GroupManager {
@@ -100,24 +99,34 @@ impl GroupManager {
             return Vec::new();
         };
         let mut vetoes = Vec::new();
-        for (_, mut offer) in self.offers(outgoing) {
-            vetoes.extend(self.ask_owner(flow, incoming, &mut offer));
+        for offer in self.offers(outgoing).into_values() {
+            vetoes.extend(self.ask_owner(flow, incoming, offer));
         }
         vetoes
     }
 
-    fn ask_owner(&self, flow: Flow, incoming: Interface, offer: &mut Offer) -> Vec<(Share, Stamp)> {
-        // Looked up only now: one that has left in the meantime is not called any more.
+    fn ask_owner(&self, flow: Flow, incoming: Interface, offer: Offer) -> Vec<(Share, Stamp)> {
+        // All this was gathered before other owners were asked, which may have taken long: a client is not told of an
+        // interface that it has given up in the meantime, and not called at all once it has left.
+        let owners = self.clients.table.owners();
+        let (mut interfaces, shares): (Vec<_>, Vec<_>) =
+            offer.interfaces.into_iter().filter(|(_, (_, stamp))| stamp.holds(owners)).unzip();
+        if interfaces.is_empty() {
+            return Vec::new();
+        }
         let callbacks = self.clients.table.with(offer.client, |client| client.callbacks()).flatten();
         let Some(callbacks) = callbacks else { return Vec::new() };
-        let mut alert = CreationAlert { flow, incoming, outgoing: &mut offer.interfaces };
+        let mut alert = CreationAlert { flow, incoming, outgoing: &mut interfaces };
         let answered = self.clients.contain("a creation alert", move || {
             callbacks.creation_alert(&mut alert);
-            // The client may have left meanwhile, and this be the last of it.
+            // The client may have left by now, and this be the last of it.
             drop(callbacks);
         });
-        let shares = offer.interfaces.iter().zip(&offer.shares);
-        shares.filter(|(o, _)| answered.is_some() && !o.enabled).map(|(_, share)| *share).collect()
+        let answers = interfaces.iter().zip(shares);
+        answers
+            .filter(|(offered, _)| answered.is_some() && !offered.enabled)
+            .map(|(_, share)| share)
+            .collect()
     }
 
     /// The outgoing interfaces by owner, in the order of protocols. An interface with two owners is offered to both.
@@ -136,18 +145,15 @@ impl GroupManager {
                 let Some(protocol) = self.clients.table.with(client, |client| client.protocol) else {
                     continue;
                 };
-                let offer: &mut Offer = offers.entry(protocol).or_insert_with(|| Offer {
-                    client,
-                    interfaces: Vec::new(),
-                    shares: Vec::new(),
-                });
+                let offer: &mut Offer =
+                    offers.entry(protocol).or_insert_with(|| Offer { client, interfaces: Vec::new() });
                 // One name, two handles: it has registered anew between two looks.
                 if offer.client != client {
                     continue;
                 }
                 let igmp = owned.by(Role::Igmp).is_some();
-                offer.interfaces.push(OfferedInterface { interface: record.interface, igmp, enabled: true });
-                offer.shares.push(((record.number, role), owned.stamp(record, role)));
+                let offered = OfferedInterface { interface: record.interface, igmp, enabled: true };
+                offer.interfaces.push((offered, ((record.number, role), owned.stamp(record, role))));
             }
         }
         offers

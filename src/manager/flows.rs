@@ -15,6 +15,7 @@
 //!
 //! An idle record is what is left of a flow without an entry: the number its packets are counted under.
 
+use super::clock::Clock;
 use super::interfaces::{Interfaces, Role};
 use super::records::{Records, Share};
 use super::{FlowState, Interface};
@@ -24,7 +25,20 @@ use crate::forwarding::{
 use crate::handle::Owners;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// What a manager had to do for want of room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Incidents {
+    /// Entries withdrawn because the forwarding table had no room for their successor: their flow's next packet has them
+    /// made anew.
+    pub entries_withdrawn: u64,
+    /// Negative entries that made room for newer ones (`ManagerConfig::negative_entries`).
+    pub negative_evicted: u64,
+    /// Flows without an entry whose counters were given up (`ManagerConfig::remembered_flows`).
+    pub flows_forgotten: u64,
+}
 
 /// Where a flow's packets have to arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +161,8 @@ pub(super) enum Begun {
 pub(super) struct Flows {
     records: BTreeMap<Flow, Record>,
     limits: Limits,
-    now: Duration,
+    clock: Arc<Clock>,
+    pub(super) incidents: Incidents,
     /// Orders events of the lists below.
     events: u64,
     deadlines: BTreeSet<(Duration, Flow)>,
@@ -160,11 +175,12 @@ pub(super) struct Flows {
 }
 
 impl Flows {
-    pub(super) fn new(limits: Limits) -> Flows {
+    pub(super) fn new(limits: Limits, clock: Arc<Clock>) -> Flows {
         Flows {
             records: BTreeMap::new(),
             limits,
-            now: Duration::ZERO,
+            clock,
+            incidents: Incidents::default(),
             events: 0,
             deadlines: BTreeSet::new(),
             negative: BTreeMap::new(),
@@ -248,7 +264,7 @@ impl Flows {
         }
         let outgoing = outgoing(&flow, &upstream, said, with);
         with.table.publish(Entry::new(flow, number, upstream.incoming(), &outgoing))?;
-        let deadline = self.now.saturating_add(self.limits.lifetime);
+        let deadline = self.clock.now().saturating_add(self.limits.lifetime);
         let state = state(&outgoing);
         *life = Life::Entry(Published {
             upstream,
@@ -259,6 +275,7 @@ impl Flows {
             mentioned: BTreeSet::new(),
         });
         self.deadlines.insert((deadline, flow));
+        self.clock.wake_at(self.next_deadline());
         if let Upstream::Unknown(interface) = upstream {
             self.unknown.insert((interface, flow));
         }
@@ -328,8 +345,8 @@ impl Flows {
         if outgoing != entry.outgoing {
             let renewed = Entry::new(flow, number, entry.upstream.incoming(), &outgoing);
             // When it cannot be published, it must not stay as it is either: the next packet has it made again.
-            if let Err(error) = with.table.replace(renewed) {
-                tracing::debug!(%flow, %error, "the entry is withdrawn instead of being replaced");
+            if with.table.replace(renewed).is_err() {
+                self.incidents.entries_withdrawn += 1;
                 return self.end(flow, with);
             }
             entry.outgoing = outgoing;
@@ -368,7 +385,17 @@ impl Flows {
             && let Some((_, oldest)) = self.negative.first_key_value()
         {
             let oldest = *oldest;
+            self.incidents.negative_evicted += 1;
             self.end(oldest, with);
+        }
+    }
+
+    /// Ends a flow's entry if its incoming interface has changed hands.
+    pub(super) fn end_if_dead(&mut self, flow: Flow, with: With<'_>) {
+        if let Some(Record { life: Life::Entry(entry), .. }) = self.records.get(&flow)
+            && !entry.upstream.holds(with.owners())
+        {
+            self.end(flow, with);
         }
     }
 
@@ -410,6 +437,7 @@ impl Flows {
             self.idle.remove(since);
             if let Some(number) = self.records.remove(&flow).and_then(|record| record.number) {
                 with.table.close_number(number);
+                self.incidents.flows_forgotten += 1;
             }
         }
     }
@@ -454,14 +482,14 @@ impl Flows {
         }
     }
 
-    /// Moves the clock and ends the entries whose lifetime is over.
-    pub(super) fn advance(&mut self, now: Duration, with: With<'_>) {
-        self.now = self.now.max(now);
+    /// Ends the entries whose lifetime is over.
+    pub(super) fn expire(&mut self, with: With<'_>) {
         while let Some((deadline, flow)) = self.deadlines.first().copied()
-            && deadline <= self.now
+            && deadline <= self.clock.now()
         {
             self.end(flow, with);
         }
+        self.clock.wake_at(self.next_deadline());
     }
 
     pub(super) fn next_deadline(&self) -> Option<Duration> {

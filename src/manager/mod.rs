@@ -44,6 +44,7 @@
 mod building;
 mod client;
 mod clients;
+mod clock;
 mod config;
 mod enumeration;
 mod error;
@@ -63,6 +64,7 @@ pub use error::{
     ConfigError, DeregisterError, MembershipError, NewFlowError, NoOwner, RegisterError, ReleaseError,
     TakeError,
 };
+pub use flows::Incidents;
 pub use interface::Interface;
 pub use membership::{Effect, Group, Membership};
 pub use routes::{ReversePath, Routes};
@@ -70,6 +72,7 @@ pub use routes::{ReversePath, Routes};
 use crate::forwarding::{ForwardingTable, InterfaceNumber};
 use crate::handle::Handle;
 use clients::Clients;
+use clock::Clock;
 use flows::{Flows, Limits, With};
 use interfaces::{Interfaces, Maker};
 use parking_lot::Mutex;
@@ -94,6 +97,7 @@ pub struct GroupManager {
     forwarding: ForwardingTable,
     routes: Arc<dyn Routes>,
     config: ManagerConfig,
+    clock: Arc<Clock>,
     state: Mutex<State>,
 }
 
@@ -123,13 +127,19 @@ impl GroupManager {
             idle: config.remembered_flows as usize,
             lifetime: config.entry_lifetime,
         };
+        let clock = Arc::<Clock>::default();
         Ok(GroupManager {
             forwarding: ForwardingTable::new(config.entries, clients.table.owners().clone()),
             clients,
             interfaces,
             routes,
             config,
-            state: Mutex::new(State { maker, records: Records::default(), flows: Flows::new(limits) }),
+            state: Mutex::new(State {
+                maker,
+                records: Records::default(),
+                flows: Flows::new(limits, clock.clone()),
+            }),
+            clock,
         })
     }
 
@@ -146,7 +156,7 @@ impl GroupManager {
     /// Ends a registration (`MgmDeRegisterMProtocol`). Either the client owns nothing and its handle is stale from then
     /// on, or nothing changes: one step, whatever else goes on. Lock-free up to there.
     ///
-    /// A creation alert that has begun by then runs to its end; none begins after it.
+    /// A creation alert that is being started or is running at that instant still runs to its end.
     ///
     /// # Errors
     /// [`DeregisterError`]; every interface has to be released first.
@@ -175,11 +185,14 @@ impl GroupManager {
     }
 
     /// Moves the manager's clock, which counts from its making and never goes back; entries whose lifetime is over go.
-    /// The lifetime is absolute: packets do not extend it. May wait for the membership lock.
+    /// The lifetime is absolute: packets do not extend it. May wait for the membership lock, but only when a lifetime is
+    /// over: it may be called for every packet.
     pub fn advance(&self, now: Duration) {
-        let mut state = self.state.lock();
-        let (flows, with) = self.split(&mut state);
-        flows.advance(now, with);
+        if self.clock.advance(now) {
+            let mut state = self.state.lock();
+            let (flows, with) = self.split(&mut state);
+            flows.expire(with);
+        }
     }
 
     /// When [`advance`](Self::advance) next has something to do. May wait for the membership lock.
@@ -194,6 +207,12 @@ impl GroupManager {
         let mut state = self.state.lock();
         let (flows, with) = self.split(&mut state);
         flows.flush(with);
+    }
+
+    /// What the manager had to do for want of room so far. May wait for the membership lock.
+    #[must_use]
+    pub fn incidents(&self) -> Incidents {
+        self.state.lock().flows.incidents
     }
 
     /// How often a client's code (a callback, its destructor, the routes) has panicked. The panic is contained: it counts

@@ -48,7 +48,11 @@ impl GroupManager {
         let role = self.role(client).ok_or(TakeError::Stale)?;
         let record = match self.interfaces.find(interface) {
             Some(record) => record,
-            None => self.make_record(interface)?,
+            // Room never comes back, so a client that is still there was refused for the want of it.
+            None => match self.make_record(interface) {
+                Err(_) if !self.clients.table.validate(client) => return Err(TakeError::Stale),
+                made => made?,
+            },
         };
         self.clients.table.claim(client, record.owner(role)).map_err(|error| match error {
             ClaimError::Stale => TakeError::Stale,
@@ -70,7 +74,7 @@ impl GroupManager {
     /// [`ReleaseError`].
     pub fn release(&self, client: Handle, interface: Interface) -> Result<(), ReleaseError> {
         let role = self.role(client).ok_or(ReleaseError::Stale)?;
-        // A client that went stale since is not the owner of an unknown interface either.
+        // What is unknown now was so when the client was looked up.
         let record = self.interfaces.find(interface).ok_or(ReleaseError::NotOwner(interface))?;
         self.clients.table.release(client, record.owner(role)).map_err(|error| match error {
             TableReleaseError::Stale => ReleaseError::Stale,
@@ -181,9 +185,10 @@ impl GroupManager {
             dead.into_iter().for_each(|membership| state.records.remove(membership, share));
         }
         let (flows, with) = self.split(state);
-        for flow in flows.mentioning(number) {
-            flows.renew(flow, with);
-        }
+        // First what ends, so that what merely becomes negative finds the more room.
+        let mentioning = flows.mentioning(number);
+        mentioning.iter().for_each(|flow| flows.end_if_dead(*flow, with));
+        mentioning.iter().for_each(|flow| flows.renew(*flow, with));
         let used = flows.is_mentioned(number) || with.records.mentions(number);
         record.set_in_use(used);
     }
