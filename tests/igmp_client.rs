@@ -1,0 +1,648 @@
+//! IGMP and MLD on a real manager: from messages to memberships and to the interfaces that packets leave by.
+
+mod igmp_messages;
+
+use igmp_messages::*;
+use mgm::forwarding::{Family, Flow};
+use mgm::manager::{
+    Client, CreationAlert, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath,
+};
+use mgm::protocol::igmp::hosts::{Limits, Wanted};
+use mgm::protocol::igmp::wire::Malformed;
+use mgm::protocol::igmp::{Datagram, Igmp, IgmpConfig, IgmpTakeError, Ignored, Received};
+use mgm::protocol::static_joins::StaticJoins;
+use proptest::prelude::*;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Barrier, OnceLock};
+use std::time::Duration;
+
+/// Where sources are, and two networks with hosts.
+const UP: u32 = 1;
+const LAN: u32 = 2;
+const OTHER: u32 = 3;
+
+struct Router {
+    manager: Arc<GroupManager>,
+    igmp: Igmp,
+    family: Family,
+}
+
+fn manager(config: ManagerConfig) -> Arc<GroupManager> {
+    let routes =
+        |source| Some(ReversePath { interface: Interface::of(Family::of(source), UP), neighbour: None });
+    Arc::new(GroupManager::new(config, Arc::new(routes)).unwrap())
+}
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+impl Router {
+    fn with(family: Family, manager: Arc<GroupManager>, config: IgmpConfig) -> Router {
+        let igmp = Igmp::new(manager.clone(), family, config).unwrap();
+        for index in [UP, LAN, OTHER] {
+            igmp.take(Interface::of(family, index)).unwrap();
+        }
+        Router { manager, igmp, family }
+    }
+
+    fn v4() -> Router {
+        Router::with(Family::V4, manager(ManagerConfig::default()), IgmpConfig::default())
+    }
+
+    fn v6() -> Router {
+        Router::with(Family::V6, manager(ManagerConfig::default()), IgmpConfig::default())
+    }
+
+    fn on(&self, index: u32) -> Interface {
+        Interface::of(self.family, index)
+    }
+
+    /// Host 10.0.0.n on the LAN sends an IGMP message.
+    fn hear(&self, n: u8, payload: &[u8], seconds: u64) -> Received {
+        let datagram =
+            Datagram { source: IpAddr::from([10, 0, 0, n]), destination: ALL_ROUTERS, hop_limit: 1, payload };
+        self.igmp.receive(self.on(LAN), &datagram, at(seconds))
+    }
+
+    /// The same with one record.
+    fn says(&self, n: u8, kind: u8, group: &str, sources: &[&str], seconds: u64) {
+        let report = v3_report(&[record(kind, group, sources)]);
+        assert_eq!(self.hear(n, &report, seconds), Received::Report);
+    }
+
+    /// A packet of a flow comes by: has an entry made.
+    fn packet(&self, source: &str, group: &str) {
+        self.manager.new_flow(Flow::new(ip(source), ip(group)).unwrap()).unwrap();
+    }
+
+    /// The memberships, as text.
+    fn memberships(&self) -> Vec<String> {
+        let record = |r: mgm::manager::MembershipRecord| format!("{} {}", r.interface.index(), r.membership);
+        self.manager.memberships().into_iter().map(record).collect()
+    }
+
+    /// By which interfaces an entry's packets leave; `None` when there is no entry.
+    fn leaves_by(&self, source: &str, group: &str) -> Option<Vec<u32>> {
+        let flow = Flow::new(ip(source), ip(group)).unwrap();
+        let entry = self.manager.entries().into_iter().find(|entry| entry.flow == flow)?;
+        Some(entry.outgoing.iter().map(Interface::index).collect())
+    }
+}
+
+const G: &str = "239.1.1.1";
+const A: &str = "192.0.2.1";
+const B: &str = "192.0.2.2";
+const C: &str = "192.0.2.3";
+
+#[test]
+fn reports_of_every_version_become_memberships() {
+    let router = Router::v4();
+    assert_eq!(router.hear(1, &v1_report("239.0.0.1"), 0), Received::Report);
+    assert_eq!(router.hear(2, &v2_report("239.0.0.2"), 0), Received::Report);
+    let report = v3_report(&[
+        record(TO_EX, "239.0.0.3", &[]),
+        record(ALLOW, "232.0.0.4", &[A, B]),
+        record(IS_EX, "239.0.0.5", &[C]),
+        record(TO_IN, "239.0.0.6", &[]),
+    ]);
+    assert_eq!(router.hear(3, &report, 0), Received::Report);
+    assert_eq!(
+        router.memberships(),
+        [
+            "2 (192.0.2.1, 232.0.0.4)",
+            "2 (192.0.2.2, 232.0.0.4)",
+            "2 (*, 239.0.0.1)",
+            "2 (*, 239.0.0.2)",
+            "2 (*, 239.0.0.3)",
+            "2 (*, 239.0.0.5)",
+        ]
+    );
+    assert_eq!(router.igmp.counters().reports, 3);
+    let named = |r: &mgm::manager::MembershipRecord| mgm::protocol::name(r.protocol);
+    assert!(router.manager.memberships().iter().all(|record| named(record) == Some("igmp")));
+}
+
+#[test]
+fn each_interface_has_hosts_of_its_own() {
+    let router = Router::v4();
+    router.packet(A, G);
+    assert_eq!(router.leaves_by(A, G), Some(vec![]));
+    router.hear(1, &v2_report(G), 0);
+    let payload = v2_report(G);
+    let same_host_elsewhere =
+        Datagram { source: ip("10.0.0.1"), destination: ip(G), hop_limit: 1, payload: &payload };
+    router.igmp.receive(router.on(OTHER), &same_host_elsewhere, at(0));
+    assert_eq!(router.leaves_by(A, G), Some(vec![LAN, OTHER]));
+    router.hear(1, &leave(G), 1);
+    assert_eq!(router.leaves_by(A, G), Some(vec![OTHER]));
+}
+
+#[test]
+fn a_leave_takes_effect_when_the_last_reporter_is_gone() {
+    let router = Router::v4();
+    router.hear(1, &v2_report(G), 0);
+    router.hear(2, &v2_report(G), 1);
+    router.packet(A, G);
+    router.hear(1, &leave(G), 2);
+    assert_eq!(router.leaves_by(A, G), Some(vec![LAN]));
+    router.hear(3, &leave(G), 3);
+    assert_eq!(router.leaves_by(A, G), Some(vec![LAN]), "the third never reported");
+    router.hear(2, &leave(G), 4);
+    assert_eq!(router.leaves_by(A, G), Some(vec![]));
+    assert!(router.memberships().is_empty());
+    assert_eq!((router.igmp.counters().leaves, router.igmp.counters().reports), (3, 2));
+}
+
+#[test]
+fn what_is_not_renewed_lapses_at_260_seconds() {
+    let router = Router::v4();
+    router.hear(1, &v2_report(G), 10);
+    router.says(2, ALLOW, "232.1.1.1", &[A], 20);
+    router.packet(A, G);
+    assert_eq!(router.igmp.next_deadline(), Some(at(270)));
+    router.igmp.advance(at(270) - Duration::from_nanos(1));
+    assert_eq!(router.memberships().len(), 2);
+    router.igmp.advance(at(270));
+    assert_eq!(router.memberships(), ["2 (192.0.2.1, 232.1.1.1)"]);
+    assert_eq!(router.leaves_by(A, G), Some(vec![]));
+    // Any message lets lapse what is due when it comes, and a report renews even then.
+    router.says(2, IS_IN, "232.1.1.1", &[A], 280);
+    assert_eq!(router.memberships(), ["2 (192.0.2.1, 232.1.1.1)"]);
+    router.hear(9, &v2_query("0.0.0.0"), 540);
+    assert!(router.memberships().is_empty());
+    assert_eq!(router.igmp.counters().lapsed, 3);
+    assert_eq!(router.igmp.next_deadline(), None);
+}
+
+#[test]
+fn an_excluded_source_is_kept_off_entries_old_and_new() {
+    let router = Router::v4();
+    router.hear(1, &v2_report(G), 0);
+    router.packet(A, G);
+    router.packet(B, G);
+    // Host 1 turns to EXCLUDE {A}: the entry that is there loses the interface; an entry made later never has it.
+    router.says(1, TO_EX, G, &[A, C], 1);
+    assert_eq!(router.leaves_by(A, G), Some(vec![]));
+    assert_eq!(router.leaves_by(B, G), Some(vec![LAN]));
+    router.packet(C, G);
+    assert_eq!(router.leaves_by(C, G), Some(vec![]), "vetoed by the creation alert");
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+
+    // The host allows them again: both the edit and the veto yield.
+    router.says(1, ALLOW, G, &[A, C], 2);
+    assert_eq!(router.leaves_by(A, G), Some(vec![LAN]));
+    assert_eq!(router.leaves_by(C, G), Some(vec![LAN]));
+
+    // And blocks one.
+    router.says(1, BLOCK, G, &[B], 3);
+    assert_eq!(router.leaves_by(B, G), Some(vec![]));
+    // Entries come and go; what is kept off stays off.
+    router.manager.flush_entries();
+    router.packet(B, G);
+    assert_eq!(router.leaves_by(B, G), Some(vec![]));
+
+    router.says(1, TO_IN, G, &[], 4);
+    assert!(router.memberships().is_empty());
+    assert_eq!(router.leaves_by(B, G), Some(vec![]));
+    router.hear(1, &v2_report(G), 5);
+    assert_eq!(router.leaves_by(B, G), Some(vec![LAN]));
+}
+
+#[test]
+fn an_entry_made_before_the_exclusion_was_known_is_closed_by_it() {
+    let router = Router::v4();
+    router.packet(A, G);
+    router.packet(B, G);
+    router.says(1, IS_EX, G, &[A], 0);
+    assert_eq!(router.leaves_by(A, G), Some(vec![]), "the JOIN add opened it, the FORWARD delete closed it");
+    assert_eq!(router.leaves_by(B, G), Some(vec![LAN]));
+}
+
+#[test]
+fn hosts_with_different_wishes_get_what_any_of_them_wants() {
+    let router = Router::v4();
+    for source in [A, B, C] {
+        router.packet(source, G);
+    }
+    let leaves_by_lan = || [A, B, C].map(|source| router.leaves_by(source, G) == Some(vec![LAN]));
+    router.says(1, TO_EX, G, &[A, B], 0);
+    assert_eq!(leaves_by_lan(), [false, false, true]);
+    router.says(2, TO_EX, G, &[B, C], 0);
+    assert_eq!(leaves_by_lan(), [true, false, true]);
+    router.says(3, ALLOW, G, &[B], 0);
+    assert_eq!(leaves_by_lan(), [true, true, true]);
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)", "2 (192.0.2.2, 239.1.1.1)"]);
+    router.says(2, TO_IN, G, &[], 0);
+    assert_eq!(leaves_by_lan(), [false, true, true]);
+    router.says(1, TO_IN, G, &[], 0);
+    assert_eq!(leaves_by_lan(), [false, true, false]);
+    router.says(3, BLOCK, G, &[B], 0);
+    assert_eq!(leaves_by_lan(), [false, false, false]);
+    assert!(router.memberships().is_empty());
+}
+
+#[test]
+fn a_host_of_version_2_opens_what_hosts_of_version_3_close() {
+    let router = Router::v4();
+    router.says(1, TO_EX, G, &[A], 0);
+    router.packet(A, G);
+    assert_eq!(router.leaves_by(A, G), Some(vec![]));
+    router.hear(2, &v2_report(G), 1);
+    assert_eq!(router.leaves_by(A, G), Some(vec![LAN]));
+    // A host that turns to an older version is judged by its latest words.
+    router.hear(1, &v1_report(G), 2);
+    router.hear(2, &leave(G), 3);
+    assert_eq!(router.leaves_by(A, G), Some(vec![LAN]));
+    router.says(1, IS_EX, G, &[A], 4);
+    assert_eq!(router.leaves_by(A, G), Some(vec![]));
+    // The host of version 2 lapses, the one of version 3 was renewed later.
+    router.hear(2, &v2_report(G), 5);
+    router.says(1, IS_EX, G, &[A], 100);
+    assert_eq!(router.leaves_by(A, G), Some(vec![LAN]));
+    router.igmp.advance(at(265));
+    assert_eq!(router.leaves_by(A, G), Some(vec![]));
+}
+
+#[test]
+fn nothing_wanted_is_lost_on_the_way_from_any_source_to_one() {
+    let router = Router::v4();
+    router.hear(1, &v2_report(G), 0);
+    router.packet(A, G);
+    router.says(1, TO_IN, G, &[A], 1);
+    assert_eq!(router.memberships(), ["2 (192.0.2.1, 239.1.1.1)"]);
+    assert_eq!(router.leaves_by(A, G), Some(vec![LAN]));
+    router.says(1, TO_EX, G, &[], 2);
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(router.leaves_by(A, G), Some(vec![LAN]));
+}
+
+#[test]
+fn messages_that_mean_nothing_change_nothing_and_are_counted() {
+    let router = Router::v4();
+    let pim = seal(vec![0x14, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(router.hear(1, &pim, 0), Received::Ignored(Ignored::OtherType(0x14)));
+    assert_eq!(router.hear(1, &v2_query(G), 0), Received::Query);
+    let not_a_group = ip("10.9.9.9");
+    assert_eq!(router.hear(1, &v2_report("10.9.9.9"), 0), Received::Ignored(Ignored::NotAGroup(not_a_group)));
+    assert_eq!(router.hear(1, &leave("10.9.9.9"), 0), Received::Ignored(Ignored::NotAGroup(not_a_group)));
+    assert_eq!(
+        router.hear(1, &v2_report(G)[..7], 0),
+        Received::Malformed(Malformed::Short { have: 7, least: 8 })
+    );
+    let mut damaged = v3_report(&[record(TO_EX, G, &[])]);
+    damaged[9] ^= 1;
+    assert_eq!(router.hear(1, &damaged, 0), Received::Malformed(Malformed::Checksum));
+    router.says(1, TO_EX, "10.9.9.9", &[], 0);
+    router.says(1, 99, G, &[], 0);
+    router.says(1, ALLOW, G, &["224.0.0.9", "0.0.0.0"], 0);
+    let payload = v2_report(G);
+    let datagram =
+        Datagram { source: ip("10.0.0.1"), destination: ALL_ROUTERS, hop_limit: 1, payload: &payload };
+    for interface in [Interface::v4(7), Interface::v6(LAN)] {
+        let received = router.igmp.receive(interface, &datagram, at(0));
+        assert_eq!(received, Received::Ignored(Ignored::NotTaken(interface)));
+    }
+    let of_other_family = Datagram { source: ip("fe80::1"), ..datagram };
+    let received = router.igmp.receive(router.on(LAN), &of_other_family, at(0));
+    assert_eq!(received, Received::Ignored(Ignored::OtherFamily));
+    assert!(router.memberships().is_empty());
+
+    let counters = router.igmp.counters();
+    assert_eq!((counters.reports, counters.leaves, counters.queries), (3, 0, 1));
+    assert_eq!((counters.malformed, counters.other_type, counters.other_family), (2, 1, 1));
+    assert_eq!((counters.not_a_group, counters.not_taken, counters.unknown_records), (3, 2, 1));
+    assert_eq!(counters.not_a_source, 2);
+}
+
+#[test]
+fn mld_comes_from_the_link_or_means_nothing() {
+    let router = Router::v6();
+    let host: Ipv6Addr = "fe80::5".parse().unwrap();
+    let group: Ipv6Addr = "ff1e::3".parse().unwrap();
+    let (lan, source) = (router.on(LAN), "2001:db8::1");
+    let hear = |payload: &[u8], source: Ipv6Addr, destination: Ipv6Addr, hop_limit| {
+        let datagram =
+            Datagram { source: source.into(), destination: destination.into(), hop_limit, payload };
+        router.igmp.receive(lan, &datagram, at(0))
+    };
+    let report = mld_v2(&[record(TO_EX, "ff1e::3", &[source])], host);
+    assert_eq!(hear(&report, host, ALL_MLDV2_ROUTERS, 2), Received::Ignored(Ignored::HopLimit(2)));
+    for stranger in ["2001:db8::5", "::", "fec0::1"].map(|text| text.parse::<Ipv6Addr>().unwrap()) {
+        let report = mld_v2(&[record(TO_EX, "ff1e::3", &[])], stranger);
+        assert_eq!(
+            hear(&report, stranger, ALL_MLDV2_ROUTERS, 1),
+            Received::Ignored(Ignored::NotLinkLocal(stranger.into()))
+        );
+    }
+    assert!(router.memberships().is_empty());
+
+    assert_eq!(hear(&report, host, ALL_MLDV2_ROUTERS, 1), Received::Report);
+    assert_eq!(router.memberships(), ["2 (*, ff1e::3)"]);
+    router.packet(source, "ff1e::3");
+    assert_eq!(router.leaves_by(source, "ff1e::3"), Some(vec![]));
+    let second: Ipv6Addr = "fe80::6".parse().unwrap();
+    let joins = mld_v1(131, "ff1e::3", second, group);
+    assert_eq!(hear(&joins, second, group, 1), Received::Report);
+    assert_eq!(router.leaves_by(source, "ff1e::3"), Some(vec![LAN]));
+    let routers: Ipv6Addr = "ff02::2".parse().unwrap();
+    let done = mld_v1(132, "ff1e::3", second, routers);
+    assert_eq!(hear(&done, second, routers, 1), Received::Report);
+    assert_eq!(router.leaves_by(source, "ff1e::3"), Some(vec![]));
+    assert!(
+        router.manager.memberships().iter().all(|r| mgm::protocol::name(r.protocol) == Some("mld")),
+        "and it is MLD that says so"
+    );
+    let counters = router.igmp.counters();
+    assert_eq!((counters.hop_limit, counters.not_link_local), (1, 3));
+}
+
+#[test]
+fn igmp_and_mld_share_a_wire_without_meeting() {
+    let v4 = Router::v4();
+    let v6 = Router::with(Family::V6, v4.manager.clone(), IgmpConfig::default());
+    v4.hear(1, &v2_report(G), 0);
+    assert_eq!(v6.igmp.take(Interface::v4(9)), Err(IgmpTakeError::OtherFamily(Interface::v4(9))));
+    let host: Ipv6Addr = "fe80::5".parse().unwrap();
+    let payload = mld_v2(&[record(TO_EX, "ff1e::3", &[])], host);
+    let datagram = Datagram {
+        source: host.into(),
+        destination: ALL_MLDV2_ROUTERS.into(),
+        hop_limit: 1,
+        payload: &payload,
+    };
+    assert_eq!(v6.igmp.receive(Interface::v6(LAN), &datagram, at(0)), Received::Report);
+    assert_eq!(v4.memberships(), ["2 (*, 239.1.1.1)", "2 (*, ff1e::3)"]);
+    drop(v6);
+    assert_eq!(v4.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(v4.manager.clients().len(), 1);
+}
+
+#[test]
+fn released_interfaces_are_forgotten_and_a_drop_leaves_nothing() {
+    let router = Router::v4();
+    router.says(1, TO_EX, G, &[A], 0);
+    router.igmp.release(router.on(LAN)).unwrap();
+    assert_eq!((router.memberships().len(), router.igmp.next_deadline()), (0, None));
+    assert_eq!(
+        router.hear(1, &v2_report(G), 1),
+        Received::Ignored(Ignored::NotTaken(router.on(LAN))),
+        "and heard no more"
+    );
+    router.igmp.take(router.on(LAN)).unwrap();
+    assert_eq!(router.igmp.wanted(router.on(LAN), ip(G)), Some(Wanted::default()));
+    router.hear(1, &v2_report(G), 2);
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(router.igmp.interfaces(), [UP, LAN, OTHER].map(Interface::v4));
+    let manager = router.manager.clone();
+    drop(router);
+    assert!(manager.clients().is_empty() && manager.memberships().is_empty());
+    assert!(Igmp::new(manager, Family::V4, IgmpConfig::default()).is_ok(), "its name is free again");
+}
+
+#[test]
+fn everything_is_forgotten_and_time_begins_anew() {
+    let router = Router::v4();
+    router.packet(A, G);
+    for _ in 0..2 {
+        router.hear(1, &v2_report("239.0.0.9"), 500);
+        router.says(1, TO_EX, G, &[A], 600);
+        router.says(2, ALLOW, "232.1.1.1", &[A, B], 700);
+        assert_eq!(router.memberships().len(), 4);
+        router.igmp.forget_everything();
+        assert!(router.memberships().is_empty());
+        assert_eq!(router.igmp.next_deadline(), None);
+        router.hear(1, &v2_report(G), 1);
+        assert_eq!(router.igmp.next_deadline(), Some(at(261)));
+        assert_eq!(router.leaves_by(A, G), Some(vec![LAN]), "nothing is kept off any more");
+        router.hear(1, &leave(G), 2);
+    }
+    assert_eq!(router.igmp.counters().reports, 8);
+}
+
+#[test]
+fn a_routing_protocol_beside_it_changes_what_is_there_until_it_is_said_again() {
+    let router = Router::v4();
+    router.says(1, TO_EX, G, &[A], 0);
+    router.packet(A, G);
+    router.packet(B, G);
+    let joins = StaticJoins::new(router.manager.clone()).unwrap();
+    joins.take(router.on(LAN)).unwrap();
+    assert!(router.memberships().is_empty(), "the change of owner ended them");
+    router.igmp.restore(router.on(LAN));
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(router.leaves_by(B, G), Some(vec![LAN]));
+    assert_eq!(router.leaves_by(A, G), Some(vec![]));
+
+    // What hosts exclude keeps off what hosts asked for, not what the routing protocol did.
+    joins.join(router.on(LAN), Membership::any_source(ip(G)).unwrap()).unwrap();
+    assert_eq!(router.leaves_by(A, G), Some(vec![LAN]));
+    joins.leave(router.on(LAN), Membership::any_source(ip(G)).unwrap()).unwrap();
+    assert_eq!(router.leaves_by(A, G), Some(vec![]));
+    assert_eq!(router.leaves_by(B, G), Some(vec![LAN]));
+
+    drop(joins);
+    assert!(router.memberships().is_empty());
+    router.igmp.restore(router.on(LAN));
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(router.leaves_by(A, G), Some(vec![]));
+}
+
+#[test]
+fn static_joins_are_held_until_they_are_given_up() {
+    let manager = manager(ManagerConfig::default());
+    let joins = StaticJoins::new(manager.clone()).unwrap();
+    assert!(StaticJoins::new(manager.clone()).is_err(), "one at a time");
+    let one = Membership::one_source(ip(A), ip("232.1.1.1")).unwrap();
+    assert!(joins.join(Interface::v4(LAN), one).is_err(), "not taken");
+    joins.take(Interface::v4(UP)).unwrap();
+    joins.take(Interface::v4(LAN)).unwrap();
+    joins.join(Interface::v4(LAN), one).unwrap();
+    joins.join(Interface::v4(LAN), one).unwrap();
+    let records = manager.memberships();
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].membership, records[0].protocol), (one, StaticJoins::PROTOCOL));
+    joins.leave(Interface::v4(LAN), one).unwrap();
+    assert!(manager.memberships().is_empty());
+    joins.join(Interface::v4(LAN), one).unwrap();
+    joins.release(Interface::v4(LAN)).unwrap();
+    assert!(manager.memberships().is_empty());
+    drop(joins);
+    assert!(manager.clients().is_empty());
+}
+
+#[test]
+fn what_the_manager_has_no_room_for_is_asked_for_again() {
+    let manager = manager(ManagerConfig { memberships: 1, ..ManagerConfig::default() });
+    let router = Router::with(Family::V4, manager, IgmpConfig::default());
+    router.hear(1, &v2_report("239.0.0.1"), 0);
+    router.hear(1, &v2_report("239.0.0.2"), 0);
+    assert_eq!(router.igmp.counters().no_room, 1);
+    router.hear(1, &leave("239.0.0.1"), 1);
+    assert!(router.memberships().is_empty());
+    // The host's next report brings no news, but there is room now.
+    router.hear(1, &v2_report("239.0.0.2"), 2);
+    assert_eq!(router.memberships(), ["2 (*, 239.0.0.2)"]);
+    router.hear(1, &v2_report("239.0.0.2"), 3);
+    assert_eq!(router.igmp.counters().no_room, 1);
+}
+
+#[test]
+fn an_interface_that_was_given_up_behind_its_back_is_counted() {
+    let router = Router::v4();
+    router.hear(1, &v2_report(G), 0);
+    router.manager.release(router.igmp.handle(), router.on(LAN)).unwrap();
+    router.hear(1, &v2_report("239.0.0.2"), 1);
+    router.hear(1, &leave(G), 2);
+    assert_eq!(router.igmp.counters().not_owned, 2);
+    assert!(router.memberships().is_empty());
+    // Back in its hands, the next report of a group that it could not say has it said.
+    router.manager.take(router.igmp.handle(), router.on(LAN)).unwrap();
+    router.hear(1, &v2_report("239.0.0.2"), 3);
+    assert_eq!(router.memberships(), ["2 (*, 239.0.0.2)"]);
+}
+
+#[test]
+fn what_the_limits_refuse_is_counted_past_the_interface() {
+    let limits = Limits { groups: 1, ..Limits::default() };
+    let config = IgmpConfig { limits, ..IgmpConfig::default() };
+    let router = Router::with(Family::V4, manager(ManagerConfig::default()), config);
+    router.hear(1, &v2_report(G), 0);
+    router.hear(1, &v2_report("239.0.0.2"), 0);
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(router.igmp.counters().refused.groups, 1);
+    router.igmp.release(router.on(LAN)).unwrap();
+    assert_eq!(router.igmp.counters().refused.groups, 1);
+}
+
+/// A routing protocol that, asked about a new flow, has IGMP hear a report of the very group.
+struct Echo(Arc<OnceLock<Router>>);
+
+impl Client for Echo {
+    fn creation_alert(&self, alert: &mut CreationAlert<'_>) {
+        let router = self.0.get().unwrap();
+        let Received::Report = router.hear(1, &v3_report(&[record(BLOCK, G, &[B])]), 0) else {
+            panic!("not a report")
+        };
+        assert!(alert.outgoing().iter().all(|offered| offered.interface() == router.on(OTHER)));
+    }
+}
+
+#[test]
+fn messages_may_come_from_inside_a_callback() {
+    let shared = Arc::new(OnceLock::new());
+    let router = shared.get_or_init(Router::v4);
+    let echo =
+        router.manager.register(Protocol::new(0x4000_0001, 0), Arc::new(Echo(shared.clone()))).unwrap();
+    router.manager.take(echo, router.on(OTHER)).unwrap();
+    let membership = Membership::any_source(ip(G)).unwrap();
+    router.manager.add_membership(echo, router.on(OTHER), membership, mgm::manager::Effect::Join).unwrap();
+    router.hear(1, &v2_report(G), 0);
+    router.packet(B, G);
+    assert_eq!(router.leaves_by(B, G), Some(vec![OTHER]), "the block that came meanwhile counts");
+    assert_eq!(router.manager.client_panics(), 0);
+}
+
+/// Threads that bring messages and flows at once: when they rest, the memberships and every entry are what the hosts want.
+#[test]
+fn at_rest_the_manager_knows_what_the_hosts_want() {
+    let router = Router::v4();
+    let groups = ["239.1.1.1", "239.1.1.2"];
+    let sources = [A, B, C];
+    let barrier = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for thread in 0..3u8 {
+            let (router, barrier) = (&router, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                for round in 0..300u32 {
+                    // A small generator of its own: every thread another sequence.
+                    let n = (round + 1000 * u32::from(thread)).wrapping_mul(2_654_435_761) >> 7;
+                    let kind = [IS_IN, IS_EX, TO_IN, TO_EX, ALLOW, BLOCK][(n % 6) as usize];
+                    let list: Vec<_> =
+                        (0..3).filter(|bit| n >> (8 + bit) & 1 == 1).map(|i| sources[i]).collect();
+                    router.says(thread, kind, groups[(n >> 4 & 1) as usize], &list, 0);
+                }
+            });
+        }
+        barrier.wait();
+        for round in 0..300 {
+            let flow = Flow::new(ip(sources[round % 3]), ip(groups[round / 3 % 2])).unwrap();
+            router.manager.new_flow(flow).unwrap();
+            if round % 7 == 0 {
+                router.manager.flush_entries();
+            }
+        }
+    });
+    check(&router, &groups, &sources);
+}
+
+/// That the memberships on the LAN, and every entry, are what its hosts want.
+fn check(router: &Router, groups: &[&str], sources: &[&str]) {
+    let mut expected = Vec::new();
+    for group in groups {
+        let wanted = router.igmp.wanted(router.on(LAN), ip(group)).unwrap();
+        if wanted.any_source {
+            expected.push(format!("2 (*, {group})"));
+        }
+        expected.extend(wanted.sources.iter().map(|source| format!("2 ({source}, {group})")));
+        for source in sources {
+            router.packet(source, group);
+            let wants = wanted.sources.contains(&ip(source))
+                || wanted.any_source && !wanted.kept_off.contains(&ip(source));
+            assert_eq!(router.leaves_by(source, group), Some(if wants { vec![LAN] } else { vec![] }));
+        }
+    }
+    assert_eq!(router.memberships(), expected);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Says { host: u8, kind: u8, group: usize, sources: Vec<usize> },
+    Old { host: u8, leave: bool, group: usize },
+    Packet { source: usize, group: usize },
+    Pass(u64),
+    Flush,
+    Restore,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let sources = prop::collection::vec(0..3usize, 0..4);
+    prop_oneof![
+        10 => (0..3u8, 1..7u8, 0..2usize, sources).prop_map(|(host, kind, group, sources)| Step::Says { host, kind, group, sources }),
+        3 => (0..3u8, any::<bool>(), 0..2usize).prop_map(|(host, leave, group)| Step::Old { host, leave, group }),
+        4 => (0..3usize, 0..2usize).prop_map(|(source, group)| Step::Packet { source, group }),
+        3 => (0..200u64).prop_map(Step::Pass),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Restore),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Entries that are there throughout, in every state, follow the hosts' wishes like entries made anew.
+    #[test]
+    fn after_any_messages_memberships_and_entries_are_what_the_hosts_want(steps in prop::collection::vec(step(), 1..40)) {
+        let (groups, sources) = (["239.1.1.1", "239.1.1.2"], [A, B, C]);
+        let (router, mut now) = (Router::v4(), 0);
+        for step in steps {
+            match step {
+                Step::Says { host, kind, group, sources: list } => {
+                    let list: Vec<_> = list.into_iter().map(|i| sources[i]).collect();
+                    router.says(host, kind, groups[group], &list, now);
+                }
+                Step::Old { host, leave: true, group } => _ = router.hear(host, &leave(groups[group]), now),
+                Step::Old { host, leave: false, group } => _ = router.hear(host, &v2_report(groups[group]), now),
+                Step::Packet { source, group } => router.packet(sources[source], groups[group]),
+                Step::Pass(seconds) => {
+                    now += seconds;
+                    router.igmp.advance(at(now));
+                }
+                Step::Flush => router.manager.flush_entries(),
+                Step::Restore => router.igmp.restore(router.on(LAN)),
+            }
+            check(&router, &groups, &sources);
+        }
+    }
+}
