@@ -5,7 +5,7 @@
 //! that a scheduler can run real threads access by access in any order it likes.
 
 #[cfg(loom)]
-pub(crate) use self::locks::Mutex;
+pub(crate) use self::locks::{Mutex, OnceLock};
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Arc,
@@ -15,8 +15,8 @@ pub(crate) use loom::sync::{
 pub(crate) use parking_lot::Mutex;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
-    Arc,
-    atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
+    Arc, OnceLock,
+    atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 /// A 64-bit atomic word.
@@ -270,6 +270,8 @@ pub mod stepping {
 
 #[cfg(loom)]
 mod locks {
+    use super::{AtomicBool, Ordering};
+
     /// loom's mutex with the face of parking_lot's.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -281,6 +283,31 @@ mod locks {
 
         pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        }
+    }
+
+    /// std's `OnceLock`, and a flag with its orderings that loom knows of. What is put in must not take a step of
+    /// loom's in the making, or two makers could wait for each other.
+    #[derive(Debug, Default)]
+    pub(crate) struct OnceLock<T> {
+        cell: std::sync::OnceLock<T>,
+        set: AtomicBool,
+    }
+
+    impl<T> OnceLock<T> {
+        pub(crate) fn new() -> Self {
+            OnceLock { cell: std::sync::OnceLock::new(), set: AtomicBool::new(false) }
+        }
+
+        pub(crate) fn get(&self) -> Option<&T> {
+            if self.set.load(Ordering::Acquire) { self.cell.get() } else { None }
+        }
+
+        pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+            let value = self.cell.get_or_init(make);
+            // Whoever finds it made by another synchronizes with that one, as with std's: hence no plain store.
+            self.set.swap(true, Ordering::AcqRel);
+            value
         }
     }
 }

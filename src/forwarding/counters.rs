@@ -291,7 +291,7 @@ mod tests {
                 let totals = counters.totals(number);
                 let generation = u64::from(number.generation);
                 let counted = [totals.packets, totals.octets];
-                let right = |n: &u64| n % generation == 0 && *n <= 3 * generation;
+                let right = |n: &u64| n.is_multiple_of(generation) && *n <= 3 * generation;
                 // No assertion before the other thread is told to stop: the scope would wait for it.
                 if !counted.iter().all(right) {
                     done.store(true, Ordering::Relaxed);

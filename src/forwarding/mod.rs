@@ -3,10 +3,17 @@
 mod counters;
 mod entry;
 mod flow;
+mod hash;
+mod lanes;
+mod prefetch;
+mod reader;
 mod shares;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use counters::{Counter, Counters, FlowNumber, FlowTotals, WorkerCounters};
 pub use entry::{Entry, Incoming, InterfaceNumber, Outgoing, Stamp, Verdict};
 pub use flow::{Family, Flow, FlowError};
-pub use table::{ForwardingReader, ForwardingTable, Found, PublishError};
+pub use reader::{ForwardingReader, Found};
+pub use table::{ForwardingTable, PublishError};

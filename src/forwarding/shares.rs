@@ -18,8 +18,7 @@
 //! never move; the segments are made when a number is opened, so a worker never allocates.
 
 use super::counters::FlowNumber;
-use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering, fence};
-use std::sync::OnceLock;
+use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering, fence};
 
 /// How many counters a flow has.
 pub(super) const COUNTERS: usize = 5;

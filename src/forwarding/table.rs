@@ -1,16 +1,20 @@
-//! [`ForwardingTable`]: the public face. (First cut: one lock; the wait-free table replaces what is behind the face.)
+//! [`ForwardingTable`]: the public face, and the writers' side of it.
 
+use super::hash::FlowHash;
+use super::lanes::Lanes;
+use super::reader::ForwardingReader;
 use super::{Counters, Entry, Flow, FlowNumber};
-use crate::handle::Owners;
-use crate::sync::Arc;
-use parking_lot::RwLock;
-use std::collections::HashMap;
+use crate::handle::{Handle, HandleTable, Owners};
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 
 /// Why an entry was not published. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// The table holds as many entries as it may.
-    #[error("the forwarding table is full ({0} entries): withdraw some, or make it with a larger capacity")]
+    /// The table holds as many entries as it may, or a stalled reader holds back too many that are gone.
+    #[error(
+        "the forwarding table is full ({0} entries): withdraw some, let stalled readers go on, or make it with a \
+         larger capacity"
+    )]
     Full(u32),
     /// The flow has an entry already.
     #[error("the flow {0} has an entry already: replace it")]
@@ -20,19 +24,69 @@ pub enum PublishError {
     Missing(Flow),
 }
 
-/// (source, group) → entry, for both families. Readers are wait-free; writers may block one another, never a reader.
+/// (source, group) → entry, for both families.
+///
+/// Readers are wait-free: a look-up takes no lock, tries nothing twice, makes no read-modify-write and runs nobody's
+/// destructor. It never misses a flow whose entry is being replaced, nor one that stands while the table grows. Writers
+/// may block one another, never a reader.
+///
+/// An entry that was replaced or withdrawn is kept until no reader can see it any more. A reader that stalls in the
+/// middle of a burst therefore holds entries back, at most a quarter of the capacity and a few; then publishing answers
+/// [`PublishError::Full`], and look-ups and withdrawals go on.
+///
+/// The table grows with its entries, up to the capacity, and never shrinks. Growing delays the writer that causes it by
+/// a time proportional to the number of entries.
 pub struct ForwardingTable {
-    map: RwLock<HashMap<Flow, Arc<Entry>>>,
+    pub(super) entries: HandleTable<Entry>,
+    /// The first array of lanes; later ones hang on it.
+    pub(super) lanes: Lanes,
+    pub(super) hash: FlowHash,
+    writer: Mutex<Writer>,
+    live: AtomicUsize,
     capacity: u32,
     owners: Arc<Owners>,
     counters: Counters,
 }
 
+/// What only writers know.
+#[derive(Default)]
+struct Writer {
+    /// By entry index.
+    written: Vec<Written>,
+    live: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Written {
+    handle: Handle,
+    hash: u64,
+}
+
+/// With the slots beside them, these are fewer than a handle table has.
+const MOST_CAPACITY: u32 = 1 << 23;
+
 impl ForwardingTable {
-    /// A table of at most `capacity` entries whose stamps are checked against `owners`.
+    /// A table of at most `capacity` entries whose stamps are checked against `owners`. Above 2^23 entries, a capacity is
+    /// taken as 2^23.
     #[must_use]
     pub fn new(capacity: u32, owners: Arc<Owners>) -> ForwardingTable {
-        ForwardingTable { map: RwLock::default(), capacity, owners, counters: Counters::new(capacity) }
+        ForwardingTable::with_hash(capacity, owners, FlowHash::new())
+    }
+
+    pub(super) fn with_hash(capacity: u32, owners: Arc<Owners>, hash: FlowHash) -> ForwardingTable {
+        let capacity = capacity.min(MOST_CAPACITY);
+        // Beside the entries that stand, those that wait for readers need slots.
+        let slots = capacity + capacity / 4 + 256;
+        ForwardingTable {
+            entries: HandleTable::with_capacity(slots).expect("at least 256 slots and at most 2^24 - 1"),
+            lanes: Lanes::default(),
+            hash,
+            writer: Mutex::new(Writer::default()),
+            live: AtomicUsize::new(0),
+            capacity,
+            owners,
+            counters: Counters::new(capacity),
+        }
     }
 
     /// The owner words that stamps are checked against.
@@ -47,7 +101,7 @@ impl ForwardingTable {
         &self.counters
     }
 
-    /// A number to count a new flow under, its counters at zero. To be given back with [`Self::close_number`].
+    /// A number to count a new flow under, its counters at zero. To be given back with [`Self::close_number`]. May block.
     ///
     /// # Errors
     /// [`PublishError::Full`] when as many flows have a number as the table may hold entries.
@@ -56,51 +110,78 @@ impl ForwardingTable {
     }
 
     /// Gives a flow's number back once its entry is withdrawn; whether it was open. It is used again, with its counters
-    /// at zero: what a worker still counts under the old one is not counted under the new one.
+    /// at zero: what a worker still counts under the old one is not counted under the new one. May block.
     pub fn close_number(&self, number: FlowNumber) -> bool {
         self.counters.close(number)
     }
 
-    /// Makes a flow's first entry visible.
+    /// Makes a flow's first entry visible, in one step. May block on other writers.
     ///
     /// # Errors
     /// [`PublishError::Full`], [`PublishError::Exists`].
     pub fn publish(&self, entry: Entry) -> Result<(), PublishError> {
-        let mut map = self.map.write();
-        if map.contains_key(&entry.flow()) {
-            return Err(PublishError::Exists(entry.flow()));
+        let flow = entry.flow();
+        let hash = self.hash.of(&flow);
+        let mut writer = self.writer.lock();
+        let mut lanes = self.lanes.newest();
+        if self.written(&writer, lanes, hash, &flow).is_some() {
+            return Err(PublishError::Exists(flow));
         }
-        if map.len() >= self.capacity as usize {
+        if writer.live >= self.capacity {
             return Err(PublishError::Full(self.capacity));
         }
-        map.insert(entry.flow(), Arc::new(entry));
+        if writer.live as usize >= lanes.limit() {
+            lanes = lanes.grow(|index| writer.written[index as usize].hash);
+        }
+        let handle = self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))?;
+        writer.note(handle, hash);
+        let there_was_room = lanes.put(hash, handle.index());
+        debug_assert!(there_was_room, "arrays have more lanes than the table has entries");
+        self.set_live(&mut writer, |live| live + 1);
         Ok(())
     }
 
-    /// Puts a new entry in the place of a flow's present one, in one step: no reader sees the flow without an entry.
+    /// Puts a new entry in the place of a flow's present one, in one step: no reader sees the flow without an entry. May
+    /// block on other writers.
     ///
     /// # Errors
     /// [`PublishError::Missing`]; [`PublishError::Full`] when no room is left beside the entry that is replaced.
     pub fn replace(&self, entry: Entry) -> Result<(), PublishError> {
-        let mut map = self.map.write();
-        match map.get_mut(&entry.flow()) {
-            None => Err(PublishError::Missing(entry.flow())),
-            Some(present) => {
-                *present = Arc::new(entry);
-                Ok(())
-            }
-        }
+        let flow = entry.flow();
+        let hash = self.hash.of(&flow);
+        let mut writer = self.writer.lock();
+        let lanes = self.lanes.newest();
+        let Some(old) = self.written(&writer, lanes, hash, &flow) else {
+            return Err(PublishError::Missing(flow));
+        };
+        let new = self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))?;
+        writer.note(new, hash);
+        lanes.replace(hash, old.index(), new.index());
+        self.retire(old);
+        Ok(())
     }
 
-    /// Takes a flow's entry away; whether there was one.
+    /// Takes a flow's entry away; whether there was one. May block on other writers.
     pub fn withdraw(&self, flow: &Flow) -> bool {
-        self.map.write().remove(flow).is_some()
+        let hash = self.hash.of(flow);
+        let mut writer = self.writer.lock();
+        let lanes = self.lanes.newest();
+        let Some(old) = self.written(&writer, lanes, hash, flow) else { return false };
+        // The lane goes before the entry: what an index in a lane leads to has not begun to wait for its readers.
+        #[cfg(feature = "bug-entry-retired-first")]
+        self.retire(old);
+        lanes.remove(hash, old.index());
+        #[cfg(not(feature = "bug-entry-retired-first"))]
+        self.retire(old);
+        self.set_live(&mut writer, |live| live - 1);
+        true
     }
 
-    /// How many entries there are, about.
+    /// How many entries there are, about. Wait-free.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.map.read().len()
+        // Relaxed: a number, nothing is read by it.
+        self.live.load(Ordering::Relaxed)
     }
 
     /// Whether there is about no entry.
@@ -112,52 +193,38 @@ impl ForwardingTable {
     /// A reader for this thread. It is not `Send`.
     #[must_use]
     pub fn reader(&self) -> ForwardingReader<'_> {
-        ForwardingReader { table: self, kept: Vec::new() }
+        ForwardingReader::new(self)
+    }
+
+    /// The present entry of a flow, for writers.
+    fn written(&self, writer: &Writer, lanes: &Lanes, hash: u64, flow: &Flow) -> Option<Handle> {
+        lanes.find(hash, |index| {
+            let written = writer.written[index as usize];
+            let same = written.hash == hash
+                && self.entries.with(written.handle, |entry| entry.flow() == *flow) == Some(true);
+            same.then_some(written.handle)
+        })
+    }
+
+    /// Lets go of an entry that no lane leads to any more.
+    fn retire(&self, old: Handle) {
+        let removed = self.entries.remove(old);
+        debug_assert!(removed.is_ok(), "only the writer that took an entry from its lane removes it");
+    }
+
+    fn set_live(&self, writer: &mut Writer, change: impl Fn(u32) -> u32) {
+        writer.live = change(writer.live);
+        // Relaxed: only for `len`.
+        self.live.store(writer.live as usize, Ordering::Relaxed);
     }
 }
 
-/// Reads the table from one thread.
-pub struct ForwardingReader<'t> {
-    table: &'t ForwardingTable,
-    kept: Vec<Option<Arc<Entry>>>,
-}
-
-impl ForwardingReader<'_> {
-    /// The entry of a flow. Wait-free.
-    pub fn lookup(&mut self, flow: &Flow) -> Option<&Entry> {
-        self.kept = vec![self.table.map.read().get(flow).cloned()];
-        self.kept[0].as_deref()
-    }
-
-    /// The entries of many flows, in their order. All stay readable until the reader is used again, so a burst should
-    /// be no longer than what a worker has in its hands at once. Wait-free, a bounded number of steps for each flow.
-    ///
-    /// ```
-    /// # use mgm::forwarding::{Flow, ForwardingReader};
-    /// fn hits(reader: &mut ForwardingReader<'_>, flows: &[Flow]) -> usize {
-    ///     reader.lookup_burst(flows).filter(Option::is_some).count()
-    /// }
-    /// ```
-    pub fn lookup_burst<'r>(&'r mut self, flows: &[Flow]) -> Found<'r> {
-        self.kept = flows.iter().map(|flow| self.table.map.read().get(flow).cloned()).collect();
-        Found { entries: self.kept.iter() }
-    }
-
-    /// Lets reclamation go on without this reader until its next call.
-    pub fn park(&mut self) {
-        self.kept.clear();
-    }
-}
-
-/// The entries that [`ForwardingReader::lookup_burst`] found: for each flow in turn, its entry or `None`.
-pub struct Found<'r> {
-    entries: std::slice::Iter<'r, Option<Arc<Entry>>>,
-}
-
-impl<'r> Iterator for Found<'r> {
-    type Item = Option<&'r Entry>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.entries.next().map(Option::as_deref)
+impl Writer {
+    fn note(&mut self, handle: Handle, hash: u64) {
+        let at = handle.index() as usize;
+        if at >= self.written.len() {
+            self.written.resize(at + 1, Written { handle: Handle::STALE, hash: 0 });
+        }
+        self.written[at] = Written { handle, hash };
     }
 }

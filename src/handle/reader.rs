@@ -143,7 +143,8 @@ impl<'r, T, L: Layout> Burst<'r, T, L> {
     /// - the value read was stored there, by a store or read-modify-write that is `Release` or stronger, after the call
     ///   of [`insert`](HandleTable::insert) that put the object into this slot returned;
     /// - whoever removes that object first overwrites the place, and every other place where the index stands, so that
-    ///   the overwriting happens before the call of [`remove`](HandleTable::remove) begins.
+    ///   the overwriting happens before the call of [`remove`](HandleTable::remove) begins. (A place to which a burst
+    ///   finds its way only through another atomic may instead be made unreachable by overwriting that one.)
     ///
     /// (Then a burst that found the index began before the object could be retired in a way that this burst does not
     /// hold back: the overwriting comes before the retirement, which comes before the epoch is asked for a grace

@@ -1,0 +1,188 @@
+//! The whole table: against a plain map, and with readers that chase flows which writers change under them.
+
+use super::hash::FlowHash;
+use super::*;
+use crate::handle::{Claims, Handle, HandleTable, OwnerId, OwnerWord};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+mod chase;
+mod model;
+
+/// Somebody who owns one thing, for stamps.
+struct Owning {
+    table: HandleTable<(), Claims>,
+    client: Handle,
+    thing: OwnerId,
+    word: OwnerWord,
+}
+
+impl Owning {
+    fn new() -> Owning {
+        let table = HandleTable::with_claims(4).unwrap();
+        let client = table.insert(()).unwrap();
+        let thing = table.new_owner().unwrap();
+        let word = table.claim(client, thing).unwrap();
+        Owning { table, client, thing, word }
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp::one(self.thing, self.word)
+    }
+
+    fn forwarding(&self, capacity: u32, hash: FlowHash) -> ForwardingTable {
+        ForwardingTable::with_hash(capacity, self.table.owners().clone(), hash)
+    }
+
+    /// An entry that says of itself whose it is and which version: a torn or foreign one is found out by `version`.
+    fn entry(&self, number: FlowNumber, n: u32, version: u32) -> Entry {
+        let stamp = self.stamp();
+        let incoming = Incoming { interface: InterfaceNumber(n), stamp };
+        let outgoing = Outgoing { interface: InterfaceNumber(version | 1 << 31), stamp };
+        Entry::new(flow(n), number, Some(incoming), &vec![outgoing; 1 + version as usize % 5])
+    }
+}
+
+/// Even numbers are IPv4 flows, odd ones IPv6.
+fn flow(n: u32) -> Flow {
+    let (source, group) = if n.is_multiple_of(2) {
+        (format!("10.{}.{}.{}", n >> 16 & 255, n >> 8 & 255, n & 255), "232.0.0.1".to_owned())
+    } else {
+        (format!("2001:db8::{:x}:{:x}", n >> 16, n & 0xFFFF), "ff3e::1".to_owned())
+    };
+    Flow::new(source.parse().unwrap(), group.parse().unwrap()).unwrap()
+}
+
+/// The version of the entry of flow `n`.
+fn version(entry: &Entry, n: u32) -> u32 {
+    assert_eq!(entry.flow(), flow(n));
+    assert_eq!(entry.incoming().map(|i| i.interface), Some(InterfaceNumber(n)));
+    let version = entry.outgoing()[0].interface.0 & !(1 << 31);
+    assert_eq!(entry.outgoing().len(), 1 + version as usize % 5);
+    assert!(entry.outgoing().iter().all(|o| o.interface.0 == version | 1 << 31));
+    version
+}
+
+#[test]
+fn each_error_changes_nothing() {
+    let owning = Owning::new();
+    let table = owning.forwarding(2, FlowHash::new());
+    let number = table.open_number().unwrap();
+    assert_eq!(table.replace(owning.entry(number, 1, 0)), Err(PublishError::Missing(flow(1))));
+    assert!(!table.withdraw(&flow(1)));
+    table.publish(owning.entry(number, 1, 0)).unwrap();
+    assert_eq!(table.publish(owning.entry(number, 1, 9)), Err(PublishError::Exists(flow(1))));
+    table.publish(owning.entry(number, 2, 0)).unwrap();
+    assert_eq!(table.publish(owning.entry(number, 3, 0)), Err(PublishError::Full(2)));
+    let mut reader = table.reader();
+    assert_eq!(version(reader.lookup(&flow(1)).unwrap(), 1), 0);
+    assert_eq!(reader.lookup(&flow(3)), None);
+    assert_eq!(table.len(), 2);
+    // A full table still replaces and withdraws.
+    table.replace(owning.entry(number, 1, 5)).unwrap();
+    assert_eq!(version(reader.lookup(&flow(1)).unwrap(), 1), 5);
+    assert!(table.withdraw(&flow(1)));
+    assert_eq!(reader.lookup(&flow(1)), None);
+    table.publish(owning.entry(number, 3, 0)).unwrap();
+}
+
+#[test]
+fn a_table_without_capacity_is_only_full() {
+    let owning = Owning::new();
+    let table = owning.forwarding(0, FlowHash::new());
+    assert_eq!(table.open_number(), Err(PublishError::Full(0)));
+    let number = Counters::new(1).open().unwrap();
+    assert_eq!(table.publish(owning.entry(number, 1, 0)), Err(PublishError::Full(0)));
+    assert!(table.is_empty());
+}
+
+#[test]
+fn a_burst_answers_in_order_at_any_length() {
+    let owning = Owning::new();
+    let table = owning.forwarding(1000, FlowHash::new());
+    let number = table.open_number().unwrap();
+    (0..200).step_by(3).for_each(|n| table.publish(owning.entry(number, n, n)).unwrap());
+    let mut reader = table.reader();
+    for length in [0, 1, 31, 32, 33, 64, 200] {
+        let flows: Vec<_> = (0..length).map(flow).collect();
+        let found = reader.lookup_burst(&flows);
+        assert_eq!(found.len(), length as usize);
+        let found: Vec<_> = found.collect();
+        assert_eq!(found.len(), length as usize);
+        for (n, entry) in (0..).zip(found) {
+            assert_eq!(entry.map(|e| version(e, n)), (n % 3 == 0).then_some(n));
+        }
+    }
+    reader.park();
+    assert!(reader.lookup(&flow(3)).is_some());
+}
+
+#[test]
+fn what_a_burst_found_stays_readable_whatever_writers_do() {
+    let owning = Owning::new();
+    let table = owning.forwarding(64, FlowHash::new());
+    let number = table.open_number().unwrap();
+    (0..32).for_each(|n| table.publish(owning.entry(number, n, 1)).unwrap());
+    let flows: Vec<_> = (0..32).map(flow).collect();
+    let mut reader = table.reader();
+    let found: Vec<_> = reader.lookup_burst(&flows).collect();
+    for n in 0..32 {
+        table.replace(owning.entry(number, n, 2)).unwrap();
+        assert!(table.withdraw(&flow(n)));
+    }
+    (32..64).for_each(|n| table.publish(owning.entry(number, n, 1)).unwrap());
+    (0..).zip(found).for_each(|(n, entry)| assert_eq!(version(entry.unwrap(), n), 1));
+    assert!(reader.lookup_burst(&flows).all(|entry| entry.is_none()));
+}
+
+/// Says that the thread is over, also when an assertion in it failed.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_stamp_check_that_begins_after_the_release_fails() {
+    let mut owning = Owning::new();
+    let owners = owning.table.owners().clone();
+    let table = owning.forwarding(4, FlowHash::new());
+    let number = table.open_number().unwrap();
+    table.publish(owning.entry(number, 1, 1)).unwrap();
+    // The newest version whose stamp was released, told after the release.
+    let released = AtomicU64::new(0);
+    let accepted = AtomicU32::new(0);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _over = Over(&over);
+            let mut reader = table.reader();
+            while !over.load(Ordering::Relaxed) {
+                let Some(entry) = reader.lookup(&flow(1)) else { continue };
+                // Acquire: pairs with the store after the release, so that the checks begin after it.
+                let before = released.load(Ordering::Acquire);
+                let accept = entry.judge(InterfaceNumber(1), &owners) == Verdict::Accept;
+                let live = entry.live_outgoing(&owners).count();
+                if accept || live > 0 {
+                    let version = u64::from(version(entry, 1));
+                    assert!(version > before, "{version} was released when {before} was, yet it forwards");
+                    accepted.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let _over = Over(&over);
+        let mut version = 1_u32;
+        // Until the reader has forwarded often enough for the check to mean something.
+        while (version < 500 || accepted.load(Ordering::Relaxed) < 500) && !over.load(Ordering::Relaxed) {
+            owning.table.release(owning.client, owning.thing).unwrap();
+            released.store(u64::from(version), Ordering::Release);
+            version += 1;
+            owning.word = owning.table.claim(owning.client, owning.thing).unwrap();
+            // Full: the reader rests in the middle of a look-up.
+            while table.replace(owning.entry(number, 1, version)) == Err(PublishError::Full(4)) {
+                std::thread::yield_now();
+            }
+        }
+    });
+}
