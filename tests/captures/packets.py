@@ -160,7 +160,7 @@ def other():
 
 @scene(
     "damaged.pcapng",
-    {"control": 2, "malformed": 24, "forwarded": 2},
+    {"control": 2, "malformed": 25, "forwarded": 2},
     [f"{S} {G} in: a 1", f"{S6} {G6} in: a 1"],
     WANTED,
 )
@@ -191,6 +191,7 @@ def damaged():
         udp("127.0.0.1", G),
         udp("ff15::9", G6),
         udp("::", G6),
+        udp("::1", G6),
         # IPv6: the payload and the extension headers that it begins with.
         udp(S6, G6, length=2000),
         ipv6(S6, G6, 0, b"\x11\x09" + good6[40:]),
