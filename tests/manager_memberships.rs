@@ -200,7 +200,8 @@ fn the_last_action_wins() {
     let p = router.client(1, &[1, 2]);
     router.join(p, 2, "* 239.1.1.1");
     router.new_flow(FLOW).unwrap();
-    let steps: [(&str, fn(&Router, Handle), Vec<u32>); 6] = [
+    type Step = (&'static str, fn(&Router, Handle), Vec<u32>);
+    let steps: [Step; 6] = [
         ("FORWARD delete", |r, p| r.delete(p, 2, FLOW, Effect::Forward).unwrap(), vec![]),
         ("JOIN add of what is there", |r, p| r.join(p, 2, "* 239.1.1.1"), vec![2]),
         ("both deleted", |r, p| r.delete(p, 2, "* 239.1.1.1", Effect::JoinAndForward).unwrap(), vec![]),

@@ -253,7 +253,7 @@ mod tests {
         (0..20).for_each(|index| assert!(lanes.put(hash, index)));
         assert_eq!(all(&lanes, hash), Vec::from_iter(0..20));
         assert_eq!(passed(&lanes), [4, 0, 0, 12]);
-        assert_eq!(all(&lanes, 8 << 32 | 3), [], "another fingerprint");
+        assert_eq!(all(&lanes, 8 << 32 | 3), [0_u32; 0], "another fingerprint");
     }
 
     #[test]
