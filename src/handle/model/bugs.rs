@@ -106,7 +106,7 @@ impl Protocol {
         again: Next,
     ) -> (Access, Next) {
         use super::spec::Outcome;
-        use Access::{CompareExchange, Load};
+        use Access::Load;
         use Location as At;
         let to = |planted| Next::Stage(Stage::Planted(planted));
         match planted {
@@ -121,31 +121,26 @@ impl Protocol {
                 (Load(At::Owner(word)), self.judge(operation, memory.owner[word as usize]))
             }
             Planted::StoreNegative(task) => {
-                let done = &mut memory.descriptor[task.seat as usize].done;
-                let _ = compare_exchange(done, task.flag(true), task.flag(false));
-                (CompareExchange(At::Done(task.seat)), self.settle(task, false))
+                let at = At::Done(task.seat);
+                let (access, _) = memory.exchange_flag(at, task.flag(true), task.flag(false));
+                (access, self.settle(task, false))
             }
             Planted::Raise { seen, found } => {
                 let slot = handle_of(operation).slot;
-                let next = match compare_exchange(&mut memory.claim[slot as usize], found, counted(found, 1))
-                {
-                    Ok(_) => to(Planted::Change { seen }),
-                    Err(_) => again,
-                };
-                (CompareExchange(At::Claim(slot)), next)
+                let (access, result) = memory.exchange_claim(slot, found, counted(found, 1));
+                (access, if result.is_ok() { to(Planted::Change { seen }) } else { again })
             }
             Planted::Change { seen } => {
-                let word = word_of(operation);
                 let claim = matches!(operation, Operation::Claim(..));
                 let new = seen.next(claim.then(|| handle_of(operation).slot));
-                let result = compare_exchange(&mut memory.owner[word as usize], seen, new);
+                let (access, result) = memory.exchange_owner(word_of(operation), seen, new);
                 let next = match (result, claim) {
                     (Ok(_), true) => Next::Return(Outcome::Claimed(new.stamp)),
                     (Err(_), true) => to(Planted::ReadToLower { done: None }),
                     (Ok(_), false) => to(Planted::ReadToLower { done: Some(new.stamp) }),
                     (Err(_), false) => again,
                 };
-                (CompareExchange(At::Owner(word)), next)
+                (access, next)
             }
             Planted::ReadToLower { done } => {
                 let slot = handle_of(operation).slot;
@@ -154,13 +149,13 @@ impl Protocol {
             }
             Planted::Lower { done, found } => {
                 let slot = handle_of(operation).slot;
-                let result = compare_exchange(&mut memory.claim[slot as usize], found, counted(found, -1));
+                let (access, result) = memory.exchange_claim(slot, found, counted(found, -1));
                 let next = match (result, done) {
                     (Err(_), _) => to(Planted::ReadToLower { done }),
                     (Ok(_), Some(stamp)) => Next::Return(Outcome::Released(stamp)),
                     (Ok(_), None) => again,
                 };
-                (CompareExchange(At::Claim(slot)), next)
+                (access, next)
             }
         }
     }

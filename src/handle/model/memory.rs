@@ -148,23 +148,97 @@ pub(super) enum Location {
     Done(u8),
 }
 
-/// How a word is accessed. What was read or written shows in the memory before and after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What a word can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    State(State),
+    Claim(ClaimWord),
+    Owner(Owner),
+    Sequence(u8),
+    Target(Target),
+    Holder(Holder),
+    Flag(Flag),
+}
+
+impl Memory {
+    pub(super) fn value(&self, at: Location) -> Value {
+        let of = |seat: u8| self.descriptor[seat as usize];
+        match at {
+            Location::State(slot) => Value::State(self.state[slot as usize]),
+            Location::Claim(slot) => Value::Claim(self.claim[slot as usize]),
+            Location::Owner(word) => Value::Owner(self.owner[word as usize]),
+            Location::Sequence(seat) => Value::Sequence(of(seat).sequence),
+            Location::Target(seat) => Value::Target(of(seat).target),
+            Location::Holder(seat) => Value::Holder(of(seat).holder),
+            Location::Expected(seat) => Value::Owner(of(seat).expected),
+            Location::Seen(seat) => Value::Flag(of(seat).seen),
+            Location::Done(seat) => Value::Flag(of(seat).done),
+        }
+    }
+}
+
+/// One shared access. What a load read, and what there was before a store, shows in the memory before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Load(Location),
-    Store(Location),
-    CompareExchange(Location),
+    Store(Location, Value),
+    CompareExchange {
+        at: Location,
+        current: Value,
+        new: Value,
+    },
     /// A pop or a push of the free list, one step here.
     FreeList,
 }
 
-/// `word.compare_exchange(current, new)`: the value that was there, `Ok` if it was `current`.
-pub(super) fn compare_exchange<T: Copy + PartialEq>(word: &mut T, current: T, new: T) -> Result<T, T> {
+/// Compares and exchanges, of which there are these; each returns the access beside its result.
+impl Memory {
+    pub(super) fn exchange_state(&mut self, slot: u8, current: State, new: State) -> Exchange<State> {
+        exchange(Location::State(slot), &mut self.state[slot as usize], Value::State, current, new)
+    }
+
+    pub(super) fn exchange_claim(
+        &mut self,
+        slot: u8,
+        current: ClaimWord,
+        new: ClaimWord,
+    ) -> Exchange<ClaimWord> {
+        exchange(Location::Claim(slot), &mut self.claim[slot as usize], Value::Claim, current, new)
+    }
+
+    pub(super) fn exchange_owner(&mut self, word: u8, current: Owner, new: Owner) -> Exchange<Owner> {
+        exchange(Location::Owner(word), &mut self.owner[word as usize], Value::Owner, current, new)
+    }
+
+    pub(super) fn exchange_flag(&mut self, at: Location, current: Flag, new: Flag) -> Exchange<Flag> {
+        exchange(at, self.flag(at), Value::Flag, current, new)
+    }
+
+    /// A descriptor's `seen` or `done`.
+    pub(super) fn flag(&mut self, at: Location) -> &mut Flag {
+        match at {
+            Location::Seen(seat) => &mut self.descriptor[seat as usize].seen,
+            Location::Done(seat) => &mut self.descriptor[seat as usize].done,
+            _ => unreachable!("not a flag"),
+        }
+    }
+}
+
+pub(super) type Exchange<T> = (Access, Result<T, T>);
+
+fn exchange<T: Copy + PartialEq>(
+    at: Location,
+    word: &mut T,
+    value: fn(T) -> Value,
+    current: T,
+    new: T,
+) -> Exchange<T> {
+    let access = Access::CompareExchange { at, current: value(current), new: value(new) };
     let was = *word;
     if was == current {
         *word = new;
-        Ok(was)
+        (access, Ok(was))
     } else {
-        Err(was)
+        (access, Err(was))
     }
 }

@@ -3,8 +3,9 @@
 //! The claim step (`claim.rs`) lets any thread finish what any other has begun, so its bugs hide in schedules where one
 //! thread is stopped at a bad place, two others go past it, and it then wakes up with what it read long ago. Tests
 //! with real threads hit such schedules by luck. Here they are enumerated. The protocol is written down once more as a
-//! state machine that makes one shared access a step, and [stateright](https://docs.rs/stateright) visits every state
-//! that two to four threads with one to five operations each can reach.
+//! state machine that makes one shared access a step; [stateright](https://docs.rs/stateright) visits every state that
+//! two to four threads with one to five operations each can reach; and that this machine *is* the code is shown by
+//! `conformance.rs`, which runs both under the same schedules, access by access.
 //!
 //! # The words
 //!
@@ -36,7 +37,8 @@
 //!                                                               [release, and not mine: NotOwner]
 //!                  claim      load                              [busy: help, again] [another life: Stale]
 //!                                                               [closing: flip, Stale]
-//!     write        sequence, target, holder, expected, seen, done     store each: helpers of the last use see it torn
+//!     write        sequence, then a release fence, target, holder, expected, seen, done
+//!                             store each                        [helpers of the last use may see it torn]
 //!     announce     claim      idle -> busy                      [failed: again]
 //!     confirm      owner      load                              [as expected: set `seen`]
 //!                  seen       store; a helper: clear -> set
@@ -45,7 +47,8 @@
 //!     note         done       store; a helper: clear -> set
 //!     settle       claim      busy -> idle, count as it is now
 //!                  done       load                              [set: Ok] [clear: again]
-//! help             target, holder, expected, sequence     load each     [another sequence: over] confirm ... settle
+//! help             target, holder, expected, then an acquire fence, sequence
+//!                             load each                         [another sequence: over] [else confirm ... settle]
 //! name             state, owner     load each                   [owner as before: the state names it] [else: again]
 //! owner_of         owner      load                              [free: nobody] [else: name it]
 //! retire           state      load                              [not the handle: Stale]
@@ -88,15 +91,18 @@
 //! (`loom-tests/`). Grace periods and the table's free lists only delay the reuse of slots; here a slot can be used
 //! again the moment its retirement ends. Words do not wrap: stamps, sequences and generations stay small.
 //!
-//! The scenarios are run by `cargo test handle::model`, with `-- --nocapture` for their sizes; longer ones, for hours,
-//! with `--release --features long-models`.
+//! `cargo test handle::model` runs all of it, with `-- --nocapture` for the numbers; `--features long-models` adds
+//! scenarios and schedules for hours. With a feature `bug-...` that changes the claim step, the conformance tests pass
+//! if they find that code and model have parted.
 
 mod bugs;
 mod checks;
+mod conformance;
 mod memory;
 mod models;
 mod spec;
 mod stage;
 mod step;
+mod stepped;
 mod system;
 mod witness;

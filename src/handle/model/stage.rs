@@ -42,7 +42,7 @@ impl Task {
             match (won, self.target.what) {
                 (false, _) => count,
                 (true, What::Claim) => count + 1,
-                (true, What::Release) => count.wrapping_sub(1),
+                (true, What::Release) => count.saturating_sub(1),
             },
         )
     }

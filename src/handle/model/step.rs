@@ -40,7 +40,7 @@ impl Protocol {
         operation: Operation,
         stage: Stage,
     ) -> (Access, Next) {
-        use Access::{CompareExchange, Load, Store};
+        use Access::{Load, Store};
         use Location as At;
         // Where an operation starts over, when another one got in its way.
         let again = Next::Stage(match operation {
@@ -124,36 +124,34 @@ impl Protocol {
             // cannot take these fields for that one's.
             Stage::StoreSequence(task) => {
                 memory.descriptor[me as usize].sequence = task.sequence;
-                (Store(At::Sequence(me)), to(Stage::StoreTarget(task)))
+                (Store(At::Sequence(me), Value::Sequence(task.sequence)), to(Stage::StoreTarget(task)))
             }
             Stage::StoreTarget(task) => {
                 memory.descriptor[me as usize].target = task.target;
-                (Store(At::Target(me)), to(Stage::StoreHolder(task)))
+                (Store(At::Target(me), Value::Target(task.target)), to(Stage::StoreHolder(task)))
             }
             Stage::StoreHolder(task) => {
                 memory.descriptor[me as usize].holder = task.holder;
-                (Store(At::Holder(me)), to(Stage::StoreExpected(task)))
+                (Store(At::Holder(me), Value::Holder(task.holder)), to(Stage::StoreExpected(task)))
             }
             Stage::StoreExpected(task) => {
                 memory.descriptor[me as usize].expected = task.expected;
-                (Store(At::Expected(me)), to(Stage::ResetSeen(task)))
+                (Store(At::Expected(me), Value::Owner(task.expected)), to(Stage::ResetSeen(task)))
             }
             Stage::ResetSeen(task) => {
-                memory.descriptor[me as usize].seen = self.tagged(task.flag(false));
-                (Store(At::Seen(me)), to(Stage::ResetDone(task)))
+                let clear = self.tagged(task.flag(false));
+                memory.descriptor[me as usize].seen = clear;
+                (Store(At::Seen(me), Value::Flag(clear)), to(Stage::ResetDone(task)))
             }
             Stage::ResetDone(task) => {
-                memory.descriptor[me as usize].done = self.tagged(task.flag(false));
-                (Store(At::Done(me)), to(Stage::Announce(task)))
+                let clear = self.tagged(task.flag(false));
+                memory.descriptor[me as usize].done = clear;
+                (Store(At::Done(me), Value::Flag(clear)), to(Stage::Announce(task)))
             }
             Stage::Announce(task) => {
                 let idle = ClaimWord::idle(task.holder.generation, task.holder.count);
-                let claim = &mut memory.claim[task.slot as usize];
-                let next = match compare_exchange(claim, idle, task.busy()) {
-                    Ok(_) => self.carry(task),
-                    Err(_) => again,
-                };
-                (CompareExchange(At::Claim(task.slot)), next)
+                let (access, result) = memory.exchange_claim(task.slot, idle, task.busy());
+                (access, if result.is_ok() { self.carry(task) } else { again })
             }
             // The outcome, from the descriptor only. The owner word proves nothing by now.
             Stage::ReadDone(task) => {
@@ -197,8 +195,7 @@ impl Protocol {
                 (Load(At::Owner(task.target.word)), to(next))
             }
             Stage::SetSeen(task) => {
-                let seen = &mut memory.descriptor[task.seat as usize].seen;
-                (self.raise(task, seen, At::Seen(task.seat)), to(Stage::ReadSeen(task)))
+                (self.raise(memory, task, At::Seen(task.seat)), to(Stage::ReadSeen(task)))
             }
             Stage::ReadSeen(task) => {
                 let seen = memory.descriptor[task.seat as usize].seen;
@@ -212,8 +209,7 @@ impl Protocol {
                 (Load(At::Seen(task.seat)), next)
             }
             Stage::Act(task) => {
-                let word = &mut memory.owner[task.target.word as usize];
-                let result = compare_exchange(word, task.expected, task.after());
+                let (access, result) = memory.exchange_owner(task.target.word, task.expected, task.after());
                 let certain = task.target.what == What::Release && !self.has(Bug::ReleaseJudgedByOwnerWord);
                 let won = certain || result.is_ok() || result == Err(task.after());
                 let next = match self.bug {
@@ -224,12 +220,11 @@ impl Protocol {
                     _ if won => to(Stage::Note(task)),
                     _ => self.settle(task, false),
                 };
-                (CompareExchange(At::Owner(task.target.word)), next)
+                (access, next)
             }
             // Before the settle, so that whoever finds the operation settled finds its outcome; and only ever "won".
             Stage::Note(task) => {
-                let done = &mut memory.descriptor[task.seat as usize].done;
-                let access = self.raise(task, done, At::Done(task.seat));
+                let access = self.raise(memory, task, At::Done(task.seat));
                 let next = if self.has(Bug::DoneAfterSettle) {
                     self.settled(task, again)
                 } else {
@@ -238,20 +233,21 @@ impl Protocol {
                 (access, next)
             }
             Stage::Settle { task, won } => {
-                let claim = &mut memory.claim[task.slot as usize];
-                let installed = match *claim {
-                    ClaimWord::Busy { seat, .. } if self.has(Bug::SettleWithoutTicket) => seat == task.seat,
-                    claim => claim == task.busy(),
+                let installed = match memory.claim[task.slot as usize] {
+                    busy @ ClaimWord::Busy { seat, .. }
+                        if self.has(Bug::SettleWithoutTicket) && seat == task.seat =>
+                    {
+                        busy
+                    }
+                    _ => task.busy(),
                 };
-                if installed {
-                    *claim = task.settled(won);
-                }
+                let (access, _) = memory.exchange_claim(task.slot, installed, task.settled(won));
                 let next = if won && self.has(Bug::DoneAfterSettle) {
                     to(Stage::Note(task))
                 } else {
                     self.settled(task, again)
                 };
-                (CompareExchange(At::Claim(task.slot)), next)
+                (access, next)
             }
 
             // First: a number that will be a handle one day finds its operation word reset before its state is
@@ -291,19 +287,15 @@ impl Protocol {
             Stage::Close { found } => {
                 let handle = handle_of(operation);
                 let closed = ClaimWord::Idle { closing: true, generation: handle.generation, count: 0 };
-                let next = match compare_exchange(&mut memory.claim[handle.slot as usize], found, closed) {
-                    Ok(_) => to(Stage::Flip { own: true }),
-                    Err(_) => again,
-                };
-                (CompareExchange(At::Claim(handle.slot)), next)
+                let (access, result) = memory.exchange_claim(handle.slot, found, closed);
+                (access, if result.is_ok() { to(Stage::Flip { own: true }) } else { again })
             }
             Stage::Flip { own } => {
                 let handle = handle_of(operation);
                 let live = State { generation: handle.generation, live: true };
                 let dead = State { live: false, ..live };
-                let _ = compare_exchange(&mut memory.state[handle.slot as usize], live, dead);
-                let next = if own { to(Stage::PushFree) } else { Next::Return(Outcome::Stale) };
-                (CompareExchange(At::State(handle.slot)), next)
+                let (access, _) = memory.exchange_state(handle.slot, live, dead);
+                (access, if own { to(Stage::PushFree) } else { Next::Return(Outcome::Stale) })
             }
             Stage::PushFree => {
                 memory.free.push(handle_of(operation).slot);
@@ -327,22 +319,24 @@ impl Protocol {
                 (Access::FreeList, next)
             }
             Stage::ResetClaim(handle) => {
-                memory.claim[handle.slot as usize] = ClaimWord::idle(handle.generation, 0);
+                let fresh = ClaimWord::idle(handle.generation, 0);
+                memory.claim[handle.slot as usize] = fresh;
                 let next = if self.has(Bug::StateBeforeClaim) {
                     Next::Return(Outcome::Inserted(handle))
                 } else {
                     to(Stage::PublishState(handle))
                 };
-                (Store(At::Claim(handle.slot)), next)
+                (Store(At::Claim(handle.slot), Value::Claim(fresh)), next)
             }
             Stage::PublishState(handle) => {
-                memory.state[handle.slot as usize] = State { generation: handle.generation, live: true };
+                let live = State { generation: handle.generation, live: true };
+                memory.state[handle.slot as usize] = live;
                 let next = if self.has(Bug::StateBeforeClaim) {
                     to(Stage::ResetClaim(handle))
                 } else {
                     Next::Return(Outcome::Inserted(handle))
                 };
-                (Store(At::State(handle.slot)), next)
+                (Store(At::State(handle.slot), Value::State(live)), next)
             }
 
             Stage::Validate => {
@@ -379,13 +373,13 @@ impl Protocol {
 
     /// Sets a flag of the descriptor. Only its owner may store: it knows that the operation is still the
     /// descriptor's. A helper compares and exchanges, with the operation's sequence in the flag.
-    fn raise(self, task: Task, flag: &mut Flag, at: Location) -> Access {
+    fn raise(self, memory: &mut Memory, task: Task, at: Location) -> Access {
+        let (clear, set) = (self.tagged(task.flag(false)), self.tagged(task.flag(true)));
         if task.own {
-            *flag = self.tagged(task.flag(true));
-            Access::Store(at)
+            *memory.flag(at) = set;
+            Access::Store(at, Value::Flag(set))
         } else {
-            let _ = compare_exchange(flag, self.tagged(task.flag(false)), self.tagged(task.flag(true)));
-            Access::CompareExchange(at)
+            memory.exchange_flag(at, clear, set).0
         }
     }
 
