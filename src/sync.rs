@@ -9,7 +9,7 @@ pub(crate) use self::locks::{Mutex, OnceLock};
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Arc,
-    atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
+    atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 #[cfg(not(loom))]
 pub(crate) use parking_lot::Mutex;
@@ -270,7 +270,8 @@ pub mod stepping {
 
 #[cfg(loom)]
 mod locks {
-    use super::{AtomicBool, Ordering};
+    use super::Ordering;
+    use loom::sync::atomic::AtomicBool;
 
     /// loom's mutex with the face of parking_lot's.
     #[derive(Debug, Default)]

@@ -84,16 +84,21 @@ fn fence_under_loom() {
     crate::sync::fence(Ordering::SeqCst);
 }
 
-/// Has `garbage` called once everybody who is pinned now has unpinned. The calling thread may be any that is pinned
-/// through `pin`; what must not be seen any more was made invisible before.
-pub(super) fn after_grace(pin: &Pin, garbage: impl FnOnce() + Send + 'static) {
-    pin.defer(garbage);
+/// Has `due` called once everybody who is pinned now has unpinned, and pushes the epoch once, as [`advance`] does. What
+/// must not be seen any more then was made invisible before.
+pub(super) fn after_grace(due: impl FnOnce() + Send + 'static) {
+    let pin = pin();
+    pin.defer(due);
+    push(pin);
 }
 
 /// Tries once to advance the epoch and calls what has become due. Bounded; a few calls in a row see garbage through
 /// if nobody stays pinned.
 pub(super) fn advance() {
-    let pin = pin();
+    push(pin());
+}
+
+fn push(pin: Pin) {
     pin.flush();
     drop(pin);
     // Relaxed: see "The bell".
@@ -164,7 +169,7 @@ mod tests {
     fn defer_flag() -> Arc<AtomicBool> {
         let due = Arc::new(AtomicBool::new(false));
         let flag = due.clone();
-        after_grace(&pin(), move || flag.store(true, Ordering::SeqCst));
+        after_grace(move || flag.store(true, Ordering::SeqCst));
         due
     }
 

@@ -24,7 +24,8 @@ use super::epoch;
 use super::free_list::Links;
 use super::handle::{INDEX_BITS, INDEX_MASK};
 use super::slot::NIL;
-use crate::sync::{Arc, Ordering, Word};
+use crate::sync::{Ordering, Word};
+use std::sync::Arc;
 
 const PHASE_SHIFT: u32 = INDEX_BITS;
 const PHASE_MASK: u64 = 3 << PHASE_SHIFT;
@@ -128,7 +129,8 @@ impl Batches {
         }
     }
 
-    /// Makes a batch of what waits in `limbo` and gives it to the epoch; whether there was anything and a cell for it.
+    /// Makes a batch of what waits in `limbo`, gives it to the epoch and pushes that once; whether there was anything and
+    /// a cell for it.
     pub(super) fn close(self: &Arc<Self>, limbo: &Limbo) -> bool {
         if limbo.count() == 0 {
             return false;
@@ -155,10 +157,9 @@ impl Batches {
             self.ripen(at);
             return true;
         }
-        let pin = epoch::pin();
         let batches = Arc::clone(self);
         // An Arc and an index: small enough for the epoch to keep it without a box.
-        epoch::after_grace(&pin, move || batches.ripen(at));
+        epoch::after_grace(move || batches.ripen(at));
         true
     }
 

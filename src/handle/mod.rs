@@ -36,3 +36,8 @@ pub use layout::{Claims, Layout, Plain, Shape};
 pub use owner::{OwnerId, OwnerWord, Owners};
 pub use reader::{Burst, Guard, Reader};
 pub use table::HandleTable;
+
+/// Parts that have loom models of their own.
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod parts;

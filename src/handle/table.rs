@@ -20,17 +20,18 @@ use super::{Handle, Kind, OwnerId, OwnerWord, Owners};
 use crate::sync::{Arc, Ordering, Word, yield_now};
 use crossbeam_utils::CachePadded;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::LazyLock;
 
 /// How many slots a shard gathers before it makes a batch of them.
-const BATCH: u64 = if cfg!(loom) { 2 } else { 64 };
+const BATCH: u64 = if cfg!(loom) { 3 } else { 64 };
 
 /// How many shards a table has at most.
-const MOST_SHARDS: usize = if cfg!(loom) { 2 } else { 16 };
+const MOST_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
 
 /// How often an insert that finds nothing vacant pushes the epoch, and from which time on it lets others run before.
 /// Three pushes see a batch through if nobody is pinned; the rest is for those who are, for the moment.
-const PUSHES: u32 = if cfg!(loom) { 3 } else { 16 };
-const PATIENT_PUSHES: u32 = 4;
+const PUSHES: u32 = if cfg!(loom) { 2 } else { 16 };
+const PATIENT_PUSHES: u32 = if cfg!(loom) { 2 } else { 4 };
 
 /// A lock-free table of objects named by generation-tagged handles.
 ///
@@ -51,7 +52,7 @@ pub struct HandleTable<T, L: Layout = Plain> {
     shape: Shape,
     owners: L::Owners,
     shards: Box<[CachePadded<Shard>]>,
-    batches: Arc<Batches>,
+    batches: std::sync::Arc<Batches>,
     /// How many slots have ever been used.
     fresh: CachePadded<Word>,
     /// The generation a slot is worn out with: `u32::MAX`, except where a test wants to get there.
@@ -239,14 +240,16 @@ impl Shape {
 
 impl<T, L: Layout> HandleTable<T, L> {
     fn build(shape: Shape) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = threads.next_power_of_two().clamp(2, MOST_SHARDS);
+        // Asked once: the answer costs some system calls.
+        static THREADS: LazyLock<usize> =
+            LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let shards = THREADS.next_power_of_two().min(MOST_SHARDS);
         HandleTable {
             slots: Segments::new(shape.capacity),
             shape,
             owners: L::Owners::default(),
             shards: (0..shards).map(|_| CachePadded::default()).collect(),
-            batches: Arc::new(Batches::new(shards * 2)),
+            batches: std::sync::Arc::new(Batches::new(if cfg!(loom) { 1 } else { shards * 2 })),
             fresh: CachePadded::new(Word::new(0)),
             last_generation: u32::MAX,
         }
@@ -301,8 +304,7 @@ impl<T, L: Layout> HandleTable<T, L> {
             if push >= PATIENT_PUSHES {
                 yield_now();
             }
-            self.close_batches();
-            epoch::advance();
+            self.push_on();
         }
         self.reap(shard).or_else(steal)
     }
@@ -331,8 +333,9 @@ impl<T, L: Layout> HandleTable<T, L> {
 
     #[cold]
     fn batch_gathered(&self, limbo: &Limbo) {
-        self.batches.close(limbo);
-        epoch::advance();
+        if !self.batches.close(limbo) {
+            epoch::advance();
+        }
         // Inserting threads take mature batches when they need slots. Where nobody inserts, the values go here.
         while self.batches.is_overripe() {
             let Some(chain) = self.batches.take_mature() else { break };
@@ -340,10 +343,12 @@ impl<T, L: Layout> HandleTable<T, L> {
         }
     }
 
-    fn close_batches(&self) {
+    /// Gives all that waits in limbo to the epoch, and pushes it.
+    fn push_on(&self) {
         for shard in &self.shards {
             self.batches.close(&shard.limbo);
         }
+        epoch::advance();
     }
 
     /// Takes one mature batch and drops its values; one of the slots for the caller, the others for the shard.
@@ -401,8 +406,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     /// ```
     pub fn reclaim(&self) -> usize {
         for _ in 0..PATIENT_PUSHES {
-            self.close_batches();
-            epoch::advance();
+            self.push_on();
             while let Some(chain) = self.batches.take_mature() {
                 self.drop_values(chain, self.shard());
             }

@@ -1,0 +1,164 @@
+//! The table without ownership: publication, free slots, reuse, and reclamation under readers.
+
+#![cfg(loom)]
+
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::mpsc;
+use loom::thread;
+use loom_tests::{Watched, explore};
+use mgm::handle::parts::Stack;
+use mgm::handle::{Handle, HandleTable};
+use std::sync::Arc;
+
+fn table(capacity: u32) -> Arc<HandleTable<Watched>> {
+    Arc::new(HandleTable::with_capacity(capacity).unwrap())
+}
+
+/// Who finds a handle live reads the whole value, however it came by the handle.
+#[test]
+fn publication() {
+    explore("publication", 3, || {
+        let table = table(2);
+        let board = Arc::new(AtomicU64::new(0));
+        let (theirs, post) = (table.clone(), board.clone());
+        let writer = thread::spawn(move || {
+            let handle = theirs.insert(Watched::new(7)).ok().unwrap();
+            // Orders nothing: what the reader sees it owes to the table.
+            post.store(handle.bits(), Ordering::Relaxed);
+        });
+        let handle = Handle::from(board.load(Ordering::Relaxed));
+        if let Some(value) = table.get(handle) {
+            assert_eq!(value.read(), 7);
+        }
+        writer.join().unwrap();
+    });
+}
+
+/// A slot that is put back while a popper sleeps does not corrupt the list.
+#[test]
+fn free_list() {
+    explore("free_list", 3, || {
+        let stack = Arc::new(Stack::new(3));
+        for slot in [2, 1, 0] {
+            stack.push(slot);
+        }
+        let theirs = stack.clone();
+        let thief = thread::spawn(move || theirs.pop());
+        // The top comes back with another one below it.
+        let (a, b) = (stack.pop(), stack.pop());
+        if let Some(a) = a {
+            stack.push(a);
+        }
+        let mut taken = vec![b, thief.join().unwrap()];
+        taken.extend((0..3).map(|_| stack.pop()));
+        let mut taken: Vec<u32> = taken.into_iter().flatten().collect();
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1, 2], "each slot is taken once");
+    });
+}
+
+/// Two threads insert and remove; slots are handed from one to the other.
+#[test]
+fn insert_remove() {
+    explore("insert_remove", 2, || {
+        let table = table(2);
+        let theirs = table.clone();
+        let other = thread::spawn(move || {
+            let handle = theirs.insert(Watched::new(1)).ok().unwrap();
+            assert_eq!(theirs.remove(handle), Ok(()));
+            assert!(!theirs.validate(handle));
+            handle
+        });
+        let handle = table.insert(Watched::new(2)).ok().unwrap();
+        assert!(table.validate(handle));
+        assert_ne!(other.join().unwrap(), handle);
+        assert_eq!(table.len(), 1);
+        assert_eq!(table.pending(), 1);
+    });
+}
+
+/// Two threads remove the same object: one does.
+#[test]
+fn remove_once() {
+    explore("remove_once", 3, || {
+        let table = table(2);
+        let handle = table.insert(Watched::new(1)).ok().unwrap();
+        let theirs = table.clone();
+        let other = thread::spawn(move || theirs.remove(handle).is_ok());
+        let mine = table.remove(handle).is_ok();
+        assert!(mine != other.join().unwrap());
+        assert_eq!((table.len(), table.pending()), (0, 1));
+    });
+}
+
+/// Removed, reclaimed and used again while another thread looks the old handle up: it finds the old object or nothing.
+#[test]
+fn reuse() {
+    explore("reuse", 2, || {
+        let table = table(1);
+        let old = table.insert(Watched::new(1)).ok().unwrap();
+        // A thread's first pin does a round of the epoch's chores: before the race begins.
+        assert_eq!(table.with(old, Watched::read), Some(1));
+        let theirs = table.clone();
+        let other = thread::spawn(move || {
+            theirs.remove(old).unwrap();
+            if let Ok(new) = theirs.insert(Watched::new(2)) {
+                assert_ne!(new, old);
+            }
+        });
+        assert!(matches!(table.with(old, Watched::read), None | Some(1)));
+        other.join().unwrap();
+    });
+}
+
+/// A guard against removal and reclamation: the value is not dropped while the guard reads it.
+#[test]
+fn guard_and_reclamation() {
+    explore("guard_and_reclamation", 4, || {
+        let table = table(1);
+        let handle = table.insert(Watched::new(5)).ok().unwrap();
+        drop(table.get(handle));
+        let theirs = table.clone();
+        let other = thread::spawn(move || {
+            theirs.remove(handle).unwrap();
+            theirs.reclaim();
+        });
+        if let Some(value) = table.get(handle) {
+            assert_eq!(value.read(), 5);
+        }
+        other.join().unwrap();
+    });
+}
+
+/// A Reader that stays pinned from one call to the next, re-pinning when the bell has rung.
+#[test]
+fn reader_and_reclamation() {
+    explore("reader_and_reclamation", 4, || {
+        let table = table(1);
+        let handle = table.insert(Watched::new(5)).ok().unwrap();
+        let theirs = table.clone();
+        let (ready, wait_until_ready) = mpsc::channel();
+        let (go, wait_for_go) = mpsc::channel();
+        let other = thread::spawn(move || {
+            // A thread's first pin does a round of the epoch's chores: before the race begins.
+            drop(theirs.get(handle));
+            ready.send(()).unwrap();
+            wait_for_go.recv().unwrap();
+            theirs.remove(handle).unwrap();
+            theirs.reclaim();
+        });
+        wait_until_ready.recv().unwrap();
+        let mut reader = table.reader();
+        reader.get(handle);
+        // The first pin has advanced the epoch; the Reader joins the new one before the race begins.
+        reader.park();
+        reader.get(handle);
+        go.send(()).unwrap();
+        for _ in 0..2 {
+            if let Some(value) = reader.get(handle) {
+                assert_eq!(value.read(), 5);
+            }
+        }
+        other.join().unwrap();
+    });
+}
