@@ -1,0 +1,167 @@
+//! Octets as a life of IGMP or MLD: what a fuzzer finds, and what the ordinary tests run.
+//!
+//! The first octet says how the router is set up. Then come steps, each of two octets (what, and a number) and, for a
+//! message, that many octets of it. Types and checksums are put right, or nothing behind them would ever be reached.
+
+use crate::igmp_messages::{ALL_MLDV2_ROUTERS, ALL_ROUTERS, seal, seal6};
+use mgm::forwarding::{Family, Flow};
+use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, ReversePath};
+use mgm::protocol::igmp::hosts::{Limits, Wanted};
+use mgm::protocol::igmp::wire::{Message, parse_igmp, parse_mld};
+use mgm::protocol::igmp::{Datagram, Igmp, IgmpConfig, Received};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+const SMALL: Limits = Limits { groups: 3, hosts: 2, sources: 3, total: 10 };
+
+struct Life {
+    manager: Arc<GroupManager>,
+    igmp: Igmp,
+    family: Family,
+    lan: Interface,
+    limits: Limits,
+    /// Whether the manager has room for every membership.
+    roomy: bool,
+    now: Duration,
+    /// Every group and source that a message named.
+    groups: BTreeSet<IpAddr>,
+    sources: BTreeSet<IpAddr>,
+}
+
+/// Lives through the octets, and checks after each step that the manager knows what the hosts want.
+pub(crate) fn check(octets: &[u8]) {
+    let Some((&setup, mut rest)) = octets.split_first() else { return };
+    let mut life = Life::new(setup);
+    while let [what, number, behind @ ..] = rest {
+        rest = behind;
+        match what % 8 {
+            0..5 => {
+                let (message, behind) = rest.split_at_checked((*number).into()).unwrap_or((rest, &[]));
+                rest = behind;
+                life.message(*what, message.to_vec());
+            }
+            5 => {
+                life.now += Duration::from_secs(2 * u64::from(*number));
+                life.igmp.advance(life.now);
+            }
+            6 => life.packet((*number).into()),
+            _ => match number % 4 {
+                0 => life.manager.flush_entries(),
+                1 => life.igmp.restore(life.lan),
+                2 => life.igmp.forget_everything(),
+                _ => {
+                    life.igmp.release(life.lan).unwrap();
+                    life.igmp.take(life.lan).unwrap();
+                }
+            },
+        }
+        life.check();
+    }
+    let manager = life.manager.clone();
+    drop(life);
+    assert!(manager.memberships().is_empty() && manager.clients().is_empty());
+}
+
+impl Life {
+    fn new(setup: u8) -> Life {
+        let family = if setup & 1 == 0 { Family::V4 } else { Family::V6 };
+        let limits = if setup & 2 == 0 { Limits::default() } else { SMALL };
+        let roomy = setup & 4 == 0;
+        let memberships = if roomy { 1 << 20 } else { 2 };
+        let routes =
+            |source| Some(ReversePath { interface: Interface::of(Family::of(source), 1), neighbour: None });
+        let config = ManagerConfig { memberships, entries: 256, ..ManagerConfig::default() };
+        let manager = Arc::new(GroupManager::new(config, Arc::new(routes)).unwrap());
+        let igmp =
+            Igmp::new(manager.clone(), family, IgmpConfig { limits, ..IgmpConfig::default() }).unwrap();
+        let lan = Interface::of(family, 2);
+        igmp.take(Interface::of(family, 1)).unwrap();
+        igmp.take(lan).unwrap();
+        let (groups, sources) = Default::default();
+        Life { manager, igmp, family, lan, limits, roomy, now: Duration::ZERO, groups, sources }
+    }
+
+    fn message(&mut self, what: u8, mut octets: Vec<u8>) {
+        let host = what >> 3 & 3;
+        let as_it_is = what & 0x80 != 0;
+        let hop_limit = if what & 0x60 == 0x60 { 2 } else { 1 };
+        let v6_host = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, host.into());
+        let (source, destination) = match self.family {
+            Family::V4 => (IpAddr::from([10, 0, 0, host]), ALL_ROUTERS),
+            Family::V6 => (v6_host.into(), ALL_MLDV2_ROUTERS.into()),
+        };
+        if !as_it_is && octets.len() >= 4 {
+            let types: &[u8] = match self.family {
+                Family::V4 => &[0x22, 0x16, 0x17, 0x12, 0x11],
+                Family::V6 => &[143, 131, 132, 130],
+            };
+            octets[0] = types[usize::from(octets[0]) % types.len()];
+            octets = match self.family {
+                Family::V4 => seal(octets),
+                Family::V6 => seal6(octets, v6_host, ALL_MLDV2_ROUTERS),
+            };
+        }
+        let parsed = match self.family {
+            Family::V4 => parse_igmp(&octets),
+            Family::V6 => parse_mld(&octets, v6_host, ALL_MLDV2_ROUTERS),
+        };
+        let datagram = Datagram { source, destination, hop_limit, payload: &octets };
+        let received = self.igmp.receive(self.lan, &datagram, self.now);
+        assert_eq!(parsed.is_err(), matches!(received, Received::Malformed(_)));
+        match parsed {
+            Ok(Message::Report { group } | Message::Leave { group }) => _ = self.groups.insert(group),
+            Ok(Message::Records(records)) => {
+                for record in records {
+                    self.groups.insert(record.group);
+                    self.sources.extend(record.sources().take(8));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A packet comes by, of a flow of those named.
+    fn packet(&self, number: usize) {
+        let flows = self.groups.iter().flat_map(|group| self.sources.iter().map(|source| (*source, *group)));
+        let possible: Vec<_> = flows.filter_map(|(source, group)| Flow::new(source, group).ok()).collect();
+        if !possible.is_empty() {
+            // Refused for groups that are never forwarded, and when there are more flows than entries.
+            _ = self.manager.new_flow(possible[number % possible.len()]);
+        }
+    }
+
+    fn wanted(&self, group: IpAddr) -> Wanted {
+        self.igmp.wanted(self.lan, group).unwrap()
+    }
+
+    fn check(&self) {
+        let mut expected = BTreeSet::new();
+        let mut groups = 0;
+        for &group in &self.groups {
+            let wanted = self.wanted(group);
+            groups += usize::from(wanted != Wanted::default());
+            if wanted.any_source {
+                expected.insert(Membership::any_source(group).unwrap());
+            }
+            expected.extend(wanted.sources.iter().map(|s| Membership::one_source(*s, group).unwrap()));
+            assert!(wanted.sources.is_disjoint(&wanted.kept_off));
+            assert!(wanted.any_source || wanted.kept_off.is_empty());
+        }
+        assert!(groups <= self.limits.groups);
+        let actual: BTreeSet<_> = self.manager.memberships().iter().map(|record| record.membership).collect();
+        if self.roomy {
+            assert_eq!(actual, expected);
+        } else {
+            assert!(actual.is_subset(&expected), "{actual:?} beyond {expected:?}");
+        }
+        for entry in self.manager.entries().iter().filter(|_| self.roomy) {
+            let (source, group) = (entry.flow.source(), entry.flow.group());
+            let wanted = self.wanted(group);
+            let wants =
+                wanted.sources.contains(&source) || wanted.any_source && !wanted.kept_off.contains(&source);
+            assert_eq!(entry.outgoing.contains(&self.lan), wants, "{:?}", entry.flow);
+        }
+    }
+}
