@@ -1,9 +1,10 @@
 //! Making the entry of a new flow: the way to its source, the offer to the owners, their answers.
 
 use super::client::OfferedInterface;
-use super::flows::{Begun, Upstream};
+use super::flows::Begun;
 use super::interfaces::Role;
 use super::records::Share;
+use super::upstream::Upstream;
 use super::{CreationAlert, FlowState, GroupManager, Interface, NewFlowError, Protocol, ReversePath};
 use crate::forwarding::{Flow, Incoming, Outgoing, PublishError, Stamp};
 use crate::handle::Handle;
@@ -142,9 +143,7 @@ impl GroupManager {
             }
             for role in [Role::Routing, Role::Igmp] {
                 let Some(client) = owned.by(role) else { continue };
-                let Some(protocol) = self.clients.table.with(client, |client| client.protocol) else {
-                    continue;
-                };
+                let Some(protocol) = self.clients.protocol(client) else { continue };
                 let offer: &mut Offer =
                     offers.entry(protocol).or_insert_with(|| Offer { client, interfaces: Vec::new() });
                 // One name, two handles: it has registered anew between two looks.

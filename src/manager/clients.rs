@@ -1,5 +1,6 @@
 //! The clients that are registered: the table behind their handles, and who is registered under which name.
 
+use super::directory::Directory;
 use super::interfaces::Role;
 use super::{Client, DeregisterError, ManagerConfig, Protocol, RegisterError};
 use crate::handle::{Claims, Handle, HandleTable, RetireError};
@@ -12,7 +13,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// A registered client.
 pub(super) struct Registered {
     pub(super) protocol: Protocol,
-    pub(super) role: Role,
     callbacks: Option<Arc<dyn Client>>,
     leaving: Arc<Leaving>,
 }
@@ -83,6 +83,7 @@ impl Drop for Leaving {
 /// The clients that are registered.
 pub(super) struct Clients {
     pub(super) table: HandleTable<Registered, Claims>,
+    directory: Directory,
     names: DashMap<Protocol, Handle, foldhash::fast::RandomState>,
     leaving: Arc<Leaving>,
     igmp: u32,
@@ -94,6 +95,7 @@ impl Clients {
     pub(super) fn new(config: &ManagerConfig) -> Option<Clients> {
         Some(Clients {
             table: HandleTable::with_claims(config.clients).ok()?,
+            directory: Directory::new(config.clients),
             names: DashMap::default(),
             leaving: Arc::default(),
             igmp: config.igmp_protocol,
@@ -106,9 +108,8 @@ impl Clients {
         protocol: Protocol,
         client: Arc<dyn Client>,
     ) -> Result<Handle, RegisterError> {
-        let role = if protocol.id == self.igmp { Role::Igmp } else { Role::Routing };
         let leaving = self.leaving.clone();
-        let registered = Registered { protocol, role, callbacks: Some(client), leaving };
+        let registered = Registered { protocol, callbacks: Some(client), leaving };
         let result = self.enter(registered);
         self.leaving.run();
         result
@@ -124,6 +125,7 @@ impl Clients {
             }
             name => {
                 let handle = self.table.insert(registered).map_err(|_| RegisterError::Full(self.most))?;
+                self.directory.enter(handle, protocol);
                 name.insert(handle);
                 Ok(handle)
             }
@@ -131,7 +133,7 @@ impl Clients {
     }
 
     pub(super) fn deregister(&self, handle: Handle) -> Result<(), DeregisterError> {
-        let protocol = self.table.with(handle, |c| c.protocol).ok_or(DeregisterError::Stale)?;
+        let protocol = self.directory.protocol(handle).ok_or(DeregisterError::Stale)?;
         // The effect. A name that still leads to the dead handle is as good as none.
         self.table.retire_if_unheld(handle).map_err(|e| match e {
             RetireError::Stale => DeregisterError::Stale,
@@ -140,6 +142,17 @@ impl Clients {
         self.names.remove_if(&protocol, |_, named| *named == handle);
         self.leaving.run();
         Ok(())
+    }
+
+    /// The role of a client that is registered. Wait-free, without a pin.
+    pub(super) fn role(&self, handle: Handle) -> Option<Role> {
+        let protocol = self.directory.protocol(handle).filter(|_| self.table.validate(handle))?;
+        Some(if protocol.id == self.igmp { Role::Igmp } else { Role::Routing })
+    }
+
+    /// The protocol of a client that is registered, or was until its slot was used again. Wait-free, without a pin.
+    pub(super) fn protocol(&self, handle: Handle) -> Option<Protocol> {
+        self.directory.protocol(handle)
     }
 
     /// Runs a client's code; a panic in it is counted and goes no further.

@@ -1,6 +1,7 @@
 //! Looking at everything there is: entries, memberships, clients.
 
 use super::flows::EntryView;
+use super::records::{Contribution, Share};
 use super::{FlowState, GroupManager, Interface, Membership, Protocol};
 use crate::forwarding::{Flow, FlowTotals};
 use crate::handle::Handle;
@@ -57,10 +58,21 @@ impl GroupManager {
     pub fn entries(&self) -> Vec<EntryRecord> {
         let state = self.state.lock();
         let owners = self.clients.table.owners();
-        state.flows.entries(owners).map(|entry| self.entry_record(entry)).collect()
+        let mut entries = steady(|| {
+            state
+                .flows
+                .entries(owners)
+                .map(|entry| (entry.number, self.entry_record(&entry)))
+                .collect::<Vec<_>>()
+        });
+        let counters = self.forwarding.counters();
+        for (number, record) in &mut entries {
+            record.totals = number.map(|number| counters.totals(number)).unwrap_or_default();
+        }
+        entries.into_iter().map(|(_, record)| record).collect()
     }
 
-    fn entry_record(&self, entry: EntryView<'_>) -> EntryRecord {
+    fn entry_record(&self, entry: &EntryView<'_>) -> EntryRecord {
         let owners = self.clients.table.owners();
         let live = entry.outgoing.iter().filter(|out| out.stamp.holds(owners));
         let outgoing: Vec<_> = live.filter_map(|out| self.interface(out.interface)).collect();
@@ -71,24 +83,26 @@ impl GroupManager {
             neighbour: entry.neighbour,
             outgoing,
             expires: entry.deadline,
-            totals: entry.number.map(|n| self.forwarding.counters().totals(n)).unwrap_or_default(),
+            totals: FlowTotals::default(),
         }
     }
 
-    /// Every membership, by family, group and source, a wildcard before every address, then by interface. May wait for the
-    /// membership lock.
+    /// Every membership, by family, group and source, a wildcard before every address, then by interface, as they are at
+    /// one instant. May wait for the membership lock.
     #[must_use]
     pub fn memberships(&self) -> Vec<MembershipRecord> {
         let mut found: Vec<MembershipRecord> = {
             let state = self.state.lock();
             let owners = self.clients.table.owners();
-            let live = state.records.iter().filter(|(_, _, c)| c.stamp.holds(owners));
-            live.filter_map(|(share, membership, contribution)| {
-                let interface = self.interface(share.0)?;
-                let protocol = self.clients.table.with(contribution.client, |client| client.protocol)?;
-                Some(MembershipRecord { interface, membership, protocol })
+            steady(|| {
+                let live = state.records.iter().filter(|(_, _, c)| c.stamp.holds(owners));
+                let record = |(share, membership, contribution): (Share, Membership, Contribution)| {
+                    let interface = self.interface(share.0)?;
+                    let protocol = self.clients.protocol(contribution.client)?;
+                    Some(MembershipRecord { interface, membership, protocol })
+                };
+                live.filter_map(record).collect()
             })
-            .collect()
         };
         found.sort_by_key(|record| {
             let membership = record.membership;
@@ -121,5 +135,18 @@ impl GroupManager {
             .collect();
         clients.sort_by_key(|client| client.protocol);
         clients
+    }
+}
+
+/// What is seen under the membership lock at one instant. Under the lock nothing comes to life, but what is there can die
+/// at any moment: when two looks see the same, nothing they saw died between them.
+fn steady<T: PartialEq>(look: impl Fn() -> T) -> T {
+    let mut before = look();
+    loop {
+        let after = look();
+        if after == before {
+            return after;
+        }
+        before = after;
     }
 }

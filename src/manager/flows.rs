@@ -1,9 +1,8 @@
 //! The flows' records, and the entries that follow from them.
 //!
-//! A record keeps, for each interface and role, what the role's owner has said of this flow beside its memberships: a
-//! veto (its answer to the creation alert) and an edit (a FORWARD add or delete), each with the stamp of the ownership it
-//! was said under. The published entry is a pure function of the memberships and the record, [`outgoing`]: whatever
-//! changes either publishes anew, and what carries a dead stamp counts for nothing.
+//! A record keeps what owners have said of this flow beside their memberships ([`Said`]), each with the stamp of the
+//! ownership it was said under. The published entry is a pure function of the memberships and the record
+//! ([`Said::outgoing`]): whatever changes either publishes anew, and what carries a dead stamp counts for nothing.
 //!
 //! ```text
 //!            new flow                  answered, published
@@ -16,11 +15,13 @@
 //! An idle record is what is left of a flow without an entry: the number its packets are counted under.
 
 use super::clock::Clock;
-use super::interfaces::{Interfaces, Role};
+use super::interfaces::Interfaces;
 use super::records::{Records, Share};
+use super::said::{Action, Said};
+use super::upstream::Upstream;
 use super::{FlowState, Interface};
 use crate::forwarding::{
-    Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, PublishError, Stamp,
+    Entry, Flow, FlowNumber, ForwardingTable, InterfaceNumber, Outgoing, PublishError, Stamp,
 };
 use crate::handle::Owners;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,52 +39,6 @@ pub struct Incidents {
     pub negative_evicted: u64,
     /// Flows without an entry whose counters were given up (`ManagerConfig::remembered_flows`).
     pub flows_forgotten: u64,
-}
-
-/// Where a flow's packets have to arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Upstream {
-    /// There is no route to the source.
-    NoRoute,
-    /// The route leads to an interface that was never taken.
-    Unknown(Interface),
-    /// The route leads here; nobody has it unless it is `owned`.
-    Known { incoming: Incoming, owned: bool },
-}
-
-impl Upstream {
-    pub(super) fn incoming(&self) -> Option<Incoming> {
-        match self {
-            Upstream::Known { incoming, .. } => Some(*incoming),
-            _ => None,
-        }
-    }
-
-    fn holds(&self, owners: &Owners) -> bool {
-        self.incoming().is_none_or(|incoming| incoming.stamp.holds(owners))
-    }
-
-    /// Whether packets may go out by this interface: the incoming one is never an outgoing one, and packets that cannot
-    /// arrive cannot go out.
-    fn lets_out(&self, number: InterfaceNumber) -> bool {
-        matches!(self, Upstream::Known { incoming, owned: true } if incoming.interface != number)
-    }
-}
-
-/// What an owner has said of one flow on its share of an interface.
-#[derive(Clone, Copy, Default)]
-struct Said {
-    veto: Option<Stamp>,
-    edit: Option<(bool, Stamp)>,
-}
-
-/// An action of an owner on its share of an interface.
-#[derive(Clone, Copy)]
-pub(super) enum Action {
-    JoinAdd,
-    JoinDelete,
-    ForwardAdd(Stamp),
-    ForwardDelete(Stamp),
 }
 
 struct Published {
@@ -110,7 +65,7 @@ enum Life {
 
 struct Record {
     number: Option<FlowNumber>,
-    said: BTreeMap<Share, Said>,
+    said: Said,
     life: Life,
 }
 
@@ -126,6 +81,7 @@ pub(super) struct EntryView<'a> {
 
 /// How many of what are kept, and for how long.
 pub(super) struct Limits {
+    pub(super) entries: usize,
     pub(super) negative: usize,
     pub(super) idle: usize,
     pub(super) lifetime: Duration,
@@ -207,7 +163,7 @@ impl Flows {
         }
         let record = self.records.entry(flow).or_insert(Record {
             number: None,
-            said: BTreeMap::new(),
+            said: Said::default(),
             life: Life::Idle { since: 0 },
         });
         if let Life::Idle { since } = record.life {
@@ -229,7 +185,7 @@ impl Flows {
         match self.records.get_mut(&flow) {
             Some(record) if matches!(record.life, Life::Building { .. }) => {
                 record.life = Life::Building { acted: BTreeSet::new() };
-                outgoing(&flow, upstream, &record.said, with)
+                record.said.outgoing(&flow, upstream, with.records, with.owners())
             }
             _ => Vec::new(),
         }
@@ -254,19 +210,25 @@ impl Flows {
             return Ok(None);
         }
         let number = self.number(flow, with)?;
-        let Some(Record { said, life, .. }) = self.records.get_mut(&flow) else { return Ok(None) };
-        let Life::Building { acted } = life else { return Ok(None) };
-        said.keys().for_each(|share| mention(share.0, with));
+        let Some(record) = self.records.get_mut(&flow) else { return Ok(None) };
+        let Life::Building { acted } = &record.life else { return Ok(None) };
+        record.said.interfaces().for_each(|number| mention(number, with));
         for (share, stamp) in vetoes {
             if !acted.contains(share) && stamp.holds(with.owners()) {
-                said.entry(*share).or_default().veto = Some(*stamp);
+                record.said.veto(*share, *stamp);
             }
         }
-        let outgoing = outgoing(&flow, &upstream, said, with);
-        with.table.publish(Entry::new(flow, number, upstream.incoming(), &outgoing))?;
+        let outgoing = record.said.outgoing(&flow, &upstream, with.records, with.owners());
+        if let Err(refused) = with.table.publish(Entry::new(flow, number, upstream.incoming(), &outgoing)) {
+            if record.number.is_none() {
+                with.table.close_number(number);
+            }
+            return Err(refused);
+        }
+        record.number = Some(number);
         let deadline = self.clock.now().saturating_add(self.limits.lifetime);
         let state = state(&outgoing);
-        *life = Life::Entry(Published {
+        record.life = Life::Entry(Published {
             upstream,
             neighbour,
             outgoing,
@@ -283,27 +245,25 @@ impl Flows {
         Ok(Some(state))
     }
 
-    /// The number of a flow; the oldest flow without an entry makes room for it.
+    /// The number of a flow, its own or a new one, for which the oldest flows without an entry make room; but not when the
+    /// table has none for the entry either.
     fn number(&mut self, flow: Flow, with: With<'_>) -> Result<FlowNumber, PublishError> {
         if let Some(number) = self.records.get(&flow).and_then(|record| record.number) {
             return Ok(number);
         }
-        let number = loop {
-            match with.table.open_number() {
-                Ok(number) => break number,
-                Err(full) => match self.idle.first_key_value() {
-                    Some((_, oldest)) => {
-                        let oldest = *oldest;
-                        self.forget(oldest, with);
-                    }
-                    None => return Err(full),
-                },
+        loop {
+            let full = match with.table.open_number() {
+                Ok(number) => return Ok(number),
+                Err(full) => full,
+            };
+            match self.idle.first_key_value() {
+                Some((_, oldest)) if with.table.len() < self.limits.entries => {
+                    let oldest = *oldest;
+                    self.forget(oldest, with);
+                }
+                _ => return Err(full),
             }
-        };
-        if let Some(record) = self.records.get_mut(&flow) {
-            record.number = Some(number);
         }
-        Ok(number)
     }
 
     /// An owner acts on its share: what it said before on the flows that a membership covers yields.
@@ -316,16 +276,7 @@ impl Flows {
             }
             Life::Entry(_) => {}
         }
-        let said = record.said.entry(share).or_default();
-        match action {
-            Action::JoinAdd => *said = Said::default(),
-            Action::JoinDelete => said.edit = None,
-            Action::ForwardAdd(stamp) => *said = Said { veto: None, edit: Some((true, stamp)) },
-            Action::ForwardDelete(stamp) => said.edit = Some((false, stamp)),
-        }
-        if said.veto.is_none() && said.edit.is_none() {
-            record.said.remove(&share);
-        }
+        record.said.act(share, action);
     }
 
     /// Publishes a flow's entry anew if it is not what the records say any more.
@@ -333,12 +284,8 @@ impl Flows {
         let Some(Record { number, said, life: Life::Entry(entry) }) = self.records.get_mut(&flow) else {
             return;
         };
-        said.retain(|_, said| {
-            said.veto = said.veto.filter(|stamp| stamp.holds(with.owners()));
-            said.edit = said.edit.filter(|(_, stamp)| stamp.holds(with.owners()));
-            said.veto.is_some() || said.edit.is_some()
-        });
-        let outgoing = outgoing(&flow, &entry.upstream, said, with);
+        said.forget_dead(with.owners());
+        let outgoing = said.outgoing(&flow, &entry.upstream, with.records, with.owners());
         let (Some(number), true) = (*number, entry.upstream.holds(with.owners())) else {
             return self.end(flow, with);
         };
@@ -359,8 +306,7 @@ impl Flows {
         let Some(Record { said, life: Life::Entry(entry), .. }) = self.records.get_mut(&flow) else { return };
         let incoming = entry.upstream.incoming().map(|incoming| incoming.interface);
         let outgoing = entry.outgoing.iter().map(|outgoing| outgoing.interface);
-        let mentioned: BTreeSet<_> =
-            incoming.into_iter().chain(outgoing).chain(said.keys().map(|s| s.0)).collect();
+        let mentioned: BTreeSet<_> = incoming.into_iter().chain(outgoing).chain(said.interfaces()).collect();
         for gone in entry.mentioned.difference(&mentioned) {
             self.mentions.remove(&(*gone, flow));
         }
@@ -415,7 +361,7 @@ impl Flows {
                 self.mentions.remove(&(*number, flow));
             }
         }
-        record.said.clear();
+        record.said = Said::default();
         self.events += 1;
         record.life = Life::Idle { since: self.events };
         if record.number.is_none() {
@@ -528,41 +474,4 @@ fn mention(number: InterfaceNumber, with: With<'_>) {
     if let Some(record) = with.interfaces.get(number) {
         record.set_in_use(true);
     }
-}
-
-/// The outgoing interfaces of a flow: what its memberships ask for, as the owners' edits and vetoes leave it.
-///
-/// The routing protocol's veto takes the interface out, IGMP's only what IGMP put in. Where the routing protocol has a
-/// share, its owner word is all the interface depends on; what only IGMP asks for depends on both words.
-fn outgoing(flow: &Flow, upstream: &Upstream, said: &BTreeMap<Share, Said>, with: With<'_>) -> Vec<Outgoing> {
-    let owners = with.owners();
-    let mut shares: BTreeMap<Share, Stamp> =
-        with.records.covering(flow).filter(|(_, stamp)| stamp.holds(owners)).collect();
-    for (share, said) in said {
-        match said.edit {
-            Some((true, stamp)) if stamp.holds(owners) => {
-                shares.insert(*share, stamp);
-            }
-            Some((false, stamp)) if stamp.holds(owners) => {
-                shares.remove(share);
-            }
-            _ => {}
-        }
-    }
-    for (share, said) in said {
-        if said.veto.is_some_and(|stamp| stamp.holds(owners)) {
-            shares.remove(share);
-            if share.1 == Role::Routing {
-                shares.remove(&(share.0, Role::Igmp));
-            }
-        }
-    }
-    // The routing protocol's share comes first of an interface's two.
-    let mut outgoing: Vec<Outgoing> = Vec::with_capacity(shares.len());
-    for ((interface, _), stamp) in shares {
-        if upstream.lets_out(interface) && outgoing.last().is_none_or(|last| last.interface != interface) {
-            outgoing.push(Outgoing { interface, stamp });
-        }
-    }
-    outgoing
 }

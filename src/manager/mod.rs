@@ -46,6 +46,7 @@ mod client;
 mod clients;
 mod clock;
 mod config;
+mod directory;
 mod enumeration;
 mod error;
 mod flows;
@@ -56,6 +57,8 @@ mod ownership;
 mod receivers;
 mod records;
 mod routes;
+mod said;
+mod upstream;
 
 pub use client::{Client, CreationAlert, OfferedInterface, Protocol};
 pub use config::ManagerConfig;
@@ -123,6 +126,7 @@ impl GroupManager {
         })?;
         let (interfaces, maker) = Interfaces::new(config.interfaces);
         let limits = Limits {
+            entries: config.entries as usize,
             negative: config.negative_entries as usize,
             idle: config.remembered_flows as usize,
             lifetime: config.entry_lifetime,

@@ -45,7 +45,7 @@ impl GroupManager {
     /// # Errors
     /// [`TakeError`]; a client that takes what it has is refused as everybody else is.
     pub fn take(&self, client: Handle, interface: Interface) -> Result<(), TakeError> {
-        let role = self.role(client).ok_or(TakeError::Stale)?;
+        let role = self.clients.role(client).ok_or(TakeError::Stale)?;
         let record = match self.interfaces.find(interface) {
             Some(record) => record,
             // Room never comes back, so a client that is still there was refused for the want of it.
@@ -73,7 +73,7 @@ impl GroupManager {
     /// # Errors
     /// [`ReleaseError`].
     pub fn release(&self, client: Handle, interface: Interface) -> Result<(), ReleaseError> {
-        let role = self.role(client).ok_or(ReleaseError::Stale)?;
+        let role = self.clients.role(client).ok_or(ReleaseError::Stale)?;
         // What is unknown now was so when the client was looked up.
         let record = self.interfaces.find(interface).ok_or(ReleaseError::NotOwner(interface))?;
         self.clients.table.release(client, record.owner(role)).map_err(|error| match error {
@@ -98,15 +98,11 @@ impl GroupManager {
             let Some(owner) = owned.by(Role::Routing).or(owned.by(Role::Igmp)) else {
                 return Err(NoOwner(interface));
             };
-            // An owner that is gone has released before.
-            if let Some(protocol) = self.clients.table.with(owner, |client| client.protocol) {
+            // An owner whose slot has been used again has released before.
+            if let Some(protocol) = self.clients.protocol(owner) {
                 return Ok(protocol);
             }
         }
-    }
-
-    pub(super) fn role(&self, client: Handle) -> Option<Role> {
-        self.clients.table.with(client, |client| client.role)
     }
 
     /// Who owns the interface in both roles, at one instant. Lock-free: it starts over only when an owner has changed.

@@ -1,8 +1,7 @@
 //! Adding and deleting memberships.
 
-use super::flows::Action;
-use super::interfaces::Role;
 use super::records::{Contribution, Share};
+use super::said::Action;
 use super::{Effect, GroupManager, Interface, Membership, MembershipError, State};
 use crate::forwarding::Stamp;
 use crate::handle::Handle;
@@ -77,7 +76,7 @@ impl GroupManager {
         membership: Membership,
         say: impl FnOnce(&mut State, Share, Stamp) -> Result<(), MembershipError>,
     ) -> Result<(), MembershipError> {
-        let role: Role = self.role(client).ok_or(MembershipError::Stale)?;
+        let role = self.clients.role(client).ok_or(MembershipError::Stale)?;
         if interface.family() != membership.family() {
             return Err(MembershipError::FamiliesDiffer(interface));
         }

@@ -1,0 +1,109 @@
+//! [`Said`]: what owners have said of one flow beside their memberships, and the outgoing interfaces that follow.
+
+use super::interfaces::Role;
+use super::records::{Records, Share};
+use super::upstream::Upstream;
+use crate::forwarding::{Flow, InterfaceNumber, Outgoing, Stamp};
+use crate::handle::Owners;
+use std::collections::BTreeMap;
+
+/// An action of an owner on its share of an interface.
+#[derive(Clone, Copy)]
+pub(super) enum Action {
+    JoinAdd,
+    JoinDelete,
+    ForwardAdd(Stamp),
+    ForwardDelete(Stamp),
+}
+
+/// What one owner has said on its share: a veto, its answer to the creation alert; and an edit, whether it last had the
+/// flow copied there by a FORWARD add (true) or not by a FORWARD delete. Each counts while its stamp holds.
+#[derive(Clone, Copy, Default)]
+struct Words {
+    veto: Option<Stamp>,
+    edit: Option<(bool, Stamp)>,
+}
+
+/// What owners have said of one flow beside their memberships.
+#[derive(Default)]
+pub(super) struct Said {
+    shares: BTreeMap<Share, Words>,
+}
+
+impl Said {
+    /// An owner acts on its share: the last action wins.
+    pub(super) fn act(&mut self, share: Share, action: Action) {
+        let words = self.shares.entry(share).or_default();
+        match action {
+            Action::JoinAdd => *words = Words::default(),
+            Action::JoinDelete => words.edit = None,
+            Action::ForwardAdd(stamp) => *words = Words { veto: None, edit: Some((true, stamp)) },
+            Action::ForwardDelete(stamp) => words.edit = Some((false, stamp)),
+        }
+        if words.veto.is_none() && words.edit.is_none() {
+            self.shares.remove(&share);
+        }
+    }
+
+    /// An owner keeps the flow off its share.
+    pub(super) fn veto(&mut self, share: Share, stamp: Stamp) {
+        self.shares.entry(share).or_default().veto = Some(stamp);
+    }
+
+    /// Forgets what does not count any more.
+    pub(super) fn forget_dead(&mut self, owners: &Owners) {
+        self.shares.retain(|_, words| {
+            words.veto = words.veto.filter(|stamp| stamp.holds(owners));
+            words.edit = words.edit.filter(|(_, stamp)| stamp.holds(owners));
+            words.veto.is_some() || words.edit.is_some()
+        });
+    }
+
+    /// The interfaces that something was said of.
+    pub(super) fn interfaces(&self) -> impl Iterator<Item = InterfaceNumber> {
+        self.shares.keys().map(|share| share.0)
+    }
+
+    /// The outgoing interfaces of the flow: what memberships ask for, as edits and vetoes leave it, in order.
+    ///
+    /// The routing protocol's veto takes the interface out, IGMP's only what IGMP put in. Where the routing protocol has a
+    /// share, its owner word is all the interface depends on; what only IGMP asks for depends on both words.
+    pub(super) fn outgoing(
+        &self,
+        flow: &Flow,
+        upstream: &Upstream,
+        records: &Records,
+        owners: &Owners,
+    ) -> Vec<Outgoing> {
+        let mut shares: BTreeMap<Share, Stamp> =
+            records.covering(flow).filter(|(_, stamp)| stamp.holds(owners)).collect();
+        for (share, words) in &self.shares {
+            match words.edit {
+                Some((true, stamp)) if stamp.holds(owners) => {
+                    shares.insert(*share, stamp);
+                }
+                Some((false, stamp)) if stamp.holds(owners) => {
+                    shares.remove(share);
+                }
+                _ => {}
+            }
+        }
+        for (share, words) in &self.shares {
+            if words.veto.is_some_and(|stamp| stamp.holds(owners)) {
+                shares.remove(share);
+                if share.1 == Role::Routing {
+                    shares.remove(&(share.0, Role::Igmp));
+                }
+            }
+        }
+        // The routing protocol's share comes first of an interface's two.
+        let mut outgoing: Vec<Outgoing> = Vec::with_capacity(shares.len());
+        for ((interface, _), stamp) in shares {
+            let new = outgoing.last().is_none_or(|last| last.interface != interface);
+            if new && upstream.lets_out(interface) {
+                outgoing.push(Outgoing { interface, stamp });
+            }
+        }
+        outgoing
+    }
+}
