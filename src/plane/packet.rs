@@ -116,6 +116,8 @@ pub enum Control<'f> {
         source: Ipv4Addr,
         /// Where to.
         destination: Ipv4Addr,
+        /// What is left of its time to live.
+        ttl: u8,
         /// The message.
         message: &'f [u8],
     },
@@ -236,7 +238,12 @@ fn classify_v4(datagram: &[u8]) -> Class<'_> {
         return if header.is_fragmenting_payload() {
             Class::Malformed(Defect::Fragment)
         } else {
-            Class::Control(Control::Igmp { source, destination, message: &datagram[header_length..] })
+            Class::Control(Control::Igmp {
+                source,
+                destination,
+                ttl: header.ttl(),
+                message: &datagram[header_length..],
+            })
         };
     }
     let link_local = matches!(destination.octets(), [224, 0, 0, _]) || source.is_link_local();

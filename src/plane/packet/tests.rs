@@ -131,14 +131,17 @@ fn igmp_is_control_wherever_it_goes_and_whatever_its_ttl() {
     for source in ["10.0.0.1", "0.0.0.0", "169.254.1.1"] {
         let datagram = igmp(source, "224.0.0.22");
         let (source, destination) = (source.parse().unwrap(), Ipv4Addr::new(224, 0, 0, 22));
-        assert_eq!(ip(&datagram), Class::Control(Control::Igmp { source, destination, message: &[7; 8] }));
+        assert_eq!(
+            ip(&datagram),
+            Class::Control(Control::Igmp { source, destination, ttl: 1, message: &[7; 8] })
+        );
     }
     let with_router_alert = with(igmp("10.0.0.1", "239.1.2.3"), |d| {
         (d[0], d[3]) = (0x46, 32);
         d.splice(20..20, [0x94, 4, 0, 0]);
     });
     let source = Ipv4Addr::new(10, 0, 0, 1);
-    let control = Control::Igmp { source, destination: GROUP4, message: &[7; 8] };
+    let control = Control::Igmp { source, destination: GROUP4, ttl: 1, message: &[7; 8] };
     assert_eq!(ip(&with_router_alert), Class::Control(control));
     assert_eq!(ip(&igmp("10.0.0.1", "10.0.0.2")), Class::NotMulticast);
     for fragment in [[0x20, 0], [0, 1]] {

@@ -1,0 +1,66 @@
+//! Capture bytes: whatever a file holds is read, judged and forwarded without a panic; every packet is counted once; what
+//! was transmitted can be read again, and is what a router may forward.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mgm::forwarding::Family;
+use mgm::manager::{GroupManager, ManagerConfig};
+use mgm::plane::capture::{CaptureReader, CaptureWriter, LearnedRoutes, Port, Recording, Router, Run};
+use mgm::plane::{Class, MacAddress, classify};
+use mgm::protocol::igmp::{Igmp, IgmpConfig};
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::sync::Arc;
+
+fuzz_target!(|octets: &[u8]| {
+    let recording = Recording::read(octets);
+    if recording.interfaces().len() > 8 {
+        return;
+    }
+    let ports: Vec<Port> = (0..)
+        .zip(recording.interfaces())
+        .map(|(n, i)| Port { name: i.name.clone(), link: i.link, mac: i.mac.unwrap_or(MacAddress::for_interface(n)) })
+        .collect();
+    let learned = Arc::new(LearnedRoutes::new());
+    let config = ManagerConfig { entries: 1 << 12, ..ManagerConfig::default() };
+    let manager = Arc::new(GroupManager::new(config, learned.clone()).unwrap());
+    let listeners =
+        [Family::V4, Family::V6].map(|family| Igmp::new(manager.clone(), family, IgmpConfig::default()).unwrap());
+    for place in 0..ports.len() {
+        for listener in &listeners {
+            listener.take(Port::interface(place, listener.family())).unwrap();
+        }
+    }
+    let router = Router::new(manager, listeners, ports, Some(learned));
+    let mut files: Vec<_> = (router.ports().iter())
+        .map(|port| CaptureWriter::new(Vec::new(), &port.name, port.link, Some(port.mac)).unwrap())
+        .collect();
+    let passes = 2;
+    let totals = router
+        .run(
+            &recording,
+            Run {
+                passes: NonZeroU64::new(passes).unwrap(),
+                threads: NonZeroUsize::MIN,
+                transmit: Some(&mut |port, time, packet: &[u8]| files[port].write(time, packet)),
+                progress: &mut |_| (),
+            },
+        )
+        .unwrap();
+    let reasons: u64 = totals.not_forwarded.reasons().iter().map(|(_, packets)| packets).sum();
+    assert_eq!(totals.packets, passes * recording.frames());
+    assert_eq!(totals.packets, totals.forwarded_packets + reasons);
+    assert_eq!(totals.copies, totals.transmitted.iter().sum::<u64>());
+    assert_eq!(totals.not_forwarded.queue_full, 0);
+    for (file, transmitted) in files.into_iter().zip(&totals.transmitted) {
+        let file = file.finish().unwrap();
+        let mut reader = CaptureReader::new(&file[..]).unwrap();
+        let mut packets = 0;
+        while let Some(frame) = reader.next_frame().unwrap() {
+            // A hop limit of 2 came down to 1.
+            assert!(matches!(classify(frame.link, frame.octets), Class::Data(_) | Class::TtlExpired));
+            packets += passes;
+        }
+        assert_eq!(packets, *transmitted);
+    }
+});

@@ -1,0 +1,394 @@
+//! `--churn`: threads of other protocols that do their worst while packets are forwarded.
+//!
+//! Each goes round and round: it registers a routing protocol and a client in the IGMP role, takes interfaces of its own,
+//! tries everything that has to be refused, publishes, replaces and withdraws flows of its own, releases, deregisters, and
+//! tries its stale handles. Whatever is not answered as it has to be ends the thread, and is reported as what it is: a
+//! broken promise.
+
+use mgm::forwarding::{Entry, Family, Flow, FlowNumber, ForwardingTable, PublishError};
+use mgm::handle::Handle;
+use mgm::manager::{
+    DeregisterError, GroupManager, Interface, NoOwner, Protocol, RegisterError, ReleaseError, TakeError,
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+/// The capture's interfaces, by the role in which they are taken for good.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Live {
+    pub(crate) routing: Vec<Interface>,
+    pub(crate) igmp: Vec<Interface>,
+}
+
+impl Live {
+    /// How many interfaces each thread has of its own.
+    pub(crate) const OWN: u32 = 8;
+}
+
+/// Where the threads' own interfaces begin: no capture has that many.
+const OWN_INTERFACES: u32 = 0x4000_0000;
+/// So many flows has each thread of its own.
+const FLOWS: u16 = 8;
+/// A protocol of type PROTO_TYPE_MCAST that no list has.
+const ROUTING: u32 = 0x4000_F00D;
+/// Component numbers in the IGMP role that are nobody's.
+const IGMP_COMPONENTS: u32 = 1000;
+
+/// Something was not answered as it has to be.
+#[derive(Debug, thiserror::Error)]
+#[error("broken promise: {what} answered {answer}")]
+pub(crate) struct BrokenPromise {
+    what: String,
+    answer: String,
+}
+
+/// What was done, by operation.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    /// 0 threads did nothing, and nothing is told of it.
+    threads: u64,
+    register: u64,
+    register_refused: u64,
+    register_reused_slot: u64,
+    deregister: u64,
+    deregister_refused: u64,
+    take: u64,
+    take_refused: u64,
+    release: u64,
+    release_refused: u64,
+    stale_refused: u64,
+    owner_of: u64,
+    publish: u64,
+    publish_refused: u64,
+    replace: u64,
+    lookup: u64,
+    withdraw: u64,
+    highest_generation: u32,
+}
+
+impl Counts {
+    /// The operations by name; none without threads.
+    pub(crate) fn operations(&self) -> Vec<(&'static str, u64)> {
+        let all = [
+            ("register", self.register),
+            ("register_refused", self.register_refused),
+            ("register_reused_slot", self.register_reused_slot),
+            ("deregister", self.deregister),
+            ("deregister_refused", self.deregister_refused),
+            ("take", self.take),
+            ("take_refused", self.take_refused),
+            ("release", self.release),
+            ("release_refused", self.release_refused),
+            ("stale_refused", self.stale_refused),
+            ("owner_of", self.owner_of),
+            ("publish", self.publish),
+            ("publish_refused", self.publish_refused),
+            ("replace", self.replace),
+            ("lookup", self.lookup),
+            ("withdraw", self.withdraw),
+        ];
+        if self.threads == 0 { Vec::new() } else { all.to_vec() }
+    }
+
+    /// Takes and releases, refused ones included.
+    pub(crate) fn claims(&self) -> u64 {
+        self.take + self.take_refused + self.release + self.release_refused
+    }
+
+    /// Entries published, replaced or withdrawn.
+    pub(crate) fn publications(&self) -> u64 {
+        self.publish + self.replace + self.withdraw
+    }
+
+    /// Of all handles that were given out: about how often the most used slot was used.
+    pub(crate) fn highest_generation(&self) -> u32 {
+        self.highest_generation
+    }
+
+    fn add(&mut self, other: &Counts) {
+        self.threads += 1;
+        self.register += other.register;
+        self.register_refused += other.register_refused;
+        self.register_reused_slot += other.register_reused_slot;
+        self.deregister += other.deregister;
+        self.deregister_refused += other.deregister_refused;
+        self.take += other.take;
+        self.take_refused += other.take_refused;
+        self.release += other.release;
+        self.release_refused += other.release_refused;
+        self.stale_refused += other.stale_refused;
+        self.owner_of += other.owner_of;
+        self.publish += other.publish;
+        self.publish_refused += other.publish_refused;
+        self.replace += other.replace;
+        self.lookup += other.lookup;
+        self.withdraw += other.withdraw;
+        self.highest_generation = self.highest_generation.max(other.highest_generation);
+    }
+}
+
+/// The threads at work.
+pub(crate) struct Churn {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Result<Counts, BrokenPromise>>>,
+}
+
+impl Churn {
+    pub(crate) fn start(manager: &Arc<GroupManager>, live: &Live, threads: u16) -> Churn {
+        let stop = Arc::new(AtomicBool::new(false));
+        let threads = (0..threads)
+            .map(|number| {
+                let (manager, live, stop) = (manager.clone(), live.clone(), stop.clone());
+                thread::spawn(move || {
+                    let mut pest = Pest::new(&manager, live, number)?;
+                    loop {
+                        pest.cycle()?;
+                        // Relaxed: it says nothing but "enough".
+                        if stop.load(Ordering::Relaxed) {
+                            return Ok(pest.counts);
+                        }
+                    }
+                })
+            })
+            .collect();
+        Churn { stop, threads }
+    }
+
+    /// Lets every thread end its round; what they did.
+    pub(crate) fn stop(self) -> Result<Counts, BrokenPromise> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut counts = Counts::default();
+        for thread in self.threads {
+            let done = thread.join().map_err(|_| broken("a thread", "with a panic"))?;
+            counts.add(&done?);
+        }
+        Ok(counts)
+    }
+}
+
+fn broken(what: impl Into<String>, answer: impl Into<String>) -> BrokenPromise {
+    BrokenPromise { what: what.into(), answer: answer.into() }
+}
+
+/// Counts an answer if it is the right one.
+fn expect<T: std::fmt::Debug>(
+    count: &mut u64,
+    answer: T,
+    right: impl FnOnce(&T) -> bool,
+    what: impl FnOnce() -> String,
+) -> Result<(), BrokenPromise> {
+    if !right(&answer) {
+        return Err(broken(what(), format!("{answer:?}")));
+    }
+    *count += 1;
+    Ok(())
+}
+
+/// One thread.
+struct Pest<'m> {
+    manager: &'m GroupManager,
+    table: &'m ForwardingTable,
+    live: Live,
+    routing: Protocol,
+    igmp: Protocol,
+    own: Vec<Interface>,
+    flows: Vec<(Flow, FlowNumber)>,
+    counts: Counts,
+}
+
+impl<'m> Pest<'m> {
+    fn new(manager: &'m GroupManager, live: Live, number: u16) -> Result<Pest<'m>, BrokenPromise> {
+        let own = OWN_INTERFACES + u32::from(number) * Live::OWN;
+        let own = (own..own + Live::OWN)
+            .map(|index| Interface::of(if index % 2 == 0 { Family::V4 } else { Family::V6 }, index));
+        let table = manager.forwarding();
+        let flows = (0..FLOWS).map(|at| {
+            // Sources that no packet is from (RFC 1112 section 4, RFC 6666), groups of documentation (RFC 6676).
+            let (source, group): (IpAddr, IpAddr) = if at % 2 == 0 {
+                let [high, low] = number.to_be_bytes();
+                (Ipv4Addr::new(240, high, low, at as u8).into(), Ipv4Addr::new(233, 252, 0, 1).into())
+            } else {
+                (
+                    Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, number, at).into(),
+                    Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0xdb8, 0, 1).into(),
+                )
+            };
+            let flow = Flow::new(source, group).map_err(|e| broken("naming a flow", e.to_string()))?;
+            let number = table.open_number().map_err(|e| broken("opening a number", e.to_string()))?;
+            Ok((flow, number))
+        });
+        Ok(Pest {
+            manager,
+            table,
+            live,
+            routing: Protocol::new(ROUTING, number.into()),
+            igmp: Protocol::new(Protocol::IGMP, IGMP_COMPONENTS + u32::from(number)),
+            own: own.collect(),
+            flows: flows.collect::<Result<_, _>>()?,
+            counts: Counts::default(),
+        })
+    }
+
+    fn cycle(&mut self) -> Result<(), BrokenPromise> {
+        let (routing, igmp) = (self.register(self.routing)?, self.register(self.igmp)?);
+        self.take_own(routing, igmp)?;
+        self.refusals(routing, igmp)?;
+        for at in 0..self.flows.len() {
+            let (flow, number) = self.flows[at];
+            self.publish(flow, number)?;
+        }
+        self.leave(routing, igmp)
+    }
+
+    fn register(&mut self, protocol: Protocol) -> Result<Handle, BrokenPromise> {
+        let Counts { register, register_refused, register_reused_slot, highest_generation, .. } =
+            &mut self.counts;
+        let handle = self
+            .manager
+            .register(protocol, Arc::new(()))
+            .map_err(|e| broken(format!("registering {protocol}"), e.to_string()))?;
+        *register += 1;
+        *register_reused_slot += u64::from(handle.generation() > 1);
+        *highest_generation = handle.generation().max(*highest_generation);
+        let again = self.manager.register(protocol, Arc::new(()));
+        let refused = Err(RegisterError::AlreadyRegistered(protocol));
+        expect(register_refused, again, |a| *a == refused, || format!("registering {protocol} twice"))?;
+        Ok(handle)
+    }
+
+    fn take_own(&mut self, routing: Handle, igmp: Handle) -> Result<(), BrokenPromise> {
+        let Pest { manager, own, counts, routing: protocol, .. } = self;
+        for &mine in own.iter() {
+            let nobody = manager.owner_of(mine);
+            expect(
+                &mut counts.owner_of,
+                nobody,
+                |a| *a == Err(NoOwner(mine)),
+                || format!("owner_of {mine}"),
+            )?;
+            for client in [routing, igmp] {
+                let taken = manager.take(client, mine);
+                expect(&mut counts.take, taken, Result::is_ok, || format!("taking {mine}"))?;
+            }
+            let owner = manager.owner_of(mine);
+            expect(&mut counts.owner_of, owner, |a| *a == Ok(*protocol), || format!("owner_of {mine}"))?;
+        }
+        Ok(())
+    }
+
+    /// Nothing of this may succeed.
+    fn refusals(&mut self, routing: Handle, igmp: Handle) -> Result<(), BrokenPromise> {
+        let Pest { manager, own, live, counts, .. } = self;
+        let owned = [(routing, &*own), (igmp, &*own), (routing, &live.routing), (igmp, &live.igmp)];
+        for (client, interfaces) in owned {
+            for &interface in interfaces {
+                let taken = manager.take(client, interface);
+                let refused = Err(TakeError::Owned(interface));
+                expect(
+                    &mut counts.take_refused,
+                    taken,
+                    |a| *a == refused,
+                    || format!("taking {interface}, which has an owner"),
+                )?;
+            }
+        }
+        for (client, interfaces) in [(routing, &live.routing), (igmp, &live.igmp)] {
+            for &interface in interfaces {
+                let released = manager.release(client, interface);
+                let refused = Err(ReleaseError::NotOwner(interface));
+                expect(
+                    &mut counts.release_refused,
+                    released,
+                    |a| *a == refused,
+                    || format!("releasing {interface}, which is somebody else's"),
+                )?;
+            }
+        }
+        for client in [routing, igmp] {
+            let gone = manager.deregister(client);
+            let refused = Err(DeregisterError::StillOwns(Live::OWN));
+            expect(
+                &mut counts.deregister_refused,
+                gone,
+                |a| *a == refused,
+                || format!("deregistering with {} interfaces", Live::OWN),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, flow: Flow, number: FlowNumber) -> Result<(), BrokenPromise> {
+        let Pest { table, counts, .. } = self;
+        let entry = || Entry::new(flow, number, None, &[]);
+        match table.publish(entry()) {
+            Ok(()) => counts.publish += 1,
+            // Entries that were withdrawn wait for the readers that may still see them.
+            Err(PublishError::Full(_)) => {
+                thread::yield_now();
+                return Ok(());
+            }
+            Err(error) => return Err(broken(format!("publishing {flow}"), error.to_string())),
+        }
+        let again = table.publish(entry());
+        let refused = Err(PublishError::Exists(flow));
+        expect(&mut counts.publish_refused, again, |a| *a == refused, || format!("publishing {flow} twice"))?;
+        match table.replace(entry()) {
+            Ok(()) => counts.replace += 1,
+            Err(PublishError::Full(_)) => thread::yield_now(),
+            Err(error) => return Err(broken(format!("replacing {flow}"), error.to_string())),
+        }
+        let found = table.reader().lookup(&flow).map(Entry::flow);
+        expect(&mut counts.lookup, found, |a| *a == Some(flow), || format!("looking {flow} up"))?;
+        let withdrawn = table.withdraw(&flow);
+        expect(&mut counts.withdraw, withdrawn, |a| *a, || format!("withdrawing {flow}"))?;
+        let found = table.reader().lookup(&flow).map(Entry::flow);
+        expect(&mut counts.lookup, found, Option::is_none, || format!("looking {flow} up, withdrawn"))?;
+        Ok(())
+    }
+
+    fn leave(&mut self, routing: Handle, igmp: Handle) -> Result<(), BrokenPromise> {
+        let Pest { manager, own, live, counts, .. } = self;
+        for client in [routing, igmp] {
+            for &mine in own.iter() {
+                let released = manager.release(client, mine);
+                expect(&mut counts.release, released, Result::is_ok, || format!("releasing {mine}"))?;
+                let again = manager.release(client, mine);
+                let refused = Err(ReleaseError::NotOwner(mine));
+                expect(
+                    &mut counts.release_refused,
+                    again,
+                    |a| *a == refused,
+                    || format!("releasing {mine} twice"),
+                )?;
+            }
+            let gone = manager.deregister(client);
+            expect(&mut counts.deregister, gone, Result::is_ok, || "deregistering".to_owned())?;
+            let interface = live.routing.first().or(live.igmp.first()).unwrap_or(&own[0]);
+            let stale = manager.take(client, *interface);
+            expect(
+                &mut counts.stale_refused,
+                stale,
+                |a| *a == Err(TakeError::Stale),
+                || "taking with a stale handle".to_owned(),
+            )?;
+            let stale = manager.deregister(client);
+            expect(
+                &mut counts.stale_refused,
+                stale,
+                |a| *a == Err(DeregisterError::Stale),
+                || "deregistering twice".to_owned(),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pest<'_> {
+    fn drop(&mut self) {
+        for (_, number) in &self.flows {
+            self.table.close_number(*number);
+        }
+    }
+}
