@@ -195,8 +195,7 @@ fn run<L: Subject>(calls: Vec<Call>) -> Result<(), TestCaseError> {
     let table = L::make();
     let things = L::things(&table);
     let alive = Arc::new(AtomicUsize::new(0));
-    let mut model = Model::default();
-    model.stamps = [L::first_stamp(&table, &things); THINGS];
+    let mut model = Model { stamps: [L::first_stamp(&table, &things); THINGS], ..Model::default() };
     let mut reader = table.reader();
     let mut issued = HashSet::new();
     for (name, call) in (0..).zip(&calls) {

@@ -17,7 +17,7 @@ fn table(capacity: u32) -> Arc<HandleTable<Watched>> {
 /// Who finds a handle live reads the whole value, however it came by the handle.
 #[test]
 fn publication() {
-    explore("publication", 3, || {
+    explore("publication", 5, || {
         let table = table(2);
         let board = Arc::new(AtomicU64::new(0));
         let (theirs, post) = (table.clone(), board.clone());
@@ -37,7 +37,7 @@ fn publication() {
 /// A slot that is put back while a popper sleeps does not corrupt the list.
 #[test]
 fn free_list() {
-    explore("free_list", 3, || {
+    explore("free_list", 5, || {
         let stack = Arc::new(Stack::new(3));
         for slot in [2, 1, 0] {
             stack.push(slot);
@@ -60,7 +60,7 @@ fn free_list() {
 /// Two threads insert and remove; slots are handed from one to the other.
 #[test]
 fn insert_remove() {
-    explore("insert_remove", 2, || {
+    explore("insert_remove", 4, || {
         let table = table(2);
         let theirs = table.clone();
         let other = thread::spawn(move || {
@@ -80,7 +80,7 @@ fn insert_remove() {
 /// Two threads remove the same object: one does.
 #[test]
 fn remove_once() {
-    explore("remove_once", 3, || {
+    explore("remove_once", 5, || {
         let table = table(2);
         let handle = table.insert(Watched::new(1)).ok().unwrap();
         let theirs = table.clone();
@@ -94,7 +94,7 @@ fn remove_once() {
 /// Removed, reclaimed and used again while another thread looks the old handle up: it finds the old object or nothing.
 #[test]
 fn reuse() {
-    explore("reuse", 2, || {
+    explore("reuse", 3, || {
         let table = table(1);
         let old = table.insert(Watched::new(1)).ok().unwrap();
         // A thread's first pin does a round of the epoch's chores: before the race begins.
