@@ -50,6 +50,7 @@ pub(crate) struct Counts {
     /// 0 threads did nothing, and nothing is told of it.
     threads: u64,
     register: u64,
+    register_full: u64,
     register_refused: u64,
     register_reused_slot: u64,
     deregister: u64,
@@ -73,6 +74,7 @@ impl Counts {
     pub(crate) fn operations(&self) -> Vec<(&'static str, u64)> {
         let all = [
             ("register", self.register),
+            ("register_full", self.register_full),
             ("register_refused", self.register_refused),
             ("register_reused_slot", self.register_reused_slot),
             ("deregister", self.deregister),
@@ -110,6 +112,7 @@ impl Counts {
     fn add(&mut self, other: &Counts) {
         self.threads += 1;
         self.register += other.register;
+        self.register_full += other.register_full;
         self.register_refused += other.register_refused;
         self.register_reused_slot += other.register_reused_slot;
         self.deregister += other.deregister;
@@ -243,12 +246,26 @@ impl<'m> Pest<'m> {
     }
 
     fn register(&mut self, protocol: Protocol) -> Result<Handle, BrokenPromise> {
-        let Counts { register, register_refused, register_reused_slot, highest_generation, .. } =
-            &mut self.counts;
-        let handle = self
-            .manager
-            .register(protocol, Arc::new(()))
-            .map_err(|e| broken(format!("registering {protocol}"), e.to_string()))?;
+        let Counts {
+            register,
+            register_full,
+            register_refused,
+            register_reused_slot,
+            highest_generation,
+            ..
+        } = &mut self.counts;
+        let handle = loop {
+            match self.manager.register(protocol, Arc::new(())) {
+                Ok(handle) => break handle,
+                // Clients that left wait for the readers that may still see them, and the machine may have stopped
+                // such a reader for longer than it takes to use all slots up.
+                Err(RegisterError::Full(_)) => {
+                    *register_full += 1;
+                    thread::yield_now();
+                }
+                Err(error) => return Err(broken(format!("registering {protocol}"), error.to_string())),
+            }
+        };
         *register += 1;
         *register_reused_slot += u64::from(handle.generation() > 1);
         *highest_generation = handle.generation().max(*highest_generation);
