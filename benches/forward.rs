@@ -1,0 +1,122 @@
+//! The whole packet path over the example capture, from memory, and what deciding costs in it.
+//!
+//! No peer does the same work; the figures are for following this project's own.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use mgm::forwarding::{Family, Flow, ForwardingReader, InterfaceNumber, Verdict};
+use mgm::manager::{Effect, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath};
+use mgm::plane::MacAddress;
+use mgm::plane::capture::{LearnedRoutes, Port, Recording, Router, Run};
+use mgm::protocol::igmp::{Igmp, IgmpConfig};
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A router of the capture's interfaces, with IGMP and MLD on each.
+fn router(recording: &Recording) -> Router {
+    let learned = Arc::new(LearnedRoutes::new());
+    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), learned.clone()).unwrap());
+    let listeners = [Family::V4, Family::V6]
+        .map(|family| (family, Igmp::new(manager.clone(), family, IgmpConfig::default()).unwrap()));
+    for (family, igmp) in &listeners {
+        for place in 0..recording.interfaces().len() {
+            igmp.take(Port::interface(place, *family)).unwrap();
+        }
+    }
+    let ports = recording.interfaces().iter().zip(1..).map(|(interface, number)| Port {
+        name: interface.name.clone(),
+        link: interface.link,
+        mac: interface.mac.unwrap_or(MacAddress::for_interface(number)),
+    });
+    Router::new(manager, listeners.map(|(_, igmp)| igmp), ports.collect(), Some(learned))
+}
+
+fn capture(c: &mut Criterion) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/capture/router.pcapng");
+    let recording = Recording::read(File::open(path).unwrap());
+    recording.end().unwrap();
+    let router = router(&recording);
+    let mut group = c.benchmark_group("forward/example capture, a pass");
+    group.throughput(Throughput::Elements(recording.frames()));
+    for threads in [1, 2] {
+        group.bench_function(format!("{threads} threads"), |b| {
+            b.iter_custom(|passes| {
+                let started = std::time::Instant::now();
+                let run = Run {
+                    passes: NonZeroU64::new(passes).unwrap(),
+                    threads: NonZeroUsize::new(threads).unwrap(),
+                    transmit: None,
+                    progress: &mut |_| {},
+                };
+                assert_eq!(router.run(&recording, run).unwrap().forwarded_packets, 2135 * passes);
+                started.elapsed()
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Looks a packet's flow up and counts the copies that leave.
+fn copies(
+    reader: &mut ForwardingReader<'_>,
+    manager: &GroupManager,
+    arrival: InterfaceNumber,
+    flow: &Flow,
+) -> usize {
+    let owners = manager.forwarding().owners();
+    match reader.lookup(flow) {
+        Some(entry) if entry.judge(arrival, owners) == Verdict::Accept => entry.live_outgoing(owners).count(),
+        _ => 0,
+    }
+}
+
+fn decide(c: &mut Criterion) {
+    let mut group = c.benchmark_group("forward/look up, judge, check stamps");
+    for outgoing in [1_u32, 4, 16] {
+        let routes = |_| Some(ReversePath { interface: Interface::v4(0), neighbour: None });
+        let manager = GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap();
+        let client = manager.register(Protocol::new(0x4000_0001, 0), Arc::new(())).unwrap();
+        let receivers = Membership::any_source(Ipv4Addr::new(239, 1, 1, 1).into()).unwrap();
+        manager.take(client, Interface::v4(0)).unwrap();
+        for index in 1..=outgoing {
+            manager.take(client, Interface::v4(index)).unwrap();
+            manager.add_membership(client, Interface::v4(index), receivers, Effect::Join).unwrap();
+        }
+        let flows: Vec<Flow> = (0..1024_u32)
+            .map(|n| {
+                let source = Ipv4Addr::from_bits(0x0A00_0001 + n);
+                Flow::new(source.into(), Ipv4Addr::new(239, 1, 1, 1).into()).unwrap()
+            })
+            .collect();
+        for flow in &flows {
+            manager.new_flow(*flow).unwrap();
+        }
+        let arrival = manager.interface_number(Interface::v4(0)).unwrap();
+        let mut reader = manager.forwarding().reader();
+        let mut packets = flows.iter().cycle();
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(format!("{outgoing} outgoing interfaces"), |b| {
+            b.iter(|| {
+                let flow = packets.next().unwrap();
+                assert_eq!(copies(&mut reader, &manager, arrival, flow), outgoing as usize);
+            });
+        });
+    }
+    group.finish();
+}
+
+fn quick() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(900))
+}
+
+criterion_group! {
+    name = benches;
+    config = quick();
+    targets = capture, decide
+}
+criterion_main!(benches);
