@@ -14,6 +14,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Longer lives reach nothing that this many steps do not, and take long to check.
+const STEPS: usize = 60;
+
 const SMALL: Limits = Limits { groups: 3, hosts: 2, sources: 3, total: 10 };
 
 struct Life {
@@ -34,7 +37,8 @@ struct Life {
 pub(crate) fn check(octets: &[u8]) {
     let Some((&setup, mut rest)) = octets.split_first() else { return };
     let mut life = Life::new(setup);
-    while let [what, number, behind @ ..] = rest {
+    for _ in 0..STEPS {
+        let [what, number, behind @ ..] = rest else { break };
         rest = behind;
         match what % 8 {
             0..5 => {
@@ -72,7 +76,15 @@ impl Life {
         let memberships = if roomy { 1 << 20 } else { 2 };
         let routes =
             |source| Some(ReversePath { interface: Interface::of(Family::of(source), 1), neighbour: None });
-        let config = ManagerConfig { memberships, entries: 256, ..ManagerConfig::default() };
+        let config = ManagerConfig {
+            memberships,
+            clients: 4,
+            interfaces: 4,
+            entries: 64,
+            negative_entries: 32,
+            remembered_flows: 32,
+            ..ManagerConfig::default()
+        };
         let manager = Arc::new(GroupManager::new(config, Arc::new(routes)).unwrap());
         let igmp =
             Igmp::new(manager.clone(), family, IgmpConfig { limits, ..IgmpConfig::default() }).unwrap();
