@@ -50,8 +50,8 @@ pub(crate) struct Counts {
     /// 0 threads did nothing, and nothing is told of it.
     threads: u64,
     register: u64,
-    register_full: u64,
     register_refused: u64,
+    register_full: u64,
     register_reused_slot: u64,
     deregister: u64,
     deregister_refused: u64,
@@ -74,8 +74,8 @@ impl Counts {
     pub(crate) fn operations(&self) -> Vec<(&'static str, u64)> {
         let all = [
             ("register", self.register),
-            ("register_full", self.register_full),
             ("register_refused", self.register_refused),
+            ("register_full", self.register_full),
             ("register_reused_slot", self.register_reused_slot),
             ("deregister", self.deregister),
             ("deregister_refused", self.deregister_refused),
@@ -112,8 +112,8 @@ impl Counts {
     fn add(&mut self, other: &Counts) {
         self.threads += 1;
         self.register += other.register;
-        self.register_full += other.register_full;
         self.register_refused += other.register_refused;
+        self.register_full += other.register_full;
         self.register_reused_slot += other.register_reused_slot;
         self.deregister += other.deregister;
         self.deregister_refused += other.deregister_refused;
@@ -248,8 +248,8 @@ impl<'m> Pest<'m> {
     fn register(&mut self, protocol: Protocol) -> Result<Handle, BrokenPromise> {
         let Counts {
             register,
-            register_full,
             register_refused,
+            register_full,
             register_reused_slot,
             highest_generation,
             ..
@@ -257,14 +257,11 @@ impl<'m> Pest<'m> {
         let handle = loop {
             match self.manager.register(protocol, Arc::new(())) {
                 Ok(handle) => break handle,
-                // Clients that left wait for the readers that may still see them, and the machine may have stopped
-                // such a reader for longer than it takes to use all slots up.
-                Err(RegisterError::Full(_)) => {
-                    *register_full += 1;
-                    thread::yield_now();
-                }
+                // Slots that were given back wait for the readers that may still look at them.
+                Err(RegisterError::Full(_)) => *register_full += 1,
                 Err(error) => return Err(broken(format!("registering {protocol}"), error.to_string())),
             }
+            thread::yield_now();
         };
         *register += 1;
         *register_reused_slot += u64::from(handle.generation() > 1);

@@ -81,7 +81,8 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
     let usual = ManagerConfig::default();
     let manager = Arc::new(GroupManager::new(
         ManagerConfig {
-            clients: usual.clients + 2 * u32::from(churn),
+            // Few, so that the slots of those that come and go are used again and again.
+            clients: 16 + 64 * u32::from(churn),
             interfaces: usual.interfaces + 2 * ports.len() as u32 + Live::OWN * u32::from(churn),
             entries: 1 << 20,
             negative_entries: 1 << 19,

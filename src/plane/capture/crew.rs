@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
+/// So few packets are done with sooner than a worker is woken.
+const FEW: usize = 32;
 /// How many jobs may lie before a worker: enough to go on with while the next are prepared.
 const AHEAD: usize = 4;
 
@@ -73,20 +75,24 @@ impl<'scope, 'r: 'scope> Crew<'scope, 'r> {
         self.assigned[worker as usize].push(item);
     }
 
-    /// Hands over what was assigned of a batch.
+    /// Hands over what was assigned of a batch; a few packets, while nobody is at work, the calling thread forwards itself.
     pub(super) fn hand_over(&mut self, batch: &Arc<Batch>) {
-        if self.workers.is_empty() {
-            let noted = self.noting.then_some(&mut self.sent);
-            self.own.forward(batch, &self.assigned[0], noted);
-            self.assigned[0].clear();
+        for worker in &mut self.workers {
+            while let Ok(done) = worker.done.try_recv() {
+                worker.back(done, &mut self.sent);
+            }
+        }
+        let few = self.assigned.iter().map(Vec::len).sum::<usize>() <= FEW;
+        if self.workers.is_empty() || (few && self.workers.iter().all(|worker| worker.out == 0)) {
+            for assigned in &mut self.assigned {
+                self.own.forward(batch, assigned, self.noting.then_some(&mut self.sent));
+                assigned.clear();
+            }
             return;
         }
         for (worker, assigned) in self.workers.iter_mut().zip(&mut self.assigned) {
             if assigned.is_empty() {
                 continue;
-            }
-            while let Ok(done) = worker.done.try_recv() {
-                worker.back(done, &mut self.sent);
             }
             let items = std::mem::replace(assigned, worker.idle.pop().unwrap_or_default());
             let job = Job { batch: batch.clone(), items, noting: self.noting };
