@@ -17,3 +17,8 @@ pub use entry::{Entry, Incoming, InterfaceNumber, Outgoing, Stamp, Verdict};
 pub use flow::{Family, Flow, FlowError};
 pub use reader::{ForwardingReader, Found};
 pub use table::{ForwardingTable, PublishError};
+
+/// Parts that have loom models of their own.
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod parts;
