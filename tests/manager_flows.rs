@@ -236,6 +236,23 @@ fn the_oldest_flow_without_an_entry_is_forgotten_with_its_counts() {
 }
 
 #[test]
+fn remembered_flows_make_room_for_new_ones_but_not_in_vain() {
+    let router = Router::with(ManagerConfig { entries: 2, ..ManagerConfig::default() });
+    router.client(1, &[1]);
+    let flows = ["192.0.2.1 239.1.1.1", "192.0.2.2 239.1.1.1", "192.0.2.3 239.1.1.1", "192.0.2.4 239.1.1.1"];
+    flows[..2].iter().for_each(|what| assert_eq!(router.new_flow(what), Ok(FlowState::Negative)));
+    router.manager.flush_entries();
+    assert_eq!(router.new_flow(flows[2]), Ok(FlowState::Negative));
+    assert_eq!(router.manager.incidents().flows_forgotten, 1, "the oldest of the two");
+    let forwarding = router.manager.forwarding();
+    let number = forwarding.open_number();
+    assert!(number.is_err(), "every number is in use");
+    router.new_flow(flows[1]).unwrap();
+    assert_eq!(router.new_flow(flows[3]), Err(NewFlowError::Full(flow(flows[3]))));
+    assert_eq!(router.manager.incidents().flows_forgotten, 1, "there was no room for an entry anyway");
+}
+
+#[test]
 fn a_full_forwarding_table_refuses_a_flow_and_loses_nothing() {
     let router = Router::with(ManagerConfig { entries: 2, ..ManagerConfig::default() });
     let p = router.client(1, &[1, 2]);
