@@ -19,13 +19,17 @@ fuzz_target!(|octets: &[u8]| {
     }
     let ports: Vec<Port> = (0..)
         .zip(recording.interfaces())
-        .map(|(n, i)| Port { name: i.name.clone(), link: i.link, mac: i.mac.unwrap_or(MacAddress::for_interface(n)) })
+        .map(|(n, i)| Port {
+            name: i.name.clone(),
+            link: i.link,
+            mac: i.mac.unwrap_or(MacAddress::for_interface(n)),
+        })
         .collect();
     let learned = Arc::new(LearnedRoutes::new());
     let config = ManagerConfig { entries: 1 << 12, ..ManagerConfig::default() };
     let manager = Arc::new(GroupManager::new(config, learned.clone()).unwrap());
-    let listeners =
-        [Family::V4, Family::V6].map(|family| Igmp::new(manager.clone(), family, IgmpConfig::default()).unwrap());
+    let listeners = [Family::V4, Family::V6]
+        .map(|family| Igmp::new(manager.clone(), family, IgmpConfig::default()).unwrap());
     for place in 0..ports.len() {
         for listener in &listeners {
             listener.take(Port::interface(place, listener.family())).unwrap();

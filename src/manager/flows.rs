@@ -420,7 +420,7 @@ impl Flows {
     }
 
     /// Ends the entries that wait for an interface to be taken.
-    pub(super) fn interface_made(&mut self, interface: Interface, with: With<'_>) {
+    pub(super) fn interface_taken(&mut self, interface: Interface, with: With<'_>) {
         let from = self.unknown.range((interface, Flow::first_of(IpAddr::from([0; 4])))..);
         let waiting: Vec<Flow> = from.take_while(|(i, _)| *i == interface).map(|(_, flow)| *flow).collect();
         for flow in waiting {

@@ -3,7 +3,7 @@
 //! Records lie in segments that double in size and never move. The index is an open-addressed array of record numbers;
 //! when it gets half full a larger one is made with everything in it and put in its place. Outgrown arrays stay where
 //! they are, so that a reader in the middle of one is never disturbed: together they are no larger than the present
-//! one. There is one writer at a time, whoever holds the [`Maker`]; it lies under the manager's membership lock.
+//! one. There is one writer at a time, whoever holds the [`Maker`].
 
 use super::Interface;
 use crate::forwarding::InterfaceNumber;
@@ -150,7 +150,8 @@ impl Interfaces {
             number,
             routing,
             igmp,
-            in_use: AtomicBool::new(false),
+            // Entries may be waiting for this interface: whoever takes it first sweeps.
+            in_use: AtomicBool::new(true),
         });
         maker.made += 1;
         self.enter(record, maker.made as usize);

@@ -101,12 +101,13 @@ pub struct GroupManager {
     routes: Arc<dyn Routes>,
     config: ManagerConfig,
     clock: Arc<Clock>,
+    /// Apart from the membership lock, so that taking an interface never waits for that.
+    maker: Mutex<Maker>,
     state: Mutex<State>,
 }
 
 /// What the membership lock protects.
 struct State {
-    maker: Maker,
     records: Records,
     flows: Flows,
 }
@@ -138,8 +139,8 @@ impl GroupManager {
             interfaces,
             routes,
             config,
+            maker: Mutex::new(maker),
             state: Mutex::new(State {
-                maker,
                 records: Records::default(),
                 flows: Flows::new(limits, clock.clone()),
             }),

@@ -40,7 +40,7 @@ impl GroupManager {
     /// had no routing protocol, IGMP's memberships among them, ends at that instant: IGMP has to add them again.
     ///
     /// The effect is lock-free and needs no memory, except for the first take ever of an interface, which makes its
-    /// record and may wait for the membership lock.
+    /// record and may wait for others that make theirs. The sweep after it may wait for the membership lock.
     ///
     /// # Errors
     /// [`TakeError`]; a client that takes what it has is refused as everybody else is.
@@ -144,18 +144,14 @@ impl GroupManager {
     }
 
     fn make_record(&self, interface: Interface) -> Result<&InterfaceRecord, TakeError> {
-        let mut state = self.state.lock();
+        let mut maker = self.maker.lock();
         if let Some(record) = self.interfaces.find(interface) {
             return Ok(record);
         }
         let owners = || self.clients.table.new_owner_pair().ok();
-        let record = self
-            .interfaces
-            .make(&mut state.maker, interface, owners)
-            .ok_or(TakeError::TooManyInterfaces(self.config.interfaces))?;
-        let (flows, with) = self.split(&mut state);
-        flows.interface_made(interface, with);
-        Ok(record)
+        self.interfaces
+            .make(&mut maker, interface, owners)
+            .ok_or(TakeError::TooManyInterfaces(self.config.interfaces))
     }
 
     /// What follows a change of hands.
@@ -181,6 +177,7 @@ impl GroupManager {
             dead.into_iter().for_each(|membership| state.records.remove(membership, share));
         }
         let (flows, with) = self.split(state);
+        flows.interface_taken(record.interface, with);
         // First what ends, so that what merely becomes negative finds the more room.
         let mentioning = flows.mentioning(number);
         mentioning.iter().for_each(|flow| flows.end_if_dead(*flow, with));
