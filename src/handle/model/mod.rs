@@ -3,7 +3,7 @@
 //! The claim step (`claim.rs`) lets any thread finish what any other has begun, so its bugs hide in schedules where one
 //! thread is stopped at a bad place, two others go past it, and it then wakes up with what it read long ago. Tests
 //! with real threads hit such schedules by luck. Here they are enumerated. The protocol is written down once more as a
-//! state machine that makes one shared access a step; [stateright](https://docs.rs/stateright) visits every state that
+//! state machine that makes one shared access a step; stateright visits every state that
 //! two to four threads with one to five operations each can reach; and that this machine *is* the code is shown by
 //! `conformance.rs`, which runs both under the same schedules, access by access.
 //!
