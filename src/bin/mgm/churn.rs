@@ -5,6 +5,11 @@
 //! tries its stale handles. Whatever is not answered as it has to be ends the thread, and is reported as what it is: a
 //! broken promise.
 
+mod counts;
+
+pub(crate) use counts::Counts;
+
+use counts::Operation;
 use mgm::forwarding::{Entry, Family, Flow, FlowNumber, ForwardingTable, PublishError};
 use mgm::handle::Handle;
 use mgm::manager::{
@@ -42,94 +47,6 @@ const IGMP_COMPONENTS: u32 = 1000;
 pub(crate) struct BrokenPromise {
     what: String,
     answer: String,
-}
-
-/// What was done, by operation.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    /// 0 threads did nothing, and nothing is told of it.
-    threads: u64,
-    register: u64,
-    register_refused: u64,
-    register_full: u64,
-    register_reused_slot: u64,
-    deregister: u64,
-    deregister_refused: u64,
-    take: u64,
-    take_refused: u64,
-    release: u64,
-    release_refused: u64,
-    stale_refused: u64,
-    owner_of: u64,
-    publish: u64,
-    publish_refused: u64,
-    replace: u64,
-    lookup: u64,
-    withdraw: u64,
-    highest_generation: u32,
-}
-
-impl Counts {
-    /// The operations by name; none without threads.
-    pub(crate) fn operations(&self) -> Vec<(&'static str, u64)> {
-        let all = [
-            ("register", self.register),
-            ("register_refused", self.register_refused),
-            ("register_full", self.register_full),
-            ("register_reused_slot", self.register_reused_slot),
-            ("deregister", self.deregister),
-            ("deregister_refused", self.deregister_refused),
-            ("take", self.take),
-            ("take_refused", self.take_refused),
-            ("release", self.release),
-            ("release_refused", self.release_refused),
-            ("stale_refused", self.stale_refused),
-            ("owner_of", self.owner_of),
-            ("publish", self.publish),
-            ("publish_refused", self.publish_refused),
-            ("replace", self.replace),
-            ("lookup", self.lookup),
-            ("withdraw", self.withdraw),
-        ];
-        if self.threads == 0 { Vec::new() } else { all.to_vec() }
-    }
-
-    /// Takes and releases, refused ones included.
-    pub(crate) fn claims(&self) -> u64 {
-        self.take + self.take_refused + self.release + self.release_refused
-    }
-
-    /// Entries published, replaced or withdrawn.
-    pub(crate) fn publications(&self) -> u64 {
-        self.publish + self.replace + self.withdraw
-    }
-
-    /// Of all handles that were given out: about how often the most used slot was used.
-    pub(crate) fn highest_generation(&self) -> u32 {
-        self.highest_generation
-    }
-
-    fn add(&mut self, other: &Counts) {
-        self.threads += 1;
-        self.register += other.register;
-        self.register_refused += other.register_refused;
-        self.register_full += other.register_full;
-        self.register_reused_slot += other.register_reused_slot;
-        self.deregister += other.deregister;
-        self.deregister_refused += other.deregister_refused;
-        self.take += other.take;
-        self.take_refused += other.take_refused;
-        self.release += other.release;
-        self.release_refused += other.release_refused;
-        self.stale_refused += other.stale_refused;
-        self.owner_of += other.owner_of;
-        self.publish += other.publish;
-        self.publish_refused += other.publish_refused;
-        self.replace += other.replace;
-        self.lookup += other.lookup;
-        self.withdraw += other.withdraw;
-        self.highest_generation = self.highest_generation.max(other.highest_generation);
-    }
 }
 
 /// The threads at work.
@@ -177,7 +94,8 @@ fn broken(what: impl Into<String>, answer: impl Into<String>) -> BrokenPromise {
 
 /// Counts an answer if it is the right one.
 fn expect<T: std::fmt::Debug>(
-    count: &mut u64,
+    counts: &mut Counts,
+    operation: Operation,
     answer: T,
     right: impl FnOnce(&T) -> bool,
     what: impl FnOnce() -> String,
@@ -185,7 +103,7 @@ fn expect<T: std::fmt::Debug>(
     if !right(&answer) {
         return Err(broken(what(), format!("{answer:?}")));
     }
-    *count += 1;
+    counts.count(operation);
     Ok(())
 }
 
@@ -246,29 +164,30 @@ impl<'m> Pest<'m> {
     }
 
     fn register(&mut self, protocol: Protocol) -> Result<Handle, BrokenPromise> {
-        let Counts {
-            register,
-            register_refused,
-            register_full,
-            register_reused_slot,
-            highest_generation,
-            ..
-        } = &mut self.counts;
+        let Pest { manager, counts, .. } = self;
         let handle = loop {
-            match self.manager.register(protocol, Arc::new(())) {
+            match manager.register(protocol, Arc::new(())) {
                 Ok(handle) => break handle,
                 // Slots that were given back wait for the readers that may still look at them.
-                Err(RegisterError::Full(_)) => *register_full += 1,
+                Err(RegisterError::Full(_)) => counts.count(Operation::RegisterFull),
                 Err(error) => return Err(broken(format!("registering {protocol}"), error.to_string())),
             }
             thread::yield_now();
         };
-        *register += 1;
-        *register_reused_slot += u64::from(handle.generation() > 1);
-        *highest_generation = handle.generation().max(*highest_generation);
-        let again = self.manager.register(protocol, Arc::new(()));
+        counts.count(Operation::Register);
+        counts.handle(handle.generation());
+        if handle.generation() > 1 {
+            counts.count(Operation::RegisterReusedSlot);
+        }
+        let again = manager.register(protocol, Arc::new(()));
         let refused = Err(RegisterError::AlreadyRegistered(protocol));
-        expect(register_refused, again, |a| *a == refused, || format!("registering {protocol} twice"))?;
+        expect(
+            counts,
+            Operation::RegisterRefused,
+            again,
+            |a| *a == refused,
+            || format!("registering {protocol} twice"),
+        )?;
         Ok(handle)
     }
 
@@ -277,17 +196,24 @@ impl<'m> Pest<'m> {
         for &mine in own.iter() {
             let nobody = manager.owner_of(mine);
             expect(
-                &mut counts.owner_of,
+                counts,
+                Operation::OwnerOf,
                 nobody,
                 |a| *a == Err(NoOwner(mine)),
                 || format!("owner_of {mine}"),
             )?;
             for client in [routing, igmp] {
                 let taken = manager.take(client, mine);
-                expect(&mut counts.take, taken, Result::is_ok, || format!("taking {mine}"))?;
+                expect(counts, Operation::Take, taken, Result::is_ok, || format!("taking {mine}"))?;
             }
             let owner = manager.owner_of(mine);
-            expect(&mut counts.owner_of, owner, |a| *a == Ok(*protocol), || format!("owner_of {mine}"))?;
+            expect(
+                counts,
+                Operation::OwnerOf,
+                owner,
+                |a| *a == Ok(*protocol),
+                || format!("owner_of {mine}"),
+            )?;
         }
         Ok(())
     }
@@ -301,7 +227,8 @@ impl<'m> Pest<'m> {
                 let taken = manager.take(client, interface);
                 let refused = Err(TakeError::Owned(interface));
                 expect(
-                    &mut counts.take_refused,
+                    counts,
+                    Operation::TakeRefused,
                     taken,
                     |a| *a == refused,
                     || format!("taking {interface}, which has an owner"),
@@ -313,7 +240,8 @@ impl<'m> Pest<'m> {
                 let released = manager.release(client, interface);
                 let refused = Err(ReleaseError::NotOwner(interface));
                 expect(
-                    &mut counts.release_refused,
+                    counts,
+                    Operation::ReleaseRefused,
                     released,
                     |a| *a == refused,
                     || format!("releasing {interface}, which is somebody else's"),
@@ -324,7 +252,8 @@ impl<'m> Pest<'m> {
             let gone = manager.deregister(client);
             let refused = Err(DeregisterError::StillOwns(Live::OWN));
             expect(
-                &mut counts.deregister_refused,
+                counts,
+                Operation::DeregisterRefused,
                 gone,
                 |a| *a == refused,
                 || format!("deregistering with {} interfaces", Live::OWN),
@@ -337,7 +266,7 @@ impl<'m> Pest<'m> {
         let Pest { table, counts, .. } = self;
         let entry = || Entry::new(flow, number, None, &[]);
         match table.publish(entry()) {
-            Ok(()) => counts.publish += 1,
+            Ok(()) => counts.count(Operation::Publish),
             // Entries that were withdrawn wait for the readers that may still see them.
             Err(PublishError::Full(_)) => {
                 thread::yield_now();
@@ -347,18 +276,26 @@ impl<'m> Pest<'m> {
         }
         let again = table.publish(entry());
         let refused = Err(PublishError::Exists(flow));
-        expect(&mut counts.publish_refused, again, |a| *a == refused, || format!("publishing {flow} twice"))?;
+        expect(
+            counts,
+            Operation::PublishRefused,
+            again,
+            |a| *a == refused,
+            || format!("publishing {flow} twice"),
+        )?;
         match table.replace(entry()) {
-            Ok(()) => counts.replace += 1,
+            Ok(()) => counts.count(Operation::Replace),
             Err(PublishError::Full(_)) => thread::yield_now(),
             Err(error) => return Err(broken(format!("replacing {flow}"), error.to_string())),
         }
         let found = table.reader().lookup(&flow).map(Entry::flow);
-        expect(&mut counts.lookup, found, |a| *a == Some(flow), || format!("looking {flow} up"))?;
+        expect(counts, Operation::Lookup, found, |a| *a == Some(flow), || format!("looking {flow} up"))?;
         let withdrawn = table.withdraw(&flow);
-        expect(&mut counts.withdraw, withdrawn, |a| *a, || format!("withdrawing {flow}"))?;
+        expect(counts, Operation::Withdraw, withdrawn, |a| *a, || format!("withdrawing {flow}"))?;
         let found = table.reader().lookup(&flow).map(Entry::flow);
-        expect(&mut counts.lookup, found, Option::is_none, || format!("looking {flow} up, withdrawn"))?;
+        expect(counts, Operation::Lookup, found, Option::is_none, || {
+            format!("looking {flow} up, withdrawn")
+        })?;
         Ok(())
     }
 
@@ -367,29 +304,32 @@ impl<'m> Pest<'m> {
         for client in [routing, igmp] {
             for &mine in own.iter() {
                 let released = manager.release(client, mine);
-                expect(&mut counts.release, released, Result::is_ok, || format!("releasing {mine}"))?;
+                expect(counts, Operation::Release, released, Result::is_ok, || format!("releasing {mine}"))?;
                 let again = manager.release(client, mine);
                 let refused = Err(ReleaseError::NotOwner(mine));
                 expect(
-                    &mut counts.release_refused,
+                    counts,
+                    Operation::ReleaseRefused,
                     again,
                     |a| *a == refused,
                     || format!("releasing {mine} twice"),
                 )?;
             }
             let gone = manager.deregister(client);
-            expect(&mut counts.deregister, gone, Result::is_ok, || "deregistering".to_owned())?;
+            expect(counts, Operation::Deregister, gone, Result::is_ok, || "deregistering".to_owned())?;
             let interface = live.routing.first().or(live.igmp.first()).unwrap_or(&own[0]);
             let stale = manager.take(client, *interface);
             expect(
-                &mut counts.stale_refused,
+                counts,
+                Operation::StaleRefused,
                 stale,
                 |a| *a == Err(TakeError::Stale),
                 || "taking with a stale handle".to_owned(),
             )?;
             let stale = manager.deregister(client);
             expect(
-                &mut counts.stale_refused,
+                counts,
+                Operation::StaleRefused,
                 stale,
                 |a| *a == Err(DeregisterError::Stale),
                 || "deregistering twice".to_owned(),
