@@ -23,11 +23,17 @@ impl Said {
         self.0.load(Ordering::Acquire)
     }
 
-    fn change(&self, change: impl FnOnce(u32)) {
+    /// Makes a change and says so. One that is given up is said to be under way for ever, and nothing follows it: a reader
+    /// in the middle of its last look-ups must not be told that it was made.
+    fn change(&self, change: impl FnOnce(u32) -> bool) {
         let said = self.0.load(Ordering::Relaxed);
+        if said % 2 == 1 {
+            return;
+        }
         self.0.store(said + 1, Ordering::SeqCst);
-        change(said as u32 / 2 + 1);
-        self.0.store(said + 2, Ordering::Release);
+        if change(said as u32 / 2 + 1) {
+            self.0.store(said + 2, Ordering::Release);
+        }
     }
 }
 
@@ -49,31 +55,34 @@ impl Chase {
         Chase { owning, table, number, said, started: Barrier::new(3), over: AtomicBool::new(false) }
     }
 
-    /// Full means that a reader rests in the middle of a look-up; it goes on.
-    fn insist(&self, write: impl Fn() -> Result<(), PublishError>) {
+    /// Full means that a reader rests in the middle of a look-up; it goes on. Whether the change was made: when all is
+    /// over it is given up.
+    fn insist(&self, write: impl Fn() -> Result<(), PublishError>) -> bool {
         while let Err(error) = write() {
             assert!(matches!(error, PublishError::Full(_)), "{error}");
             if self.over.load(Ordering::Relaxed) {
-                return;
+                return false;
             }
             std::thread::yield_now();
         }
+        true
     }
 
     fn publish(&self, n: u32) {
-        self.said[n as usize].change(|v| {
-            self.insist(|| self.table.publish(self.owning.entry(self.number, n, v)));
-        });
+        self.said[n as usize]
+            .change(|v| self.insist(|| self.table.publish(self.owning.entry(self.number, n, v))));
     }
 
     fn replace(&self, n: u32) {
-        self.said[n as usize].change(|v| {
-            self.insist(|| self.table.replace(self.owning.entry(self.number, n, v)));
-        });
+        self.said[n as usize]
+            .change(|v| self.insist(|| self.table.replace(self.owning.entry(self.number, n, v))));
     }
 
     fn withdraw(&self, n: u32) {
-        self.said[n as usize].change(|_| assert!(self.table.withdraw(&flow(n))));
+        self.said[n as usize].change(|_| {
+            assert!(self.table.withdraw(&flow(n)));
+            true
+        });
     }
 
     /// Whether what was found may have been found between `before` and `after`.
