@@ -137,3 +137,13 @@ fn output_that_nobody_reads_is_no_failure() {
     let ran = Ran::of(child.wait_with_output().unwrap());
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
 }
+
+/// A file can name times that are further off than a count of nanoseconds in 64 bits goes. Found by fuzzing: the clock of
+/// the plane went on while that of the manager stood still, and the second pass waited for the end of entries for ever.
+#[test]
+fn times_beyond_the_clock_end() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/end-of-time.pcapng");
+    let once = refused(&["forward", "--json", path], 1, &["damaged at octet"]).json();
+    let twice = refused(&["forward", "--json", "--repeat", "2", path], 1, &["damaged at octet"]).json();
+    assert_eq!(twice["packets"].as_u64().unwrap(), 2 * once["packets"].as_u64().unwrap());
+}

@@ -26,6 +26,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+/// Where the clock stands still: the manager's counts nanoseconds in 64 bits, but a capture file can name times that are
+/// further off than the 584 years these are enough for.
+const END_OF_TIME: Duration = Duration::from_nanos(u64::MAX);
 /// Virtual time between two passes.
 const BETWEEN_PASSES: Duration = Duration::from_secs(1);
 /// How many flows are remembered to have an entry, so as not to look twice: a power of two.
@@ -183,7 +186,8 @@ impl<'scope, 'r: 'scope> Passage<'scope, 'r> {
 
     /// Lets happen what is due by the time of a frame, each thing at its own time.
     fn tick(&mut self, time: Duration, batch: &Arc<Batch>) {
-        self.now = self.now.max(self.base + time.saturating_sub(self.start));
+        let time = self.base.saturating_add(time.saturating_sub(self.start));
+        self.now = self.now.max(time).min(END_OF_TIME);
         while let Some(due) = self.wake.filter(|wake| *wake <= self.now) {
             self.barrier(batch);
             self.router.igmp.advance(due);
