@@ -99,9 +99,10 @@ fn other_protocols_change_nothing() {
         // They are gone, and have done everything they do.
         assert_eq!(report["clients"].as_array().unwrap().len(), 3);
         let churn = report["churn"].as_object().unwrap();
-        // Whether the table was ever full of slots that could not be used again yet is a matter of luck.
-        let idle: Vec<_> = churn.iter().filter(|(_, times)| *times == 0).map(|(name, _)| name).collect();
-        assert!(churn.len() > 10 && (idle.is_empty() || idle == ["register_full"]), "{churn:?}");
+        // Whether slots were used again already, and whether there were ever none, is a matter of time and luck.
+        let luck = ["register_full", "register_reused_slot"];
+        let idle = churn.iter().find(|(name, times)| **times == 0 && !luck.contains(&name.as_str()));
+        assert!(churn.len() > 10 && idle.is_none(), "{churn:?}");
         let times = |operation: &str| churn[operation].as_u64().unwrap();
         assert_eq!(times("take"), times("release"));
         assert_eq!(times("register"), times("deregister"));
