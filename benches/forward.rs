@@ -37,12 +37,13 @@ fn capture(c: &mut Criterion) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/capture/router.pcapng");
     let recording = Recording::read(File::open(path).unwrap());
     recording.end().unwrap();
-    let router = router(&recording);
     let mut group = c.benchmark_group("forward/example capture, a pass");
     group.throughput(Throughput::Elements(recording.frames()));
     for threads in [1, 2] {
         group.bench_function(format!("{threads} threads"), |b| {
             b.iter_custom(|passes| {
+                // A new one each time: a run leaves its last pass's memberships behind.
+                let router = router(&recording);
                 let started = std::time::Instant::now();
                 let run = Run {
                     passes: NonZeroU64::new(passes).unwrap(),
