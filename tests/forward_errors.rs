@@ -146,4 +146,8 @@ fn times_beyond_the_clock_end() {
     let once = refused(&["forward", "--json", path], 1, &["damaged at octet"]).json();
     let twice = refused(&["forward", "--json", "--repeat", "2", path], 1, &["damaged at octet"]).json();
     assert_eq!(twice["packets"].as_u64().unwrap(), 2 * once["packets"].as_u64().unwrap());
+    // A membership lapses in the second pass as it does in the first.
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/ages-between.pcapng");
+    let [once, twice] = ["1", "2"].map(|n| mgm(&["forward", "--json", "--repeat", n, path]).json());
+    assert_eq!(twice["copies"].as_u64().unwrap(), 2 * once["copies"].as_u64().unwrap());
 }

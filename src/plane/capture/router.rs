@@ -26,8 +26,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// Where the clock stands still: the manager's counts nanoseconds in 64 bits, but a capture file can name times that are
-/// further off than the 584 years these are enough for.
+/// A longer silence counts as one of a day, in which everything lapses anyway: a capture file can name times that are
+/// further off than the 584 years the manager's clock goes.
+const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Where the clock stands still all the same.
 const END_OF_TIME: Duration = Duration::from_nanos(u64::MAX);
 /// Virtual time between two passes.
 const BETWEEN_PASSES: Duration = Duration::from_secs(1);
@@ -102,7 +104,7 @@ impl Router {
                 known: vec![None; REMEMBERED],
                 life: 0,
                 start: recording.start().unwrap_or_default(),
-                base: Duration::ZERO,
+                latest: recording.start().unwrap_or_default(),
                 now: Duration::ZERO,
                 wake: None,
             };
@@ -125,9 +127,9 @@ struct Passage<'scope, 'r> {
     known: Vec<Option<(Flow, u64)>>,
     /// How often entries have gone.
     life: u64,
-    /// The time of the recording's first frame, and when the present pass began on the manager's clock.
+    /// The time of the recording's first frame, and the latest of the frames so far in this pass.
     start: Duration,
-    base: Duration,
+    latest: Duration,
     /// The manager's clock: it never goes back, though a recording may.
     now: Duration,
     /// When the next thing lapses.
@@ -161,7 +163,8 @@ impl<'scope, 'r: 'scope> Passage<'scope, 'r> {
         self.router.igmp.forget_everything();
         self.router.mld.forget_everything();
         self.router.manager.flush_entries();
-        self.base = self.now + BETWEEN_PASSES;
+        self.now = (self.now + BETWEEN_PASSES).min(END_OF_TIME);
+        self.latest = self.start;
         self.entries_gone();
     }
 
@@ -186,8 +189,9 @@ impl<'scope, 'r: 'scope> Passage<'scope, 'r> {
 
     /// Lets happen what is due by the time of a frame, each thing at its own time.
     fn tick(&mut self, time: Duration, batch: &Arc<Batch>) {
-        let time = self.base.saturating_add(time.saturating_sub(self.start));
-        self.now = self.now.max(time).min(END_OF_TIME);
+        let silence = time.saturating_sub(self.latest);
+        self.latest = self.latest.max(time);
+        self.now = (self.now + silence.min(SILENCE)).min(END_OF_TIME);
         while let Some(due) = self.wake.filter(|wake| *wake <= self.now) {
             self.barrier(batch);
             self.router.igmp.advance(due);
