@@ -76,7 +76,7 @@ fn copies(
 fn decide(c: &mut Criterion) {
     let mut group = c.benchmark_group("forward/look up, judge, check stamps");
     for outgoing in [1_u32, 4, 16] {
-        let routes = |_| Some(ReversePath { interface: Interface::v4(0), neighbour: None });
+        let routes = |_| Some(ReversePath::through(Interface::v4(0)));
         let manager = GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap();
         let client = manager.register(Protocol::new(0x4000_0001, 0), Arc::new(())).unwrap();
         let receivers = Membership::any_source(Ipv4Addr::new(239, 1, 1, 1).into()).unwrap();

@@ -28,8 +28,7 @@ struct Router {
 }
 
 fn manager(config: ManagerConfig) -> Arc<GroupManager> {
-    let routes =
-        |source| Some(ReversePath { interface: Interface::of(Family::of(source), UP), neighbour: None });
+    let routes = |source| Some(ReversePath::through(Interface::of(Family::of(source), UP)));
     Arc::new(GroupManager::new(config, Arc::new(routes)).unwrap())
 }
 

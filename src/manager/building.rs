@@ -1,6 +1,6 @@
 //! Making the entry of a new flow: the way to its source, the offer to the owners, their answers.
 
-use super::client::OfferedInterface;
+use super::alert::OfferedInterface;
 use super::flows::Begun;
 use super::interfaces::Role;
 use super::records::Share;

@@ -10,7 +10,7 @@
 //! use std::sync::Arc;
 //!
 //! // Every source is reached through interface 1.
-//! let routes = |_source| Some(ReversePath { interface: Interface::v4(1), neighbour: None });
+//! let routes = |_source| Some(ReversePath::through(Interface::v4(1)));
 //! let manager = GroupManager::new(ManagerConfig::default(), Arc::new(routes))?;
 //!
 //! let protocol = manager.register(Protocol::new(0x4000_0001, 0), Arc::new(()))?;
@@ -41,6 +41,7 @@
 //! - No lock is held while a client is called or its destructor runs: every function may be called from any thread and
 //!   from any callback.
 
+mod alert;
 mod building;
 mod client;
 mod clients;
@@ -60,7 +61,10 @@ mod routes;
 mod said;
 mod upstream;
 
-pub use client::{Client, CreationAlert, OfferedInterface, Protocol};
+pub use alert::{
+    Cause, CreationAlert, JoinAlert, OfferedInterface, PruneAlert, ReversePathQuestion, WrongInterfaceAlert,
+};
+pub use client::{Client, Protocol};
 pub use config::ManagerConfig;
 pub use enumeration::{ClientRecord, EntryRecord, MembershipRecord};
 pub use error::{
@@ -70,7 +74,7 @@ pub use error::{
 pub use flows::Incidents;
 pub use interface::Interface;
 pub use membership::{Effect, Group, Membership};
-pub use routes::{ReversePath, Routes};
+pub use routes::{ReversePath, Route, Routes};
 
 use crate::forwarding::{ForwardingTable, InterfaceNumber};
 use crate::handle::Handle;

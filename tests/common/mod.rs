@@ -48,7 +48,7 @@ impl Router {
         let way = move |source: IpAddr| {
             let known = table.lock().unwrap().get(&source).copied();
             let interface = known.unwrap_or(Some(Interface::of(Family::of(source), 1)))?;
-            Some(ReversePath { interface, neighbour: None })
+            Some(ReversePath::through(interface))
         };
         Router { manager: Arc::new(GroupManager::new(config, Arc::new(way)).unwrap()), routes }
     }

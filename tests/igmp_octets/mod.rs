@@ -74,8 +74,7 @@ impl Life {
         let limits = if setup & 2 == 0 { Limits::default() } else { SMALL };
         let roomy = setup & 4 == 0;
         let memberships = if roomy { 1 << 20 } else { 2 };
-        let routes =
-            |source| Some(ReversePath { interface: Interface::of(Family::of(source), 1), neighbour: None });
+        let routes = |source| Some(ReversePath::through(Interface::of(Family::of(source), 1)));
         let config = ManagerConfig {
             memberships,
             clients: 4,

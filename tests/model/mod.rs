@@ -135,7 +135,7 @@ impl Real {
         let table = routes.clone();
         let way = move |source: IpAddr| {
             let interface = table.lock().unwrap()[&source]?;
-            Some(ReversePath { interface, neighbour: None })
+            Some(ReversePath::through(interface))
         };
         let world = Arc::new_cyclic(|me| World {
             me: me.clone(),

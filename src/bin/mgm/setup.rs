@@ -30,7 +30,7 @@ impl RoutingTable {
 impl Routes for RoutingTable {
     fn reverse_path(&self, source: IpAddr) -> Option<ReversePath> {
         let (_, place) = self.routes.iter().find(|(prefix, _)| prefix.contains(&source))?;
-        Some(ReversePath { interface: Port::interface(*place, Family::of(source)), neighbour: None })
+        Some(ReversePath::through(Port::interface(*place, Family::of(source))))
     }
 }
 

@@ -34,7 +34,7 @@ impl LearnedRoutes {
 impl Routes for LearnedRoutes {
     fn reverse_path(&self, source: IpAddr) -> Option<ReversePath> {
         let interface = *self.seen.read().get(&source)?;
-        Some(ReversePath { interface, neighbour: None })
+        Some(ReversePath::through(interface))
     }
 }
 

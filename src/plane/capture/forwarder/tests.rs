@@ -25,7 +25,7 @@ fn port(place: usize) -> Interface {
 
 impl Scene {
     fn new(config: ManagerConfig) -> Scene {
-        let routes = |_| Some(ReversePath { interface: port(0), neighbour: None });
+        let routes = |_| Some(ReversePath::through(port(0)));
         let manager = Arc::new(GroupManager::new(config, Arc::new(routes)).unwrap());
         let statics = StaticJoins::new(manager.clone()).unwrap();
         (0..3).for_each(|place| statics.take(port(place)).unwrap());
