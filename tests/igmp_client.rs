@@ -85,7 +85,7 @@ impl Router {
     fn leaves_by(&self, source: &str, group: &str) -> Option<Vec<u32>> {
         let flow = Flow::new(ip(source), ip(group)).unwrap();
         let entry = self.manager.entries().into_iter().find(|entry| entry.flow == flow)?;
-        Some(entry.outgoing.iter().map(Interface::index).collect())
+        Some(entry.outgoing.iter().map(|outgoing| outgoing.interface.index()).collect())
     }
 }
 

@@ -44,6 +44,14 @@ pub struct FlowTotals {
     pub no_receivers: u64,
     /// Copies made, over all outgoing interfaces.
     pub copies: u64,
+    /// Packets discarded because the queue of flows without an entry was full.
+    pub queue_overflow: u64,
+    /// Packets that came while the flow's entry was being made.
+    pub uninitialized: u64,
+    /// Packets that the flow's entry would have forwarded and that were discarded for want of room.
+    pub discards: u64,
+    /// Packets discarded because of their header.
+    pub header_errors: u64,
 }
 
 /// The counters of a table's flows. Cheap to clone: every clone is the same counters.
@@ -108,7 +116,7 @@ impl Counters {
             sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.wrapping_add(count));
         }
         let [packets, octets, wrong_interface, no_receivers, copies] = sum;
-        FlowTotals { packets, octets, wrong_interface, no_receivers, copies }
+        FlowTotals { packets, octets, wrong_interface, no_receivers, copies, ..FlowTotals::default() }
     }
 
     /// A number for a new flow, its counters at zero.
@@ -189,7 +197,14 @@ mod tests {
             Counter::Copies,
         ];
         all.into_iter().zip(1..).for_each(|(counter, n)| worker.add(number, counter, n));
-        let totals = FlowTotals { packets: 1, octets: 2, wrong_interface: 3, no_receivers: 4, copies: 5 };
+        let totals = FlowTotals {
+            packets: 1,
+            octets: 2,
+            wrong_interface: 3,
+            no_receivers: 4,
+            copies: 5,
+            ..FlowTotals::default()
+        };
         assert_eq!(counters.totals(number), totals);
     }
 

@@ -2,10 +2,14 @@
 
 use super::alert::OfferedInterface;
 use super::flows::Begun;
-use super::interfaces::Role;
+use super::interfaces::{InterfaceRecord, Role};
+use super::ownership::Owned;
 use super::records::Share;
-use super::upstream::Upstream;
-use super::{CreationAlert, FlowState, GroupManager, Interface, NewFlowError, Protocol, ReversePath};
+use super::upstream::{PathInfo, Upstream};
+use super::{
+    CreationAlert, FlowState, GroupManager, Interface, NewFlowError, Protocol, ReversePath,
+    ReversePathQuestion,
+};
 use crate::forwarding::{Flow, Incoming, Outgoing, PublishError, Stamp};
 use crate::handle::Handle;
 use std::collections::BTreeMap;
@@ -26,6 +30,7 @@ impl GroupManager {
     /// forwarding table has the flow's entry.
     ///
     /// The packets have to arrive on the interface towards their source, which the caller's [`Routes`](super::Routes) name.
+    /// Its owner (the routing protocol, else IGMP) is asked: it may have them arrive on another interface of its own.
     /// The outgoing interfaces are those that have a membership covering the flow, without the incoming one; each owner of
     /// some is asked by its creation alert whether it wants to keep the flow off them, in the order of protocols. A flow
     /// without receivers, without a route, or whose incoming interface nobody owns gets a negative entry, so that its
@@ -37,6 +42,15 @@ impl GroupManager {
     /// # Errors
     /// [`NewFlowError`]; when it is `Building`, look again shortly.
     pub fn new_flow(&self, flow: Flow) -> Result<FlowState, NewFlowError> {
+        self.new_flow_with(flow, &[])
+    }
+
+    /// The same, with the packet to show to the owner of the interface towards the source: from its IP header on, or as
+    /// much of it as there is.
+    ///
+    /// # Errors
+    /// [`NewFlowError`].
+    pub fn new_flow_with(&self, flow: Flow, packet: &[u8]) -> Result<FlowState, NewFlowError> {
         if !leaves_its_link(flow.group()) {
             return Err(NewFlowError::NotForwarded(flow));
         }
@@ -53,9 +67,9 @@ impl GroupManager {
         // From here on the flow is being built, by this thread alone; it is not any more when this goes out of scope.
         let mut building = Building { manager: self, flow, unfinished: true };
         for _ in 0..ROUNDS {
-            let path =
+            let routed =
                 self.clients.contain("the routes", || self.routes.reverse_path(flow.source())).flatten();
-            let (upstream, neighbour) = self.upstream(flow, path);
+            let (upstream, path) = self.upstream(flow, packet, routed);
             let outgoing = {
                 let mut state = self.state.lock();
                 let (flows, with) = self.split(&mut state);
@@ -64,7 +78,7 @@ impl GroupManager {
             let vetoes = self.ask_owners(flow, &upstream, &outgoing);
             let mut state = self.state.lock();
             let (flows, with) = self.split(&mut state);
-            match flows.finish(flow, upstream, neighbour, &vetoes, with) {
+            match flows.finish(flow, upstream, path, &vetoes, with) {
                 Ok(Some(state)) => {
                     building.unfinished = false;
                     return Ok(state);
@@ -79,18 +93,47 @@ impl GroupManager {
         Err(NewFlowError::Building(flow))
     }
 
-    /// Where the flow's packets have to arrive, and whose that is now.
-    fn upstream(&self, flow: Flow, path: Option<ReversePath>) -> (Upstream, Option<IpAddr>) {
-        let Some(path) = path.filter(|path| path.interface.family() == flow.family()) else {
-            return (Upstream::NoRoute, None);
+    /// Where the flow's packets have to arrive, and whose that is now: as the routes have it, or as the owner of the
+    /// interface they name answers.
+    fn upstream(&self, flow: Flow, packet: &[u8], routed: Option<ReversePath>) -> (Upstream, PathInfo) {
+        let Some(path) = routed.filter(|path| path.interface.family() == flow.family()) else {
+            return (Upstream::NoRoute, PathInfo { routed, ..PathInfo::default() });
         };
+        let info = |path: ReversePath| PathInfo { neighbour: path.neighbour, route: path.route, routed };
         let Some(record) = self.interfaces.find(path.interface) else {
-            return (Upstream::Unknown(path.interface), path.neighbour);
+            return (Upstream::Unknown(path.interface), info(path));
         };
         let owned = self.owned(record);
-        let incoming = Incoming { interface: record.number, stamp: owned.arrival_stamp(record) };
-        let somebody = owned.by(Role::Routing).or(owned.by(Role::Igmp)).is_some();
-        (Upstream::Known { incoming, owned: somebody }, path.neighbour)
+        match self.ask_reverse_path(flow, packet, path, &owned) {
+            Some((upstream, answer)) => (upstream, info(answer)),
+            None => (known(record, &owned), info(path)),
+        }
+    }
+
+    /// Asks the owner of the interface towards the source: where its packets have to arrive, if it answers an interface
+    /// that is its own.
+    fn ask_reverse_path(
+        &self,
+        flow: Flow,
+        packet: &[u8],
+        path: ReversePath,
+        owned: &Owned,
+    ) -> Option<(Upstream, ReversePath)> {
+        let (role, client) =
+            [Role::Routing, Role::Igmp].into_iter().find_map(|role| Some((role, owned.by(role)?)))?;
+        let callbacks = self.clients.table.with(client, |client| client.callbacks()).flatten()?;
+        let mut question = ReversePathQuestion { flow, packet, path };
+        self.clients.contain("a reverse path question", || {
+            callbacks.reverse_path(&mut question);
+            // The client may have left by now, and this be the last of it.
+            drop(callbacks);
+        })?;
+        let answer = question.path;
+        let record =
+            self.interfaces.find(answer.interface).filter(|_| answer.interface.family() == flow.family())?;
+        // Whether it is the client's own, and the stamp that makes the entry depend on that, at one instant.
+        let owned = self.owned(record);
+        (owned.by(role) == Some(client)).then(|| (known(record, &owned), answer))
     }
 
     /// Asks the owners of the outgoing interfaces, and gathers their vetoes.
@@ -157,6 +200,13 @@ impl GroupManager {
         }
         offers
     }
+}
+
+/// An interface that was taken once as the way in.
+fn known(record: &InterfaceRecord, owned: &Owned) -> Upstream {
+    let incoming = Incoming { interface: record.number, stamp: owned.arrival_stamp(record) };
+    let somebody = owned.by(Role::Routing).or(owned.by(Role::Igmp)).is_some();
+    Upstream::Known { incoming, owned: somebody }
 }
 
 /// A flow that is being built: it ceases to be, whatever happens.

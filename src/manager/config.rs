@@ -27,6 +27,8 @@ pub struct ManagerConfig {
     /// The most flows without an entry whose counters are kept, for the time when the flow comes back: the oldest makes
     /// room for a new one.
     pub remembered_flows: u32,
+    /// The most enumerations of groups open at once, over all clients.
+    pub enumerations: u32,
     /// How long an entry lives from its making, whether or not packets use it.
     pub entry_lifetime: Duration,
 }
@@ -43,6 +45,7 @@ impl Default for ManagerConfig {
             entries: 1 << 16,
             negative_entries: 1 << 14,
             remembered_flows: 1 << 14,
+            enumerations: 64,
             entry_lifetime: Duration::from_secs(900),
         }
     }
@@ -61,6 +64,7 @@ impl ManagerConfig {
             ("entries", u64::from(self.entries), 1, 1 << 24),
             ("negative_entries", u64::from(self.negative_entries), 1, u64::from(u32::MAX)),
             ("remembered_flows", u64::from(self.remembered_flows), 0, u64::from(u32::MAX)),
+            ("enumerations", u64::from(self.enumerations), 1, 1 << 20),
             ("entry_lifetime (ms)", millis, 1, u64::MAX),
         ];
         match limits.into_iter().find(|(_, value, least, most)| value < least || value > most) {

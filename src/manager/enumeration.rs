@@ -1,152 +1,190 @@
-//! Looking at everything there is: entries, memberships, clients.
+//! Enumerations of groups: what was joined on the whole router at the instant when one was started.
 
-use super::flows::EntryView;
-use super::records::{Contribution, Share};
-use super::{FlowState, GroupManager, Interface, Membership, Protocol};
-use crate::forwarding::{Flow, FlowTotals};
-use crate::handle::Handle;
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::time::Duration;
+use super::walks::steady;
+use super::{EnumerationError, GroupManager, Membership};
+use crate::handle::{Handle, HandleTable, Kind, Plain, Shape};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// One entry of the manager's, as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntryRecord {
-    /// Whose packets.
-    pub flow: Flow,
-    /// What is done with them.
-    pub state: FlowState,
-    /// Where they have to arrive; `None` when there is no route to the source, or it leads to an interface that was
-    /// never taken.
-    pub incoming: Option<Interface>,
-    /// The next router towards the source, if the routes named one.
-    pub neighbour: Option<IpAddr>,
-    /// Where they are copied to, in the order in which the interfaces were first taken.
-    pub outgoing: Vec<Interface>,
-    /// When the entry's lifetime is over, on the clock of [`GroupManager::advance`].
-    pub expires: Duration,
-    /// What was counted of the flow, over the lives of all its entries.
-    pub totals: FlowTotals,
+/// Which groups are enumerated (`MGM_ENUM_TYPES` of the Windows SDK).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GroupKind {
+    /// Each group that somebody has joined, once, from whichever sources: (\*,g). Where somebody has joined everything,
+    /// (\*,\*) too.
+    AnySource,
+    /// Each of (s,g), (\*,g) and (\*,\*) that somebody has joined, once.
+    AllSources,
 }
 
-/// One membership on one interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MembershipRecord {
-    /// Where the receivers are.
-    pub interface: Interface,
-    /// What they want.
-    pub membership: Membership,
-    /// Who says so.
-    pub protocol: Protocol,
+/// A part of an enumeration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPage {
+    /// What somebody has joined.
+    pub groups: Vec<Membership>,
+    /// Whether there is more that nobody was given yet.
+    pub more: bool,
 }
 
-/// One registered client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientRecord {
-    /// Who it is.
-    pub protocol: Protocol,
-    /// Its handle.
-    pub handle: Handle,
-    /// The interfaces it owns, in order.
-    pub interfaces: Vec<Interface>,
+/// A snapshot. Nobody's memberships keep it up to date; each record is given out once.
+struct Enumeration {
+    owner: Handle,
+    groups: Box<[Membership]>,
+    /// How many were given out.
+    given: AtomicUsize,
+}
+
+/// The enumerations that are open.
+pub(super) struct Enumerations {
+    table: HandleTable<Enumeration, Plain>,
+    /// How many are open or about to be; never more than `most`.
+    open: AtomicU32,
+    most: u32,
+}
+
+/// Handles of enumerations are of a kind of their own: a client's handle is stale among them, and the other way round.
+const KIND: Kind = Kind::new(2).expect("not 0");
+
+/// So many slots beside those in use, for enumerations that have ended and that a reader holds for the moment.
+const SPARE_SLOTS: u32 = 64;
+
+impl Enumerations {
+    /// At least one and at most 2^20 at once.
+    pub(super) fn new(most: u32) -> Enumerations {
+        let shape = Shape { kind: KIND, capacity: most + SPARE_SLOTS };
+        let table = HandleTable::with_shape(shape).expect("fewer than 2^24 slots");
+        Enumerations { table, open: AtomicU32::new(0), most }
+    }
+
+    /// Counts one more. Relaxed, here and below: only the number itself has to be right.
+    fn reserve(&self) -> bool {
+        let more = |open: u32| (open < self.most).then_some(open + 1);
+        self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Ends one; whether it was open.
+    fn end(&self, handle: Handle) -> bool {
+        let ended = self.table.remove(handle).is_ok();
+        if ended {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            // A snapshot may be large: it is not kept until somebody happens to start another.
+            self.table.reclaim();
+        }
+        ended
+    }
+
+    /// Ends those whose owner has left.
+    pub(super) fn end_dead(&self, is_live: impl Fn(Handle) -> bool) {
+        // Relaxed: one that is started meanwhile looks whether its owner is there after it is in the table.
+        if self.open.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let all = self.table.iter().map(|(handle, enumeration)| (handle, enumeration.owner));
+        let dead: Vec<_> = all.filter(|(_, owner)| !is_live(*owner)).map(|(handle, _)| handle).collect();
+        for handle in dead {
+            self.end(handle);
+        }
+    }
 }
 
 impl GroupManager {
-    /// Every entry of the manager's, by family, group and source, as they are at one instant but for the counters, which
-    /// are exact once the workers rest. May wait for the membership lock.
-    #[must_use]
-    pub fn entries(&self) -> Vec<EntryRecord> {
-        let state = self.state.lock();
-        let owners = self.clients.table.owners();
-        let mut entries = steady(|| {
-            state
-                .flows
-                .entries(owners)
-                .map(|entry| (entry.number, self.entry_record(&entry)))
-                .collect::<Vec<_>>()
-        });
-        let counters = self.forwarding.counters();
-        for (number, record) in &mut entries {
-            record.totals = number.map(|number| counters.totals(number)).unwrap_or_default();
+    /// Starts to enumerate what is joined on the router, by whichever client on whichever interface, as it is at this
+    /// instant (`MgmGroupEnumerationStart`): what a protocol needs that starts on a router where others run already.
+    ///
+    /// The enumeration lasts until [`end_enumeration`](Self::end_enumeration), but no longer than the client's registration.
+    /// May wait for the membership lock.
+    ///
+    /// # Errors
+    /// [`EnumerationError`].
+    ///
+    /// ```
+    /// # use mgm::manager::{Effect, EnumerationError, GroupKind, GroupManager, Membership};
+    /// # use mgm::handle::Handle;
+    /// fn joined(manager: &GroupManager, client: Handle) -> Result<Vec<Membership>, EnumerationError> {
+    ///     let enumeration = manager.enumerate_groups(client, GroupKind::AllSources)?;
+    ///     let mut joined = Vec::new();
+    ///     loop {
+    ///         let page = manager.next_groups(enumeration, 100)?;
+    ///         joined.extend(page.groups);
+    ///         if !page.more {
+    ///             break;
+    ///         }
+    ///     }
+    ///     manager.end_enumeration(enumeration)?;
+    ///     Ok(joined)
+    /// }
+    /// ```
+    pub fn enumerate_groups(&self, client: Handle, kind: GroupKind) -> Result<Handle, EnumerationError> {
+        let is_live = |client| self.clients.table.validate(client);
+        if !is_live(client) {
+            return Err(EnumerationError::Stale);
         }
-        entries.into_iter().map(|(_, record)| record).collect()
-    }
-
-    fn entry_record(&self, entry: &EntryView<'_>) -> EntryRecord {
-        let owners = self.clients.table.owners();
-        let live = entry.outgoing.iter().filter(|out| out.stamp.holds(owners));
-        let outgoing: Vec<_> = live.filter_map(|out| self.interface(out.interface)).collect();
-        EntryRecord {
-            flow: entry.flow,
-            state: if outgoing.is_empty() { FlowState::Negative } else { FlowState::Active },
-            incoming: entry.upstream.incoming().and_then(|incoming| self.interface(incoming.interface)),
-            neighbour: entry.neighbour,
-            outgoing,
-            expires: entry.deadline,
-            totals: FlowTotals::default(),
-        }
-    }
-
-    /// Every membership, by family, group and source, a wildcard before every address, then by interface, as they are at
-    /// one instant. May wait for the membership lock.
-    #[must_use]
-    pub fn memberships(&self) -> Vec<MembershipRecord> {
-        let mut found: Vec<MembershipRecord> = {
-            let state = self.state.lock();
-            let owners = self.clients.table.owners();
-            steady(|| {
-                let live = state.records.iter().filter(|(_, _, c)| c.stamp.holds(owners));
-                let record = |(share, membership, contribution): (Share, Membership, Contribution)| {
-                    let interface = self.interface(share.0)?;
-                    let protocol = self.clients.protocol(contribution.client)?;
-                    Some(MembershipRecord { interface, membership, protocol })
-                };
-                live.filter_map(record).collect()
-            })
-        };
-        found.sort_by_key(|record| {
-            let membership = record.membership;
-            (membership.family(), membership.group(), membership.source(), record.interface, record.protocol)
-        });
-        found
-    }
-
-    /// Every client that is registered throughout the call, by protocol, and perhaps some that are not. Takes no lock;
-    /// what other threads take and release meanwhile may show or not.
-    #[must_use]
-    pub fn clients(&self) -> Vec<ClientRecord> {
-        let mut interfaces: BTreeMap<Handle, Vec<Interface>> = BTreeMap::new();
-        for record in self.interfaces.iter() {
-            for owner in [record.routing, record.igmp] {
-                if let Some(handle) = self.clients.table.owner_of(owner) {
-                    interfaces.entry(handle).or_default().push(record.interface);
-                }
+        let enumerations = &self.enumerations;
+        if !enumerations.reserve() {
+            enumerations.end_dead(is_live);
+            if !enumerations.reserve() {
+                return Err(EnumerationError::TooMany(enumerations.most));
             }
         }
-        let mut clients: Vec<ClientRecord> = self
-            .clients
-            .table
-            .iter()
-            .map(|(handle, client)| {
-                let mut interfaces = interfaces.remove(&handle).unwrap_or_default();
-                interfaces.sort_unstable();
-                ClientRecord { protocol: client.protocol, handle, interfaces }
-            })
-            .collect();
-        clients.sort_by_key(|client| client.protocol);
-        clients
-    }
-}
-
-/// What is seen under the membership lock at one instant. Under the lock nothing comes to life, but what is there can die
-/// at any moment: when two looks see the same, nothing they saw died between them.
-fn steady<T: PartialEq>(look: impl Fn() -> T) -> T {
-    let mut before = look();
-    loop {
-        let after = look();
-        if after == before {
-            return after;
+        let groups = self.joined(kind);
+        let enumeration = Enumeration { owner: client, groups, given: AtomicUsize::new(0) };
+        let Ok(handle) = enumerations.table.insert(enumeration) else {
+            enumerations.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(EnumerationError::TooMany(enumerations.most));
+        };
+        // Whoever deregisters looks for enumerations afterwards: if it did so before this one was in the table, the client
+        // is seen to be gone here.
+        if !is_live(client) {
+            enumerations.end(handle);
+            return Err(EnumerationError::Stale);
         }
-        before = after;
+        Ok(handle)
+    }
+
+    /// At most `most` further records of an enumeration, in no particular order (`MgmGroupEnumerationGetNext`). Each record
+    /// is given out once, whichever threads ask. At the end, and behind it, the page is empty. Lock-free.
+    ///
+    /// # Errors
+    /// [`EnumerationError::Stale`].
+    pub fn next_groups(&self, enumeration: Handle, most: usize) -> Result<GroupPage, EnumerationError> {
+        let page = self.enumerations.table.with(enumeration, |enumeration| {
+            if !self.clients.table.validate(enumeration.owner) {
+                return None;
+            }
+            let all = enumeration.groups.len();
+            let after = |given: usize| given.saturating_add(most).min(all);
+            // Relaxed: who has which part is decided by this word alone, and the records never change.
+            let given = enumeration
+                .given
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |given| Some(after(given)))
+                .unwrap_or_else(|given| given);
+            let groups = enumeration.groups[given..after(given)].to_vec();
+            Some(GroupPage { groups, more: after(given) < all })
+        });
+        page.flatten().ok_or(EnumerationError::Stale)
+    }
+
+    /// Ends an enumeration (`MgmGroupEnumerationEnd`): its handle is stale from now on. Lock-free.
+    ///
+    /// # Errors
+    /// [`EnumerationError::Stale`], for the second of two who end it as well.
+    pub fn end_enumeration(&self, enumeration: Handle) -> Result<(), EnumerationError> {
+        let owned = self.enumerations.table.with(enumeration, |enumeration| enumeration.owner);
+        let live = owned.is_some_and(|owner| self.clients.table.validate(owner));
+        if self.enumerations.end(enumeration) && live { Ok(()) } else { Err(EnumerationError::Stale) }
+    }
+
+    /// What is joined at one instant, each once.
+    fn joined(&self, kind: GroupKind) -> Box<[Membership]> {
+        let state = self.state.lock();
+        let owners = self.clients.table.owners();
+        let joined: BTreeSet<Membership> = steady(|| {
+            let live = state.records.iter().filter(|(_, _, contribution)| contribution.stamp.holds(owners));
+            live.map(|(_, membership, _)| match kind {
+                GroupKind::AllSources => membership,
+                GroupKind::AnySource => membership.of_any_source(),
+            })
+            .collect()
+        });
+        joined.into_iter().collect()
     }
 }

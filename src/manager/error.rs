@@ -91,6 +91,33 @@ pub enum MembershipError {
     TooMany(u32),
 }
 
+/// Why an entry could not be changed (`MgmSetMfe`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetEntryError {
+    /// The handle names no client.
+    #[error("{STALE}")]
+    Stale,
+    /// The flow has no entry.
+    #[error("{0} has no entry: there is nothing to change")]
+    NoEntry(Flow),
+    /// The packets of the flow do not arrive on an interface that the client decides about.
+    #[error("the incoming interface of {0} is not the caller's: only its owner names the upstream neighbour")]
+    NotOwner(Flow),
+}
+
+/// Why groups could not be enumerated (`MgmGroupEnumerationStart`, `MgmGroupEnumerationGetNext`,
+/// `MgmGroupEnumerationEnd`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnumerationError {
+    /// The handle names no registered client, or no enumeration that is open; an enumeration ends with the registration
+    /// of the client that started it.
+    #[error("the handle names nothing here: register again, or start another enumeration")]
+    Stale,
+    /// As many enumerations are open as may be.
+    #[error("no room for another enumeration: {0} are the most (ManagerConfig::enumerations): end some")]
+    TooMany(u32),
+}
+
 /// Why a new flow got no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NewFlowError {

@@ -18,7 +18,7 @@ use super::clock::Clock;
 use super::interfaces::Interfaces;
 use super::records::{Records, Share};
 use super::said::{Action, Said};
-use super::upstream::Upstream;
+use super::upstream::{PathInfo, Upstream};
 use super::{FlowState, Interface};
 use crate::forwarding::{
     Entry, Flow, FlowNumber, ForwardingTable, InterfaceNumber, Outgoing, PublishError, Stamp,
@@ -26,6 +26,7 @@ use crate::forwarding::{
 use crate::handle::Owners;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,8 +44,9 @@ pub struct Incidents {
 
 struct Published {
     upstream: Upstream,
-    neighbour: Option<IpAddr>,
+    path: PathInfo,
     outgoing: Vec<Outgoing>,
+    made: Duration,
     deadline: Duration,
     /// When it became negative, in the order of such events.
     negative: Option<u64>,
@@ -60,7 +62,7 @@ enum Life {
     Building {
         acted: BTreeSet<Share>,
     },
-    Entry(Published),
+    Entry(Box<Published>),
 }
 
 struct Record {
@@ -74,8 +76,9 @@ pub(super) struct EntryView<'a> {
     pub(super) flow: Flow,
     pub(super) number: Option<FlowNumber>,
     pub(super) upstream: Upstream,
-    pub(super) neighbour: Option<IpAddr>,
+    pub(super) path: PathInfo,
     pub(super) outgoing: &'a [Outgoing],
+    pub(super) made: Duration,
     pub(super) deadline: Duration,
 }
 
@@ -197,7 +200,7 @@ impl Flows {
         &mut self,
         flow: Flow,
         upstream: Upstream,
-        neighbour: Option<IpAddr>,
+        path: PathInfo,
         vetoes: &[(Share, Stamp)],
         with: With<'_>,
     ) -> Result<Option<FlowState>, PublishError> {
@@ -226,16 +229,18 @@ impl Flows {
             return Err(refused);
         }
         record.number = Some(number);
-        let deadline = self.clock.now().saturating_add(self.limits.lifetime);
+        let made = self.clock.now();
+        let deadline = made.saturating_add(self.limits.lifetime);
         let state = state(&outgoing);
-        record.life = Life::Entry(Published {
+        record.life = Life::Entry(Box::new(Published {
             upstream,
-            neighbour,
+            path,
             outgoing,
+            made,
             deadline,
             negative: None,
             mentioned: BTreeSet::new(),
-        });
+        }));
         self.deadlines.insert((deadline, flow));
         self.clock.wake_at(self.next_deadline());
         if let Upstream::Unknown(interface) = upstream {
@@ -449,18 +454,44 @@ impl Flows {
         }
     }
 
-    /// Every entry, in the order of flows.
-    pub(super) fn entries(&self, owners: &Owners) -> impl Iterator<Item = EntryView<'_>> {
-        self.records.iter().filter_map(move |(flow, record)| match &record.life {
-            Life::Entry(entry) if entry.upstream.holds(owners) => Some(EntryView {
-                flow: *flow,
-                number: record.number,
-                upstream: entry.upstream,
-                neighbour: entry.neighbour,
-                outgoing: &entry.outgoing,
-                deadline: entry.deadline,
-            }),
+    /// The entries behind a flow, or all of them, in the order of flows.
+    pub(super) fn entries(
+        &self,
+        after: Option<Flow>,
+        owners: &Owners,
+    ) -> impl Iterator<Item = EntryView<'_>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.records
+            .range((from, Bound::Unbounded))
+            .filter_map(|(flow, record)| record.view(*flow))
+            .filter(|entry| entry.upstream.holds(owners))
+    }
+
+    /// The entry of a flow.
+    pub(super) fn entry(&self, flow: &Flow, owners: &Owners) -> Option<EntryView<'_>> {
+        self.records.get(flow)?.view(*flow).filter(|entry| entry.upstream.holds(owners))
+    }
+
+    /// What an entry has to say of the way to its source, to be changed.
+    pub(super) fn path_mut(&mut self, flow: &Flow) -> Option<&mut PathInfo> {
+        match self.records.get_mut(flow) {
+            Some(Record { life: Life::Entry(entry), .. }) => Some(&mut entry.path),
             _ => None,
+        }
+    }
+}
+
+impl Record {
+    fn view(&self, flow: Flow) -> Option<EntryView<'_>> {
+        let Life::Entry(entry) = &self.life else { return None };
+        Some(EntryView {
+            flow,
+            number: self.number,
+            upstream: entry.upstream,
+            path: entry.path,
+            outgoing: &entry.outgoing,
+            made: entry.made,
+            deadline: entry.deadline,
         })
     }
 }

@@ -91,6 +91,14 @@ impl Membership {
         }
     }
 
+    /// The same group's from any source.
+    pub(super) fn of_any_source(self) -> Membership {
+        match self {
+            Membership::OneSource(flow) => Membership::AnySource(Group(flow.group())),
+            wide => wide,
+        }
+    }
+
     /// The family of the addresses.
     #[must_use]
     pub const fn family(&self) -> Family {

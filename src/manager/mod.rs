@@ -22,7 +22,7 @@
 //!
 //! let flow = Flow::new("192.0.2.7".parse()?, group)?;
 //! assert_eq!(manager.new_flow(flow)?, FlowState::Active);
-//! assert_eq!(manager.entries()[0].outgoing, [Interface::v4(2)]);
+//! assert_eq!(manager.entries()[0].outgoing[0].interface, Interface::v4(2));
 //!
 //! manager.release(protocol, Interface::v4(2))?;
 //! assert_eq!(manager.entries()[0].state, FlowState::Negative);
@@ -60,26 +60,29 @@ mod records;
 mod routes;
 mod said;
 mod upstream;
+mod walks;
 
 pub use alert::{
     Cause, CreationAlert, JoinAlert, OfferedInterface, PruneAlert, ReversePathQuestion, WrongInterfaceAlert,
 };
 pub use client::{Client, Protocol};
 pub use config::ManagerConfig;
-pub use enumeration::{ClientRecord, EntryRecord, MembershipRecord};
+pub use enumeration::{GroupKind, GroupPage};
 pub use error::{
-    ConfigError, DeregisterError, MembershipError, NewFlowError, NoOwner, RegisterError, ReleaseError,
-    TakeError,
+    ConfigError, DeregisterError, EnumerationError, MembershipError, NewFlowError, NoOwner, RegisterError,
+    ReleaseError, SetEntryError, TakeError,
 };
 pub use flows::Incidents;
 pub use interface::Interface;
 pub use membership::{Effect, Group, Membership};
 pub use routes::{ReversePath, Route, Routes};
+pub use walks::{ClientRecord, EntryRecord, MembershipRecord, OutgoingRecord};
 
 use crate::forwarding::{ForwardingTable, InterfaceNumber};
 use crate::handle::Handle;
 use clients::Clients;
 use clock::Clock;
+use enumeration::Enumerations;
 use flows::{Flows, Limits, With};
 use interfaces::{Interfaces, Maker};
 use parking_lot::Mutex;
@@ -105,6 +108,7 @@ pub struct GroupManager {
     routes: Arc<dyn Routes>,
     config: ManagerConfig,
     clock: Arc<Clock>,
+    enumerations: Enumerations,
     /// Apart from the membership lock, so that taking an interface never waits for that.
     maker: Mutex<Maker>,
     state: Mutex<State>,
@@ -142,6 +146,7 @@ impl GroupManager {
             clients,
             interfaces,
             routes,
+            enumerations: Enumerations::new(config.enumerations),
             config,
             maker: Mutex::new(maker),
             state: Mutex::new(State {
@@ -170,7 +175,9 @@ impl GroupManager {
     /// # Errors
     /// [`DeregisterError`]; every interface has to be released first.
     pub fn deregister(&self, client: Handle) -> Result<(), DeregisterError> {
-        self.clients.deregister(client)
+        self.clients.deregister(client)?;
+        self.enumerations.end_dead(|owner| self.clients.table.validate(owner));
+        Ok(())
     }
 
     /// The table that forwarding planes read. It is open to others, too: who publishes flows of his own there keeps off

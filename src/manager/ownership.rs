@@ -112,7 +112,7 @@ impl GroupManager {
 
     /// The same, with what `f` answers at an instant at which that holds. Owner words never recur: one that reads the
     /// same before and after has not changed in between.
-    fn owned_while<R>(&self, record: &InterfaceRecord, f: impl Fn() -> R) -> (Owned, R) {
+    pub(super) fn owned_while<R>(&self, record: &InterfaceRecord, f: impl Fn() -> R) -> (Owned, R) {
         let table = &self.clients.table;
         let words = || (table.owners().word(record.routing), table.owners().word(record.igmp));
         loop {

@@ -1,8 +1,9 @@
 //! [`Upstream`]: where a flow's packets have to arrive.
 
-use super::Interface;
+use super::{Interface, ReversePath, Route};
 use crate::forwarding::{Incoming, InterfaceNumber};
 use crate::handle::Owners;
+use std::net::IpAddr;
 
 /// Where a flow's packets have to arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,4 +33,15 @@ impl Upstream {
     pub(super) fn lets_out(&self, number: InterfaceNumber) -> bool {
         matches!(self, Upstream::Known { incoming, owned: true } if incoming.interface != number)
     }
+}
+
+/// What is known of the way besides, for information only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PathInfo {
+    /// The next router towards the source.
+    pub(super) neighbour: Option<IpAddr>,
+    /// The route that leads to it.
+    pub(super) route: Option<Route>,
+    /// What the routes had said, whatever the interface's owner has made of it.
+    pub(super) routed: Option<ReversePath>,
 }

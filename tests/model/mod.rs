@@ -166,7 +166,7 @@ impl Real {
             // What is listed is what packets get.
             let entry = reader.lookup(&record.flow).expect("every entry is in the forwarding table");
             let live: Vec<_> = entry.live_outgoing(forwarding.owners()).collect();
-            let listed = record.outgoing.iter().map(|i| manager.interface_number(*i).unwrap());
+            let listed = record.outgoing.iter().map(|o| manager.interface_number(o.interface).unwrap());
             assert_eq!(live, listed.collect::<Vec<_>>(), "{record:?}");
             let incoming = entry.incoming().map(|i| manager.interface(i.interface).unwrap());
             assert_eq!(incoming, record.incoming);
@@ -188,7 +188,7 @@ impl Real {
                 .map(|entry| SeenEntry {
                     flow: entry.flow,
                     incoming: entry.incoming,
-                    outgoing: entry.outgoing.into_iter().collect(),
+                    outgoing: entry.outgoing.into_iter().map(|outgoing| outgoing.interface).collect(),
                     expires: entry.expires,
                 })
                 .collect(),

@@ -76,8 +76,7 @@ impl Report {
             Some(port) => port.name.clone(),
             None => interface.to_string(),
         };
-        let names = |interfaces: &[Interface]| {
-            let mut places: Vec<_> = interfaces.to_vec();
+        let names = |mut places: Vec<Interface>| {
             // The order of the capture, whatever the family.
             places.sort_by_key(|interface| (interface.index(), interface.family()));
             let mut names: Vec<_> = places.into_iter().map(name).collect();
@@ -88,7 +87,7 @@ impl Report {
             source: entry.flow.source(),
             group: entry.flow.group(),
             incoming: entry.incoming.map(name),
-            outgoing: names(&entry.outgoing),
+            outgoing: names(entry.outgoing.iter().map(|outgoing| outgoing.interface).collect()),
             packets: entry.totals.packets,
             bytes: entry.totals.octets,
             wrong_interface: entry.totals.wrong_interface,
@@ -107,7 +106,7 @@ impl Report {
         let clients = manager.clients().into_iter().map(|client| ClientReport {
             protocol: protocol_name(client.protocol),
             component: client.protocol.component,
-            interfaces: names(&client.interfaces),
+            interfaces: names(client.interfaces),
         });
         let seconds = elapsed.as_secs_f64();
         Report {
