@@ -5,7 +5,7 @@
 //! that a scheduler can run real threads access by access in any order it likes.
 
 #[cfg(loom)]
-pub(crate) use self::locks::{Mutex, OnceLock};
+pub(crate) use self::locks::{Condvar, Mutex, OnceLock};
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Arc,
@@ -18,6 +18,23 @@ pub(crate) use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
+
+/// Where threads wait for a condition. Whoever makes it true must then take the lock and notify.
+#[cfg(not(loom))]
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(parking_lot::Condvar);
+
+#[cfg(not(loom))]
+impl Condvar {
+    /// Waits while the condition holds.
+    pub(crate) fn wait_while(&self, mutex: &Mutex<()>, holds: impl Fn() -> bool) {
+        self.0.wait_while(&mut mutex.lock(), |()| holds());
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
 
 /// A 64-bit atomic word.
 ///
@@ -284,6 +301,23 @@ mod locks {
 
         pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        }
+    }
+
+    /// loom's condition variable with the face of the one above.
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn wait_while(&self, mutex: &Mutex<()>, holds: impl Fn() -> bool) {
+            let mut guard = mutex.lock();
+            while holds() {
+                guard = self.0.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner);
+            }
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
         }
     }
 

@@ -32,6 +32,13 @@ impl Stamp {
         Stamp { first, second: Some(second) }
     }
 
+    /// Whether this is derived from that too: it dies with it, at the latest.
+    #[must_use]
+    pub fn hangs_on(&self, other: &Stamp) -> bool {
+        let mine = [Some(self.first), self.second];
+        [Some(other.first), other.second].into_iter().flatten().all(|word| mine.contains(&Some(word)))
+    }
+
     /// Whether nothing it was derived from has changed hands since. Wait-free: one load a word, in an order that pairs
     /// with the store that takes or releases: a check that begins after a release took effect fails.
     #[must_use]

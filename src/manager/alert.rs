@@ -51,13 +51,30 @@ pub struct JoinAlert {
 /// No receivers are left on interfaces of other clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PruneAlert {
-    pub(super) membership: Membership,
-    pub(super) interface: Interface,
-    pub(super) cause: Cause,
-    pub(super) timeout: Duration,
+    membership: Membership,
+    interface: Interface,
+    cause: Cause,
+    timeout: Duration,
+    answered: bool,
 }
 
 impl PruneAlert {
+    pub(super) const fn new(
+        membership: Membership,
+        interface: Interface,
+        cause: Cause,
+        timeout: Duration,
+    ) -> PruneAlert {
+        PruneAlert { membership, interface, cause, timeout, answered: false }
+    }
+
+    /// The time-out the client has set, in whole seconds.
+    pub(super) fn answer(&self) -> Option<Duration> {
+        let up = u64::from(self.timeout.subsec_nanos() > 0);
+        let seconds = self.timeout.as_secs().saturating_add(up).min(u32::MAX.into());
+        (self.answered && seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+
     /// What nobody wants any more. With [`Cause::Entry`] it is (s,g).
     #[must_use]
     pub const fn membership(&self) -> Membership {
@@ -87,6 +104,7 @@ impl PruneAlert {
     /// unless the cause is [`Cause::Entry`].
     pub const fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
+        self.answered = true;
     }
 }
 

@@ -68,7 +68,7 @@ impl GroupManager {
         let mut building = Building { manager: self, flow, unfinished: true };
         for _ in 0..ROUNDS {
             let routed =
-                self.clients.contain("the routes", || self.routes.reverse_path(flow.source())).flatten();
+                self.clients.code.run("the routes", || self.routes.reverse_path(flow.source())).flatten();
             let (upstream, path) = self.upstream(flow, packet, routed);
             let outgoing = {
                 let mut state = self.state.lock();
@@ -76,11 +76,12 @@ impl GroupManager {
                 flows.ask(flow, &upstream, with)
             };
             let vetoes = self.ask_owners(flow, &upstream, &outgoing);
-            let mut state = self.state.lock();
-            let (flows, with) = self.split(&mut state);
+            let mut change = self.change_state();
+            let (flows, with) = self.split(&mut change.state);
             match flows.finish(flow, upstream, path, &vetoes, with) {
                 Ok(Some(state)) => {
                     building.unfinished = false;
+                    self.tell_of_entries(&mut change, &[]);
                     return Ok(state);
                 }
                 Ok(None) => {}
@@ -121,13 +122,9 @@ impl GroupManager {
     ) -> Option<(Upstream, ReversePath)> {
         let (role, client) =
             [Role::Routing, Role::Igmp].into_iter().find_map(|role| Some((role, owned.by(role)?)))?;
-        let callbacks = self.clients.table.with(client, |client| client.callbacks()).flatten()?;
+        let outlet = self.clients.outlet(client)?;
         let mut question = ReversePathQuestion { flow, packet, path };
-        self.clients.contain("a reverse path question", || {
-            callbacks.reverse_path(&mut question);
-            // The client may have left by now, and this be the last of it.
-            drop(callbacks);
-        })?;
+        outlet.ask(self, "reverse_path", |client| client.reverse_path(&mut question))?;
         let answer = question.path;
         let record =
             self.interfaces.find(answer.interface).filter(|_| answer.interface.family() == flow.family())?;
@@ -158,14 +155,9 @@ impl GroupManager {
         if interfaces.is_empty() {
             return Vec::new();
         }
-        let callbacks = self.clients.table.with(offer.client, |client| client.callbacks()).flatten();
-        let Some(callbacks) = callbacks else { return Vec::new() };
+        let Some(outlet) = self.clients.outlet(offer.client) else { return Vec::new() };
         let mut alert = CreationAlert { flow, incoming, outgoing: &mut interfaces };
-        let answered = self.clients.contain("a creation alert", move || {
-            callbacks.creation_alert(&mut alert);
-            // The client may have left by now, and this be the last of it.
-            drop(callbacks);
-        });
+        let answered = outlet.ask(self, "creation_alert", |client| client.creation_alert(&mut alert));
         let answers = interfaces.iter().zip(shares);
         answers
             .filter(|(offered, _)| answered.is_some() && !offered.enabled)

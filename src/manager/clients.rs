@@ -1,83 +1,17 @@
 //! The clients that are registered: the table behind their handles, and who is registered under which name.
 
+use super::client_code::ClientCode;
 use super::directory::Directory;
 use super::interfaces::Role;
+use super::outbox::Outlet;
 use super::{Client, DeregisterError, ManagerConfig, Protocol, RegisterError};
 use crate::handle::{Claims, Handle, HandleTable, RetireError};
 use dashmap::{DashMap, Entry};
-use parking_lot::Mutex;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// A registered client.
+/// What the table keeps of a client: everything else is found by its handle, without a pin.
 pub(super) struct Registered {
     pub(super) protocol: Protocol,
-    callbacks: Option<Arc<dyn Client>>,
-    leaving: Arc<Leaving>,
-}
-
-impl Registered {
-    pub(super) fn callbacks(&self) -> Option<Arc<dyn Client>> {
-        self.callbacks.clone()
-    }
-}
-
-impl Drop for Registered {
-    /// Whoever drops this may hold a lock, and what a client does in its destructor is its own business: the destructor
-    /// is put off until nothing is held.
-    fn drop(&mut self) {
-        if let Some(callbacks) = self.callbacks.take() {
-            self.leaving.add(callbacks);
-        }
-    }
-}
-
-/// Clients that have left the table, and whose destructors are still to run.
-#[derive(Default)]
-struct Leaving {
-    clients: Mutex<Vec<Arc<dyn Client>>>,
-    some: AtomicBool,
-    panics: AtomicU64,
-}
-
-impl Leaving {
-    fn add(&self, client: Arc<dyn Client>) {
-        let mut clients = self.clients.lock();
-        clients.push(client);
-        // Only a hint, under the same lock as what it tells of: one who misses it leaves the work to the next.
-        self.some.store(true, Ordering::Relaxed);
-    }
-
-    /// Runs the destructors that are due. To be called with no lock held.
-    fn run(&self) {
-        while self.some.load(Ordering::Relaxed) {
-            let left = {
-                let mut clients = self.clients.lock();
-                self.some.store(false, Ordering::Relaxed);
-                std::mem::take(&mut *clients)
-            };
-            for client in left {
-                self.contain("a client's destructor", || drop(client));
-            }
-        }
-    }
-
-    /// Runs a client's code; a panic in it is counted and goes no further.
-    fn contain<R>(&self, what: &str, f: impl FnOnce() -> R) -> Option<R> {
-        let result = catch_unwind(AssertUnwindSafe(f)).ok();
-        if result.is_none() {
-            self.panics.fetch_add(1, Ordering::Relaxed);
-            tracing::error!("{what} panicked");
-        }
-        result
-    }
-}
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        self.run();
-    }
 }
 
 /// The clients that are registered.
@@ -85,9 +19,13 @@ pub(super) struct Clients {
     pub(super) table: HandleTable<Registered, Claims>,
     directory: Directory,
     names: DashMap<Protocol, Handle, foldhash::fast::RandomState>,
-    leaving: Arc<Leaving>,
+    /// The ways to the clients. Found by the full handle, so that a deregistration finds its client's after its effect,
+    /// and needs neither a pin nor memory before.
+    outlets: DashMap<Handle, Arc<Outlet>, foldhash::fast::RandomState>,
+    pub(super) code: Arc<ClientCode>,
     igmp: u32,
     most: u32,
+    notices: u32,
 }
 
 impl Clients {
@@ -97,9 +35,11 @@ impl Clients {
             table: HandleTable::with_claims(config.clients).ok()?,
             directory: Directory::new(config.clients),
             names: DashMap::default(),
-            leaving: Arc::default(),
+            outlets: DashMap::default(),
+            code: Arc::default(),
             igmp: config.igmp_protocol,
             most: config.clients,
+            notices: config.notices,
         })
     }
 
@@ -108,15 +48,21 @@ impl Clients {
         protocol: Protocol,
         client: Arc<dyn Client>,
     ) -> Result<Handle, RegisterError> {
-        let leaving = self.leaving.clone();
-        let registered = Registered { protocol, callbacks: Some(client), leaving };
-        let result = self.enter(registered);
-        self.leaving.run();
+        let wants = self.code.run("wants_wrong_interface", || client.wants_wrong_interface());
+        let result = self.enter(protocol, &client, wants == Some(true));
+        if result.is_err() {
+            self.code.let_go(client);
+        }
+        self.code.run_destructors();
         result
     }
 
-    fn enter(&self, registered: Registered) -> Result<Handle, RegisterError> {
-        let protocol = registered.protocol;
+    fn enter(
+        &self,
+        protocol: Protocol,
+        client: &Arc<dyn Client>,
+        wants_wrong_interface: bool,
+    ) -> Result<Handle, RegisterError> {
         // The name's shard stays locked from the look at who has it to the new handle's entry: of two that register
         // under one name, one sees the other.
         match self.names.entry(protocol) {
@@ -124,15 +70,26 @@ impl Clients {
                 Err(RegisterError::AlreadyRegistered(protocol))
             }
             name => {
+                let registered = Registered { protocol };
                 let handle = self.table.insert(registered).map_err(|_| RegisterError::Full(self.most))?;
                 self.directory.enter(handle, protocol);
+                let room = self.notices as usize;
+                let (client, code) = (client.clone(), self.code.clone());
+                let outlet = Outlet::new(handle, protocol, client, wants_wrong_interface, room, code);
+                self.outlets.insert(handle, Arc::new(outlet));
+                // A walk shows the handle before its owner has it. Who was quick enough to deregister it may not have found
+                // the outlet, but then its effect is seen here: both go through the shard's lock.
+                if !self.table.validate(handle) {
+                    self.outlets.remove(&handle);
+                }
                 name.insert(handle);
                 Ok(handle)
             }
         }
     }
 
-    pub(super) fn deregister(&self, handle: Handle) -> Result<(), DeregisterError> {
+    /// Retires the handle if it owns nothing: what leads to its client.
+    pub(super) fn retire(&self, handle: Handle) -> Result<Option<Arc<Outlet>>, DeregisterError> {
         let protocol = self.directory.protocol(handle).ok_or(DeregisterError::Stale)?;
         // The effect. A name that still leads to the dead handle is as good as none.
         self.table.retire_if_unheld(handle).map_err(|e| match e {
@@ -140,8 +97,25 @@ impl Clients {
             RetireError::Held(n) => DeregisterError::StillOwns(n),
         })?;
         self.names.remove_if(&protocol, |_, named| *named == handle);
-        self.leaving.run();
-        Ok(())
+        Ok(self.outlets.remove(&handle).map(|(_, outlet)| outlet))
+    }
+
+    /// Whether a client is registered. Wait-free, without a pin.
+    pub(super) fn validate(&self, handle: Handle) -> bool {
+        self.table.validate(handle)
+    }
+
+    /// The way to a client that is registered.
+    pub(super) fn outlet(&self, handle: Handle) -> Option<Arc<Outlet>> {
+        self.outlets.get(&handle).map(|outlet| outlet.clone()).filter(|_| self.validate(handle))
+    }
+
+    /// The ways to every client that is registered but one, in the order of protocols.
+    pub(super) fn outlets_but(&self, one: Handle) -> Vec<Arc<Outlet>> {
+        let others = self.outlets.iter().filter(|o| *o.key() != one && self.validate(*o.key()));
+        let mut others: Vec<_> = others.map(|outlet| outlet.clone()).collect();
+        others.sort_by_key(|outlet| (outlet.protocol, outlet.handle));
+        others
     }
 
     /// The role of a client that is registered. Wait-free, without a pin.
@@ -153,15 +127,5 @@ impl Clients {
     /// The protocol of a client that is registered, or was until its slot was used again. Wait-free, without a pin.
     pub(super) fn protocol(&self, handle: Handle) -> Option<Protocol> {
         self.directory.protocol(handle)
-    }
-
-    /// Runs a client's code; a panic in it is counted and goes no further.
-    pub(super) fn contain<R>(&self, what: &str, f: impl FnOnce() -> R) -> Option<R> {
-        self.leaving.contain(what, f)
-    }
-
-    /// How often a client's code has panicked.
-    pub(super) fn panics(&self) -> u64 {
-        self.leaving.panics.load(Ordering::Relaxed)
     }
 }

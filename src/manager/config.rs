@@ -29,6 +29,9 @@ pub struct ManagerConfig {
     pub remembered_flows: u32,
     /// The most enumerations of groups open at once, over all clients.
     pub enumerations: u32,
+    /// The most notices that wait for one client. What does not fit is counted, and the client is told to look again
+    /// ([`Client::notices_lost`](super::Client::notices_lost)).
+    pub notices: u32,
     /// How long an entry lives from its making, whether or not packets use it.
     pub entry_lifetime: Duration,
 }
@@ -46,6 +49,7 @@ impl Default for ManagerConfig {
             negative_entries: 1 << 14,
             remembered_flows: 1 << 14,
             enumerations: 64,
+            notices: 1 << 14,
             entry_lifetime: Duration::from_secs(900),
         }
     }
@@ -65,6 +69,7 @@ impl ManagerConfig {
             ("negative_entries", u64::from(self.negative_entries), 1, u64::from(u32::MAX)),
             ("remembered_flows", u64::from(self.remembered_flows), 0, u64::from(u32::MAX)),
             ("enumerations", u64::from(self.enumerations), 1, 1 << 20),
+            ("notices", u64::from(self.notices), 1, u64::from(u32::MAX)),
             ("entry_lifetime (ms)", millis, 1, u64::MAX),
         ];
         match limits.into_iter().find(|(_, value, least, most)| value < least || value > most) {

@@ -83,6 +83,9 @@ pub enum MembershipError {
     /// Somebody else owns the interface in the caller's role.
     #[error("{0} is another protocol's: only its owner says what is received there")]
     NotOwner(Interface),
+    /// The routing protocol of an interface that IGMP shares has just changed, and IGMP has not been switched on again.
+    #[error("{0} is changing hands: say it again from enable_igmp on")]
+    ChangingHands(Interface),
     /// The membership is of another family than the interface.
     #[error("{0} is of another address family than the group")]
     FamiliesDiffer(Interface),

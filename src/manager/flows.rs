@@ -21,7 +21,7 @@ use super::said::{Action, Said};
 use super::upstream::{PathInfo, Upstream};
 use super::{FlowState, Interface};
 use crate::forwarding::{
-    Entry, Flow, FlowNumber, ForwardingTable, InterfaceNumber, Outgoing, PublishError, Stamp,
+    Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, PublishError, Stamp,
 };
 use crate::handle::Owners;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,10 +42,22 @@ pub struct Incidents {
     pub flows_forgotten: u64,
 }
 
+/// An entry has lost its last outgoing interface, or got its first.
+pub(super) struct Transition {
+    pub(super) flow: Flow,
+    /// Which of the flow's entries.
+    pub(super) life: u64,
+    pub(super) incoming: Incoming,
+    pub(super) negative: bool,
+}
+
 struct Published {
+    /// No two entries have the same.
+    life: u64,
     upstream: Upstream,
     path: PathInfo,
     outgoing: Vec<Outgoing>,
+    /// When its life began: when it was made, or when a client last set its time-out.
     made: Duration,
     deadline: Duration,
     /// When it became negative, in the order of such events.
@@ -122,6 +134,8 @@ pub(super) struct Flows {
     limits: Limits,
     clock: Arc<Clock>,
     pub(super) incidents: Incidents,
+    /// What owners of incoming interfaces are to be told.
+    transitions: Vec<Transition>,
     /// Orders events of the lists below.
     events: u64,
     deadlines: BTreeSet<(Duration, Flow)>,
@@ -140,6 +154,7 @@ impl Flows {
             limits,
             clock,
             incidents: Incidents::default(),
+            transitions: Vec::new(),
             events: 0,
             deadlines: BTreeSet::new(),
             negative: BTreeMap::new(),
@@ -232,7 +247,13 @@ impl Flows {
         let made = self.clock.now();
         let deadline = made.saturating_add(self.limits.lifetime);
         let state = state(&outgoing);
+        self.events += 1;
+        let life = self.events;
+        if let (FlowState::Negative, Some(incoming)) = (state, upstream.incoming()) {
+            self.transitions.push(Transition { flow, life, incoming, negative: true });
+        }
         record.life = Life::Entry(Box::new(Published {
+            life,
             upstream,
             path,
             outgoing,
@@ -301,9 +322,33 @@ impl Flows {
                 self.incidents.entries_withdrawn += 1;
                 return self.end(flow, with);
             }
-            entry.outgoing = outgoing;
+            let before = std::mem::replace(&mut entry.outgoing, outgoing);
+            if before.is_empty() != entry.outgoing.is_empty()
+                && let Some(incoming) = entry.upstream.incoming()
+            {
+                let negative = entry.outgoing.is_empty();
+                self.transitions.push(Transition { flow, life: entry.life, incoming, negative });
+            }
         }
         self.listed(flow, with);
+    }
+
+    /// The transitions since the last call.
+    pub(super) fn take_transitions(&mut self) -> Vec<Transition> {
+        std::mem::take(&mut self.transitions)
+    }
+
+    /// Has a negative entry live so long from now on, if it is still that entry.
+    pub(super) fn set_timeout(&mut self, flow: Flow, life: u64, timeout: Duration) {
+        let Some(Record { life: Life::Entry(entry), .. }) = self.records.get_mut(&flow) else { return };
+        if entry.life != life || entry.negative.is_none() {
+            return;
+        }
+        self.deadlines.remove(&(entry.deadline, flow));
+        entry.made = self.clock.now();
+        entry.deadline = entry.made.saturating_add(timeout);
+        self.deadlines.insert((entry.deadline, flow));
+        self.clock.wake_at(self.next_deadline());
     }
 
     /// Brings the lists in line with a flow's entry.

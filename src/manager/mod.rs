@@ -42,8 +42,11 @@
 //!   from any callback.
 
 mod alert;
+mod alerts;
 mod building;
+mod change;
 mod client;
+mod client_code;
 mod clients;
 mod clock;
 mod config;
@@ -51,14 +54,18 @@ mod directory;
 mod enumeration;
 mod error;
 mod flows;
+#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
+mod gate;
 mod interface;
 mod interfaces;
 mod membership;
+mod outbox;
 mod ownership;
 mod receivers;
 mod records;
 mod routes;
 mod said;
+mod switches;
 mod upstream;
 mod walks;
 
@@ -78,7 +85,7 @@ pub use membership::{Effect, Group, Membership};
 pub use routes::{ReversePath, Route, Routes};
 pub use walks::{ClientRecord, EntryRecord, MembershipRecord, OutgoingRecord};
 
-use crate::forwarding::{ForwardingTable, InterfaceNumber};
+use crate::forwarding::{Flow, ForwardingTable, InterfaceNumber};
 use crate::handle::Handle;
 use clients::Clients;
 use clock::Clock;
@@ -87,8 +94,16 @@ use flows::{Flows, Limits, With};
 use interfaces::{Interfaces, Maker};
 use parking_lot::Mutex;
 use records::Records;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use switches::Switches;
+
+/// Parts of the manager, for loom models of their own.
+#[cfg(loom)]
+pub mod parts {
+    pub use super::gate::{Gate, Inside};
+}
 
 /// What an entry does with its flow's packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,6 +133,9 @@ pub struct GroupManager {
 struct State {
     records: Records,
     flows: Flows,
+    /// The interface towards the source of each (s,g) that somebody counts for, as it was when the first did.
+    towards: BTreeMap<Flow, Interface>,
+    switches: Switches,
 }
 
 impl GroupManager {
@@ -152,6 +170,8 @@ impl GroupManager {
             state: Mutex::new(State {
                 records: Records::default(),
                 flows: Flows::new(limits, clock.clone()),
+                towards: BTreeMap::new(),
+                switches: Switches::default(),
             }),
             clock,
         })
@@ -170,13 +190,31 @@ impl GroupManager {
     /// Ends a registration (`MgmDeRegisterMProtocol`). Either the client owns nothing and its handle is stale from then
     /// on, or nothing changes: one step, whatever else goes on. Lock-free up to there.
     ///
-    /// A creation alert that is being started or is running at that instant still runs to its end.
+    /// From that step on no callback of the client starts; the call then waits for those that are running. Made from
+    /// inside a callback, whoever's, it returns at once, since two callbacks could otherwise wait for each other: then the
+    /// last callback has ended when those that were running have returned.
     ///
     /// # Errors
     /// [`DeregisterError`]; every interface has to be released first.
     pub fn deregister(&self, client: Handle) -> Result<(), DeregisterError> {
-        self.clients.deregister(client)?;
-        self.enumerations.end_dead(|owner| self.clients.table.validate(owner));
+        self.see_off(client, !client_code::inside())
+    }
+
+    /// The same, but never waits for callbacks that are running.
+    ///
+    /// # Errors
+    /// [`DeregisterError`].
+    pub fn deregister_now(&self, client: Handle) -> Result<(), DeregisterError> {
+        self.see_off(client, false)
+    }
+
+    fn see_off(&self, client: Handle, wait: bool) -> Result<(), DeregisterError> {
+        let outlet = self.clients.retire(client)?;
+        self.enumerations.end_dead(|owner| self.clients.validate(owner));
+        if let Some(outlet) = outlet {
+            outlet.close(self, wait);
+        }
+        self.clients.code.run_destructors();
         Ok(())
     }
 
@@ -235,7 +273,7 @@ impl GroupManager {
     /// as no answer.
     #[must_use]
     pub fn client_panics(&self) -> u64 {
-        self.clients.panics()
+        self.clients.code.panics()
     }
 
     fn split<'s>(&'s self, state: &'s mut State) -> (&'s mut Flows, With<'s>) {

@@ -1,7 +1,9 @@
 //! Taking and releasing interfaces, and who has which.
 
+use super::change::Change;
 use super::interfaces::{InterfaceRecord, Role};
-use super::{GroupManager, Interface, MembershipError, NoOwner, Protocol, ReleaseError, State, TakeError};
+use super::switches::Switch;
+use super::{GroupManager, Interface, MembershipError, NoOwner, Protocol, ReleaseError, TakeError};
 use crate::forwarding::Stamp;
 use crate::handle::{ClaimError, Handle, OwnerWord, ReleaseError as TableReleaseError};
 
@@ -18,6 +20,21 @@ impl Owned {
             Role::Routing => self.routing.1,
             Role::Igmp => self.igmp.1,
         }
+    }
+
+    /// Who decides what arrives here: the routing protocol, else IGMP.
+    pub(super) fn deciding(&self) -> Option<Handle> {
+        self.by(Role::Routing).or(self.by(Role::Igmp))
+    }
+
+    /// Whether IGMP has it alone.
+    pub(super) fn without_routing(&self) -> bool {
+        self.routing.0.is_free()
+    }
+
+    /// The owner words of both roles.
+    pub(super) fn words(&self) -> (OwnerWord, OwnerWord) {
+        (self.routing.0, self.igmp.0)
     }
 
     /// The stamp of what is derived from a role's ownership: IGMP's hangs on the routing protocol's as well.
@@ -37,7 +54,10 @@ impl Owned {
 impl GroupManager {
     /// Makes the client the owner of an interface (`MgmTakeInterfaceOwnership`): IGMP in IGMP's role, every other protocol
     /// as the routing protocol; an interface has at most one owner of each. Whatever was derived from the interface having
-    /// had no routing protocol, IGMP's memberships among them, ends at that instant: IGMP has to add them again.
+    /// had no routing protocol, IGMP's memberships among them, ends at that instant: IGMP has to add them again, and is told
+    /// so by [`disable_igmp`](super::Client::disable_igmp) and [`enable_igmp`](super::Client::enable_igmp).
+    ///
+    /// Tells other clients what follows from it.
     ///
     /// The effect is lock-free and needs no memory, except for the first take ever of an interface, which makes its
     /// record and may wait for others that make theirs. The sweep after it may wait for the membership lock.
@@ -54,19 +74,22 @@ impl GroupManager {
                 made => made?,
             },
         };
-        self.clients.table.claim(client, record.owner(role)).map_err(|error| match error {
+        let word = self.clients.table.claim(client, record.owner(role)).map_err(|error| match error {
             ClaimError::Stale => TakeError::Stale,
             // The owner word is of this very table.
             ClaimError::Owned(_) | ClaimError::UnknownOwner => TakeError::Owned(interface),
         })?;
-        self.after_change(record);
+        self.after_change(client, role, record, word);
         Ok(())
     }
 
     /// Gives an interface up (`MgmReleaseInterfaceOwnership`). At that instant everything ends that hung on it: the
     /// client's memberships there, its share in the outgoing interfaces of entries, the entries whose packets arrive
     /// there; and, when the routing protocol leaves one that IGMP is on, IGMP's memberships there too, which IGMP has to
-    /// add again. No check that begins later finds any of it alive.
+    /// add again. No check that begins later finds any of it alive, and no callback that mentions the interface to this client
+    /// starts later.
+    ///
+    /// Tells other clients what follows from it, as if the memberships had been deleted one by one.
     ///
     /// The effect is lock-free and needs no memory; the sweep after it may wait for the membership lock.
     ///
@@ -76,13 +99,13 @@ impl GroupManager {
         let role = self.clients.role(client).ok_or(ReleaseError::Stale)?;
         // What is unknown now was so when the client was looked up.
         let record = self.interfaces.find(interface).ok_or(ReleaseError::NotOwner(interface))?;
-        self.clients.table.release(client, record.owner(role)).map_err(|error| match error {
+        let word = self.clients.table.release(client, record.owner(role)).map_err(|error| match error {
             TableReleaseError::Stale => ReleaseError::Stale,
             TableReleaseError::NotOwner | TableReleaseError::UnknownOwner => {
                 ReleaseError::NotOwner(interface)
             }
         })?;
-        self.after_change(record);
+        self.after_change(client, role, record, word);
         Ok(())
     }
 
@@ -95,7 +118,7 @@ impl GroupManager {
         let record = self.interfaces.find(interface).ok_or(NoOwner(interface))?;
         loop {
             let owned = self.owned(record);
-            let Some(owner) = owned.by(Role::Routing).or(owned.by(Role::Igmp)) else {
+            let Some(owner) = owned.deciding() else {
                 return Err(NoOwner(interface));
             };
             // An owner whose slot has been used again has released before.
@@ -127,18 +150,18 @@ impl GroupManager {
         }
     }
 
-    /// The stamp of what the client derives from its ownership, if it has it.
-    pub(super) fn stamp_of(
+    /// Who owns the interface, if the client may say something of it.
+    pub(super) fn owned_by(
         &self,
         client: Handle,
         role: Role,
         record: &InterfaceRecord,
-    ) -> Result<Stamp, MembershipError> {
-        let (owned, live) = self.owned_while(record, || self.clients.table.validate(client));
+    ) -> Result<Owned, MembershipError> {
+        let (owned, live) = self.owned_while(record, || self.clients.validate(client));
         match owned.by(role) {
             _ if !live => Err(MembershipError::Stale),
             None => Err(MembershipError::NotTaken(record.interface)),
-            Some(owner) if owner == client => Ok(owned.stamp(record, role)),
+            Some(owner) if owner == client => Ok(owned),
             Some(_) => Err(MembershipError::NotOwner(record.interface)),
         }
     }
@@ -154,29 +177,60 @@ impl GroupManager {
             .ok_or(TakeError::TooManyInterfaces(self.config.interfaces))
     }
 
-    /// What follows a change of hands.
-    fn after_change(&self, record: &InterfaceRecord) {
-        if record.is_in_use() {
-            self.sweep(&mut self.state.lock(), record);
+    /// What follows a change of hands, after which the owner word of the role reads `word`.
+    fn after_change(&self, client: Handle, role: Role, record: &InterfaceRecord, word: OwnerWord) {
+        let igmp = match role {
+            Role::Routing => self.clients.table.owner_of(record.igmp),
+            Role::Igmp => None,
+        };
+        if !record.is_in_use() && igmp.is_none() && role == Role::Routing {
+            return;
+        }
+        let mut change = self.change_state();
+        self.sweep(&mut change, record, Some(client));
+        match (role, igmp.and_then(|igmp| self.clients.outlet(igmp))) {
+            (Role::Igmp, _) if word.is_free() => change.state.switches.end(record.number, word),
+            (Role::Igmp, _) => {
+                let (routing, _) = self.owned(record).words();
+                change.state.switches.begin(record.number, word, routing);
+            }
+            (Role::Routing, None) => {}
+            (Role::Routing, Some(igmp)) => {
+                let owned = self.owned(record);
+                // It has left in the meantime: there is nobody to tell.
+                if owned.by(Role::Igmp) != Some(igmp.handle) {
+                    return;
+                }
+                let (_, tenure) = owned.words();
+                let (interface, number) = (record.interface, record.number);
+                let switch = Switch { interface, number, tenure, word };
+                if change.tell.queue_switch(igmp, switch, Stamp::one(record.igmp, tenure)) {
+                    change.state.switches.queue(number, tenure, word);
+                }
+            }
         }
     }
 
-    /// Removes what is dead on an interface, and publishes anew the entries that it was part of.
-    pub(super) fn sweep(&self, state: &mut State, record: &InterfaceRecord) {
+    /// Removes what is dead on an interface, publishes anew the entries that it was part of, and tells whom it matters to.
+    /// `causer` is the client whose call this is part of, if it has to do with the interface.
+    pub(super) fn sweep(&self, change: &mut Change<'_>, record: &InterfaceRecord, causer: Option<Handle>) {
         let number = record.number;
         let owners = self.clients.table.owners();
-        for share in [(number, Role::Routing), (number, Role::Igmp)] {
-            let dead: Vec<_> = state
-                .records
-                .of_share(share)
-                .filter(|m| {
-                    let contribution = state.records.get(*m).and_then(|members| members.get(&share));
-                    contribution.is_none_or(|c| !c.stamp.holds(owners))
-                })
-                .collect();
-            dead.into_iter().for_each(|membership| state.records.remove(membership, share));
+        let records = &change.state.records;
+        let mut dead: Vec<_> = [(number, Role::Routing), (number, Role::Igmp)]
+            .into_iter()
+            .flat_map(|share| records.of_share(share).map(move |membership| (membership, share)))
+            .filter_map(|(membership, share)| {
+                let contribution = records.get(membership)?.get(&share)?;
+                (!contribution.stamp.holds(owners)).then_some((membership, share, contribution.client))
+            })
+            .collect();
+        dead.sort_by_key(|(membership, share, _)| (membership.group(), membership.source(), *share));
+        let causers: Vec<Handle> = dead.iter().map(|(_, _, client)| *client).chain(causer).collect();
+        for (membership, share, _) in dead {
+            self.dismiss(change, membership, share);
         }
-        let (flows, with) = self.split(state);
+        let (flows, with) = self.split(&mut change.state);
         flows.interface_taken(record.interface, with);
         // First what ends, so that what merely becomes negative finds the more room.
         let mentioning = flows.mentioning(number);
@@ -184,5 +238,6 @@ impl GroupManager {
         mentioning.iter().for_each(|flow| flows.renew(*flow, with));
         let used = flows.is_mentioned(number) || with.records.mentions(number);
         record.set_in_use(used);
+        self.tell_of_entries(change, &causers);
     }
 }

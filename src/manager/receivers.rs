@@ -1,9 +1,10 @@
 //! Adding and deleting memberships.
 
+use super::change::Change;
+use super::interfaces::Role;
 use super::records::{Contribution, Share};
 use super::said::Action;
 use super::{Effect, GroupManager, Interface, Membership, MembershipError, State};
-use crate::forwarding::Stamp;
 use crate::handle::Handle;
 
 impl GroupManager {
@@ -13,6 +14,9 @@ impl GroupManager {
     ///   the client had said of the interface in single flows before, a veto or a FORWARD add or delete, yields.
     /// - [`Effect::Forward`] has the flows that it covers, and that have an entry now, copied to the interface. Nothing is
     ///   kept for later flows, nor for the time after the entry's life.
+    ///
+    /// Other clients are told of receivers that are new to them ([`Client::join_alert`](super::Client::join_alert),
+    /// [`Client::local_join`](super::Client::local_join)).
     ///
     /// A membership that is there already is not an error, and takes its effect again. A group of link-local scope is
     /// accepted, though its packets are never forwarded. May wait for the membership lock.
@@ -26,13 +30,20 @@ impl GroupManager {
         membership: Membership,
         effect: Effect,
     ) -> Result<(), MembershipError> {
-        self.change(client, interface, membership, |state, share, stamp| {
+        // Whether the interface towards the source has to be told is seen under the lock; which it is, is asked before,
+        // because the routes are the caller's.
+        let towards = match membership {
+            Membership::OneSource(flow) if effect != Effect::Forward => self.towards(flow.source()),
+            _ => None,
+        };
+        self.say(client, interface, membership, |change, share, contribution| {
             if effect != Effect::Forward {
-                self.keep(state, membership, share, Contribution { client, stamp })?;
-                self.act(state, membership, share, Action::JoinAdd);
+                self.make_room(change, membership, share)?;
+                self.admit(change, membership, share, contribution, towards);
+                act(&mut change.state, membership, share, Action::JoinAdd);
             }
             if effect != Effect::Join {
-                self.act(state, membership, share, Action::ForwardAdd(stamp));
+                act(&mut change.state, membership, share, Action::ForwardAdd(contribution.stamp));
             }
             Ok(())
         })
@@ -45,6 +56,9 @@ impl GroupManager {
     /// - [`Effect::Forward`] has the flows that it covers, and that have an entry now, copied no more to the interface on
     ///   the client's account; the membership stays.
     ///
+    /// Other clients are told of receivers that are gone ([`Client::prune_alert`](super::Client::prune_alert),
+    /// [`Client::local_leave`](super::Client::local_leave)).
+    ///
     /// A membership that is not there is not an error. May wait for the membership lock.
     ///
     /// # Errors
@@ -56,70 +70,79 @@ impl GroupManager {
         membership: Membership,
         effect: Effect,
     ) -> Result<(), MembershipError> {
-        self.change(client, interface, membership, |state, share, stamp| {
+        self.say(client, interface, membership, |change, share, contribution| {
             if effect != Effect::Forward {
-                state.records.remove(membership, share);
-                self.act(state, membership, share, Action::JoinDelete);
+                self.dismiss(change, membership, share);
+                act(&mut change.state, membership, share, Action::JoinDelete);
             }
             if effect != Effect::Join {
-                self.act(state, membership, share, Action::ForwardDelete(stamp));
+                act(&mut change.state, membership, share, Action::ForwardDelete(contribution.stamp));
             }
             Ok(())
         })
     }
 
-    /// Checks that the client may say something of the interface, has it said, and renews the entries it covers.
-    fn change(
+    /// Checks that the client may say something of the interface, has it said, renews the entries it covers, and tells whom
+    /// all that matters to.
+    fn say(
         &self,
         client: Handle,
         interface: Interface,
         membership: Membership,
-        say: impl FnOnce(&mut State, Share, Stamp) -> Result<(), MembershipError>,
+        say: impl FnOnce(&mut Change<'_>, Share, Contribution) -> Result<(), MembershipError>,
     ) -> Result<(), MembershipError> {
         let role = self.clients.role(client).ok_or(MembershipError::Stale)?;
         if interface.family() != membership.family() {
             return Err(MembershipError::FamiliesDiffer(interface));
         }
         let record = self.interfaces.find(interface).ok_or(MembershipError::NotTaken(interface))?;
-        let mut state = self.state.lock();
+        let mut change = self.change_state();
         // From here on whoever changes the ownership sweeps after us; and the ownership is looked at after that. What is
         // said is said at the instant of that look: a change that comes later finds it and sweeps it.
         record.set_in_use(true);
-        let stamp = self.stamp_of(client, role, record)?;
-        say(&mut state, (record.number, role), stamp)?;
-        let (flows, with) = self.split(&mut state);
+        let owned = self.owned_by(client, role, record)?;
+        let (routing, igmp) = owned.words();
+        if role == Role::Igmp && !change.state.switches.settled(record.number, igmp, routing) {
+            return Err(MembershipError::ChangingHands(interface));
+        }
+        self.settle(&mut change, membership);
+        let counts = role == Role::Routing || owned.without_routing();
+        let contribution = Contribution { client, stamp: owned.stamp(record, role), counts };
+        say(&mut change, (record.number, role), contribution)?;
+        let (flows, with) = self.split(&mut change.state);
         for flow in flows.covered(membership) {
             flows.renew(flow, with);
         }
+        self.tell_of_entries(&mut change, &[client]);
         Ok(())
     }
 
-    fn keep(
+    /// Sees to it that a further membership has room.
+    fn make_room(
         &self,
-        state: &mut State,
+        change: &mut Change<'_>,
         membership: Membership,
         share: Share,
-        contribution: Contribution,
     ) -> Result<(), MembershipError> {
         let most = self.config.memberships;
-        if !state.records.contains(membership, share) && state.records.len() >= most as usize {
-            // Dead memberships whose sweeper is still on its way must not count.
-            for number in state.records.interfaces() {
-                if let Some(record) = self.interfaces.get(number) {
-                    self.sweep(state, record);
-                }
-            }
-            if state.records.len() >= most as usize {
-                return Err(MembershipError::TooMany(most));
+        if change.state.records.contains(membership, share) || change.state.records.len() < most as usize {
+            return Ok(());
+        }
+        // Dead memberships whose sweeper is still on its way must not count.
+        for number in change.state.records.interfaces() {
+            if let Some(record) = self.interfaces.get(number) {
+                self.sweep(change, record, None);
             }
         }
-        state.records.insert(membership, share, contribution);
+        if change.state.records.len() >= most as usize {
+            return Err(MembershipError::TooMany(most));
+        }
         Ok(())
     }
+}
 
-    fn act(&self, state: &mut State, membership: Membership, share: Share, action: Action) {
-        for flow in state.flows.covered(membership) {
-            state.flows.act(flow, share, action);
-        }
+fn act(state: &mut State, membership: Membership, share: Share, action: Action) {
+    for flow in state.flows.covered(membership) {
+        state.flows.act(flow, share, action);
     }
 }

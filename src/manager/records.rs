@@ -3,7 +3,7 @@
 use super::Membership;
 use super::interfaces::Role;
 use crate::forwarding::{Family, Flow, InterfaceNumber, Stamp};
-use crate::handle::Handle;
+use crate::handle::{Handle, Owners};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -15,6 +15,8 @@ pub(super) type Share = (InterfaceNumber, Role);
 pub(super) struct Contribution {
     pub(super) client: Handle,
     pub(super) stamp: Stamp,
+    /// Whether the client counts as one of those that want this: not IGMP where it shares the interface.
+    pub(super) counts: bool,
 }
 
 pub(super) type Members = BTreeMap<Share, Contribution>;
@@ -27,6 +29,8 @@ pub(super) struct Records {
     any_source: BTreeMap<IpAddr, Members>,
     one_source: BTreeMap<Flow, Members>,
     by_share: BTreeSet<(Share, Membership)>,
+    /// Which clients want what on how many interfaces, of those that count.
+    counted: BTreeMap<Membership, BTreeMap<Handle, u32>>,
 }
 
 impl Records {
@@ -38,7 +42,31 @@ impl Records {
         self.by_share.contains(&(share, membership))
     }
 
-    /// Puts a contribution in, over one that is there.
+    /// The clients that count for a membership: for (*, g), those that want (*, g) or (*, *).
+    pub(super) fn counted(&self, membership: Membership) -> Vec<Handle> {
+        let everything = match membership {
+            Membership::AnySource(group) => {
+                self.counted.get(&Membership::Everything(Family::of(group.address())))
+            }
+            _ => None,
+        };
+        let own = self.counted.get(&membership);
+        let both: BTreeSet<Handle> =
+            [everything, own].into_iter().flatten().flat_map(BTreeMap::keys).copied().collect();
+        both.into_iter().collect()
+    }
+
+    /// The interfaces on which something that counts for a membership is dead.
+    pub(super) fn dead_among(&self, membership: Membership, owners: &Owners) -> BTreeSet<InterfaceNumber> {
+        let everything = match membership {
+            Membership::AnySource(group) => Some(self.everything(Family::of(group.address()))),
+            _ => None,
+        };
+        let members = [everything, self.get(membership)].into_iter().flatten().flatten();
+        members.filter(|(_, c)| !c.stamp.holds(owners)).map(|(share, _)| share.0).collect()
+    }
+
+    /// Puts a contribution in where there is none.
     pub(super) fn insert(&mut self, membership: Membership, share: Share, contribution: Contribution) {
         let members = match membership {
             Membership::Everything(family) => self.everything_mut(family),
@@ -47,20 +75,36 @@ impl Records {
         };
         members.insert(share, contribution);
         self.by_share.insert((share, membership));
+        if contribution.counts {
+            let counted = self.counted.entry(membership).or_default();
+            *counted.entry(contribution.client).or_default() += 1;
+        }
     }
 
     /// Takes a contribution out, if it is there.
-    pub(super) fn remove(&mut self, membership: Membership, share: Share) {
+    pub(super) fn remove(&mut self, membership: Membership, share: Share) -> Option<Contribution> {
         if !self.by_share.remove(&(share, membership)) {
-            return;
+            return None;
         }
-        match membership {
-            Membership::Everything(family) => {
-                self.everything_mut(family).remove(&share);
-            }
+        let removed = match membership {
+            Membership::Everything(family) => self.everything_mut(family).remove(&share),
             Membership::AnySource(group) => remove_from(&mut self.any_source, &group.address(), share),
             Membership::OneSource(flow) => remove_from(&mut self.one_source, &flow, share),
+        }?;
+        if removed.counts
+            && let Some(counted) = self.counted.get_mut(&membership)
+        {
+            if let Some(interfaces) = counted.get_mut(&removed.client) {
+                *interfaces -= 1;
+                if *interfaces == 0 {
+                    counted.remove(&removed.client);
+                }
+            }
+            if counted.is_empty() {
+                self.counted.remove(&membership);
+            }
         }
+        Some(removed)
     }
 
     /// The contributions to a flow: of (*, *), of (*, g) and of (s, g).
@@ -119,11 +163,11 @@ impl Records {
     }
 }
 
-fn remove_from<K: Ord>(map: &mut BTreeMap<K, Members>, key: &K, share: Share) {
-    if let Some(members) = map.get_mut(key) {
-        members.remove(&share);
-        if members.is_empty() {
-            map.remove(key);
-        }
+fn remove_from<K: Ord>(map: &mut BTreeMap<K, Members>, key: &K, share: Share) -> Option<Contribution> {
+    let members = map.get_mut(key)?;
+    let removed = members.remove(&share);
+    if members.is_empty() {
+        map.remove(key);
     }
+    removed
 }

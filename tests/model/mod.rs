@@ -329,6 +329,7 @@ fn changed(result: Result<(), MembershipError>) -> Outcome {
         Err(MembershipError::Stale) => "Stale".into(),
         Err(MembershipError::NotTaken(_)) => "NotTaken".into(),
         Err(MembershipError::NotOwner(_)) => "NotOwner".into(),
+        Err(MembershipError::ChangingHands(_)) => "ChangingHands".into(),
         Err(MembershipError::FamiliesDiffer(_)) => "FamiliesDiffer".into(),
         Err(MembershipError::TooMany(_)) => "TooMany".into(),
     }

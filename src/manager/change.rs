@@ -1,0 +1,53 @@
+//! [`Change`]: the membership lock, and whom to tell once it is given back.
+
+use super::outbox::{Notice, Outlet, Switched};
+use super::switches::Switch;
+use super::{GroupManager, State};
+use crate::forwarding::Stamp;
+use parking_lot::MutexGuard;
+use std::sync::Arc;
+
+/// The membership lock. Dropping it gives the lock back, and then delivers what was queued meanwhile.
+pub(super) struct Change<'m> {
+    // In this order: fields are dropped as they are declared.
+    pub(super) state: MutexGuard<'m, State>,
+    pub(super) tell: Tell<'m>,
+}
+
+/// Those whose outbox this change has to see to.
+pub(super) struct Tell<'m> {
+    manager: &'m GroupManager,
+    outlets: Vec<Arc<Outlet>>,
+}
+
+impl Tell<'_> {
+    pub(super) fn queue(&mut self, outlet: Arc<Outlet>, notice: Notice, needs: Option<Stamp>) {
+        if outlet.queue(notice, needs) {
+            self.outlets.push(outlet);
+        }
+    }
+
+    /// Queues a switch; whether it is a notice of its own.
+    pub(super) fn queue_switch(&mut self, outlet: Arc<Outlet>, switch: Switch, needs: Stamp) -> bool {
+        let Switched { ours, merged } = outlet.queue_switch(switch, needs);
+        if ours {
+            self.outlets.push(outlet);
+        }
+        !merged
+    }
+}
+
+impl Drop for Tell<'_> {
+    fn drop(&mut self) {
+        for outlet in self.outlets.drain(..) {
+            outlet.deliver(self.manager);
+        }
+        self.manager.clients.code.run_destructors();
+    }
+}
+
+impl GroupManager {
+    pub(super) fn change_state(&self) -> Change<'_> {
+        Change { state: self.state.lock(), tell: Tell { manager: self, outlets: Vec::new() } }
+    }
+}
