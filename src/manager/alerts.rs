@@ -23,7 +23,7 @@
 use super::change::{Change, Tell};
 use super::flows::Transition;
 use super::interfaces::{InterfaceRecord, Role};
-use super::outbox::{Notice, Outlet};
+use super::outlet::{Notice, Outlet};
 use super::records::{Contribution, Share};
 use super::{Cause, GroupManager, Interface, JoinAlert, Membership, PruneAlert, WrongInterfaceAlert};
 use crate::forwarding::Flow;

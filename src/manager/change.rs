@@ -1,6 +1,7 @@
 //! [`Change`]: the membership lock, and whom to tell once it is given back.
 
-use super::outbox::{Notice, Outlet, Switched};
+use super::outbox::Pushed;
+use super::outlet::{Notice, Outlet};
 use super::switches::Switch;
 use super::{GroupManager, State};
 use crate::forwarding::Stamp;
@@ -29,7 +30,7 @@ impl Tell<'_> {
 
     /// Queues a switch; whether it is a notice of its own.
     pub(super) fn queue_switch(&mut self, outlet: Arc<Outlet>, switch: Switch, needs: Stamp) -> bool {
-        let Switched { ours, merged } = outlet.queue_switch(switch, needs);
+        let Pushed { ours, merged } = outlet.queue_switch(switch, needs);
         if ours {
             self.outlets.push(outlet);
         }

@@ -3,7 +3,7 @@
 use super::client_code::ClientCode;
 use super::directory::Directory;
 use super::interfaces::Role;
-use super::outbox::Outlet;
+use super::outlet::Outlet;
 use super::{Client, DeregisterError, ManagerConfig, Protocol, RegisterError};
 use crate::handle::{Claims, Handle, HandleTable, RetireError};
 use dashmap::{DashMap, Entry};

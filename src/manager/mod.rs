@@ -59,7 +59,9 @@ mod gate;
 mod interface;
 mod interfaces;
 mod membership;
+#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
 mod outbox;
+mod outlet;
 mod ownership;
 mod receivers;
 mod records;
@@ -103,6 +105,7 @@ use switches::Switches;
 #[cfg(loom)]
 pub mod parts {
     pub use super::gate::{Gate, Inside};
+    pub use super::outbox::{Next, Outbox, Pushed};
 }
 
 /// What an entry does with its flow's packets.
