@@ -9,6 +9,7 @@ use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, ReversePa
 use mgm::protocol::igmp::hosts::{Limits, Wanted};
 use mgm::protocol::igmp::wire::{Message, parse_igmp, parse_mld};
 use mgm::protocol::igmp::{Datagram, Igmp, IgmpConfig, Received};
+use mgm::protocol::static_joins::StaticJoins;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -53,7 +54,12 @@ pub(crate) fn check(octets: &[u8]) {
             6 => life.packet((*number).into()),
             _ => match number % 4 {
                 0 => life.manager.flush_entries(),
-                1 => life.igmp.restore(life.lan),
+                1 => {
+                    // A routing protocol takes the LAN, and releases it again.
+                    let joins = StaticJoins::new(life.manager.clone()).unwrap();
+                    joins.take(life.lan).unwrap();
+                    life.check();
+                }
                 2 => life.igmp.forget_everything(),
                 _ => {
                     life.igmp.release(life.lan).unwrap();

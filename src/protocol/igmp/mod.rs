@@ -26,6 +26,7 @@
 mod counters;
 pub mod hosts;
 mod plan;
+mod speaker;
 mod tracker;
 pub mod wire;
 
@@ -33,16 +34,12 @@ pub use counters::IgmpCounters;
 
 use crate::forwarding::Family;
 use crate::handle::Handle;
-use crate::manager::{
-    Effect, GroupManager, Interface, Membership, MembershipError, Protocol, RegisterError, ReleaseError,
-    TakeError,
-};
+use crate::manager::{GroupManager, Interface, Protocol, RegisterError, ReleaseError, TakeError};
 use hosts::{Limits, Wanted};
-use plan::Step;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tracker::{State, Task, Told, Tracker};
+use tracker::{State, Tracker};
 use wire::Malformed;
 
 /// How an [`Igmp`] is set up.
@@ -129,6 +126,9 @@ pub enum IgmpTakeError {
 
 /// The router's side of IGMP or of MLD: a client of the manager's.
 ///
+/// When a routing protocol takes or releases an interface that it is on, the memberships there end, and it says them all
+/// again as soon as the manager switches it on again.
+///
 /// Any method may be called from any thread and from any callback of the manager's. A change of memberships is made by the
 /// thread that brought it, unless another thread is just making changes: then that thread makes it, too, and the call
 /// returns at once. So calls may wait for the manager, but never for each other, and memberships are up to date when no
@@ -166,7 +166,7 @@ pub struct Igmp {
     handle: Handle,
     family: Family,
     config: IgmpConfig,
-    /// What the manager calls: it knows nothing of the manager, so the two do not keep each other.
+    /// What the manager calls. It does not keep the manager, which keeps it.
     tracker: Arc<Tracker>,
 }
 
@@ -191,6 +191,7 @@ impl Igmp {
             Family::V6 => Igmp::MLD_COMPONENT,
         };
         let handle = manager.register(Protocol::new(config.protocol, component), tracker.clone())?;
+        tracker.speak_to(&manager, handle);
         Ok(Igmp { manager, handle, family, config, tracker })
     }
 
@@ -257,7 +258,7 @@ impl Igmp {
             state.counters.count(received);
             received
         });
-        self.tell();
+        self.tracker.tell();
         received
     }
 
@@ -265,7 +266,7 @@ impl Igmp {
     pub fn advance(&self, now: Duration) {
         if self.tracker.is_due(now) {
             self.tracker.change(|state| state.advance(now));
-            self.tell();
+            self.tracker.tell();
         }
     }
 
@@ -278,15 +279,7 @@ impl Igmp {
     /// Forgets every host and ends every membership, but keeps the interfaces and the counters; time may begin anew.
     pub fn forget_everything(&self) {
         self.tracker.change(State::forget_hosts);
-        self.tell();
-    }
-
-    /// Says every membership on an interface again. To be called when a routing protocol has taken or released an
-    /// interface that this client has as well, because that ended the memberships there (`PMGM_ENABLE_IGMP_CALLBACK` in the
-    /// Windows SDK has IGMP do the same).
-    pub fn restore(&self, interface: Interface) {
-        self.tracker.change(|state| state.doubt(interface));
-        self.tell();
+        self.tracker.tell();
     }
 
     /// What the hosts of an interface want of a group, all together; `None` when the interface is not taken.
@@ -299,55 +292,6 @@ impl Igmp {
     #[must_use]
     pub fn counters(&self) -> IgmpCounters {
         self.tracker.look(State::counters)
-    }
-
-    /// Tells the manager what it does not know yet, unless another thread is at it.
-    fn tell(&self) {
-        self.tracker.tell_all(|task| self.tell_of(task));
-    }
-
-    /// Tells the manager of one group, and says what it has been told then.
-    fn tell_of(&self, task: &Task) -> Told {
-        let mut told = Told { what: task.told.what.clone(), ..Told::default() };
-        for step in plan::steps(&told.what, &task.wanted, !task.told.doubtful) {
-            match self.call(task.interface, task.group, step) {
-                Ok(()) => step.apply(&mut told.what),
-                Err(MembershipError::TooMany(_)) => {
-                    told.incomplete = true;
-                    self.tracker.change(|state| state.counters.no_room += 1);
-                }
-                // The interface, or the registration, is gone, and with it everything that was told.
-                Err(_) => {
-                    self.tracker.change(|state| state.counters.not_owned += 1);
-                    let incomplete = task.wanted != Wanted::default();
-                    return Told { incomplete, ..Told::default() };
-                }
-            }
-        }
-        told
-    }
-
-    fn call(&self, interface: Interface, group: IpAddr, step: Step) -> Result<(), MembershipError> {
-        let membership = match step {
-            Step::AddAny | Step::DeleteAny => Membership::any_source(group),
-            Step::Add(source) | Step::Delete(source) | Step::PutOn(source) | Step::PutOff(source) => {
-                Membership::one_source(source, group)
-            }
-        };
-        // The tracker lets only groups and sources in.
-        let Ok(membership) = membership else { return Ok(()) };
-        let effect = match step {
-            Step::PutOn(_) | Step::PutOff(_) => Effect::Forward,
-            _ => Effect::Join,
-        };
-        match step {
-            Step::AddAny | Step::Add(_) | Step::PutOn(_) => {
-                self.manager.add_membership(self.handle, interface, membership, effect)
-            }
-            Step::DeleteAny | Step::Delete(_) | Step::PutOff(_) => {
-                self.manager.delete_membership(self.handle, interface, membership, effect)
-            }
-        }
     }
 }
 

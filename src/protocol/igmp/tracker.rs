@@ -1,15 +1,15 @@
 //! What an [`Igmp`](super::Igmp) knows: the hosts of its interfaces, and what the manager has been told of them.
 //!
-//! The manager calls a [`Tracker`] and is never called by it, so the lock here is never held while the manager works. A
-//! message changes the hosts under the lock and marks its groups dirty; whoever then finds nobody telling takes one dirty
+//! The lock here is never held while the manager works, so that the manager may call from wherever it likes. A message changes the hosts under the lock and marks its groups dirty; whoever then finds nobody telling takes one dirty
 //! group after the other, tells the manager without the lock, and notes under the lock what was told. Telling is by state,
 //! not by event: however many messages came meanwhile, what is told next is the difference to what the hosts want then.
 
 use super::hosts::{Hosts, Limits, Wanted};
+use super::speaker::Speaker;
 use super::wire::Message;
 use super::{Datagram, IgmpCounters, Ignored, Received};
 use crate::forwarding::Flow;
-use crate::manager::{Client, CreationAlert, Group, Interface};
+use crate::manager::{Group, Interface};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -24,6 +24,7 @@ pub(super) struct Tracker {
     /// in [`Tracker::change`] and the load in [`Tracker::is_due`]. A thread sees what it did itself, and what it goes on
     /// to act upon it reads under the lock.
     wake: AtomicU64,
+    pub(super) speaker: Speaker,
 }
 
 /// What is known.
@@ -77,22 +78,9 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-impl Client for Tracker {
-    fn creation_alert(&self, alert: &mut CreationAlert<'_>) {
-        let flow = alert.flow();
-        let state = self.state.lock();
-        for offered in alert.outgoing_mut() {
-            let tracked = state.interfaces.get(&offered.interface());
-            if tracked.is_some_and(|tracked| tracked.hosts.keeps_off(flow.source(), flow.group())) {
-                offered.veto();
-            }
-        }
-    }
-}
-
 impl Tracker {
     pub(super) fn new() -> Tracker {
-        Tracker { state: Mutex::default(), wake: AtomicU64::new(u64::MAX) }
+        Tracker { state: Mutex::default(), wake: AtomicU64::new(u64::MAX), speaker: Speaker::default() }
     }
 
     /// Looks at the state.
@@ -254,6 +242,12 @@ impl State {
             tracked.hosts.clear();
             tracked.reschedule(interface, &mut self.due);
         }
+    }
+
+    /// Whether the hosts of an interface keep a flow off it.
+    pub(super) fn keeps_off(&self, interface: Interface, flow: Flow) -> bool {
+        let tracked = self.interfaces.get(&interface);
+        tracked.is_some_and(|tracked| tracked.hosts.keeps_off(flow.source(), flow.group()))
     }
 
     /// What was told of an interface may have ceased to hold.
