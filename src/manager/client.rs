@@ -58,21 +58,21 @@ pub trait Client: Send + Sync {
     /// A flow gets its first entry, and some of this client's interfaces would be outgoing ones in it: the client may keep
     /// the flow off any of them. Runs on the thread that brought the flow.
     ///
-    /// Source: `PMGM_CREATION_ALERT_CALLBACK` in the Windows SDK; RFC 2715 section 4, (S,G) Creation alert.
+    /// Source: `PMGM_CREATION_ALERT_CALLBACK` in the Windows SDK; RFC 2715, (S,G) Creation alert.
     fn creation_alert(&self, alert: &mut CreationAlert<'_>) {
         let _ = alert;
     }
 
     /// There are receivers on interfaces of other clients: ask for these packets.
     ///
-    /// Source: `PMGM_JOIN_ALERT_CALLBACK`; RFC 2715 section 4, Join alert.
+    /// Source: `PMGM_JOIN_ALERT_CALLBACK`; RFC 2715, Join alert.
     fn join_alert(&self, alert: &JoinAlert) {
         let _ = alert;
     }
 
     /// There are no receivers left on interfaces of other clients: these packets need not be asked for any more.
     ///
-    /// Source: `PMGM_PRUNE_ALERT_CALLBACK`; RFC 2715 section 4, Prune alert.
+    /// Source: `PMGM_PRUNE_ALERT_CALLBACK`; RFC 2715, Prune alert.
     fn prune_alert(&self, alert: &mut PruneAlert) {
         let _ = alert;
     }
@@ -115,7 +115,7 @@ pub trait Client: Send + Sync {
     /// Packets of a flow arrive on an interface of this client's that is not the flow's incoming one. Only for clients that
     /// [want it](Client::wants_wrong_interface).
     ///
-    /// Source: `PMGM_WRONG_IF_CALLBACK`, which Windows documents and never calls; RFC 2715 section 4, WrongIf alert.
+    /// Source: `PMGM_WRONG_IF_CALLBACK`, which Windows documents and never calls; RFC 2715, WrongIf alert.
     fn wrong_interface(&self, alert: &WrongInterfaceAlert) {
         let _ = alert;
     }
