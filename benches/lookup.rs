@@ -36,7 +36,7 @@ impl Made {
     fn entry(&self, n: usize) -> Entry {
         let stamp = self.stamp;
         let incoming = Incoming { interface: InterfaceNumber(0), stamp };
-        let outgoing = [1, 2].map(|i| Outgoing { interface: InterfaceNumber(i), stamp });
+        let outgoing = [1, 2].map(|i| Outgoing::uncounted(InterfaceNumber(i), stamp));
         Entry::new(flow(n), self.number, Some(incoming), &outgoing)
     }
 }

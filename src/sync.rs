@@ -1,8 +1,8 @@
 //! Atomics, cells and threads: std's, or loom's under `--cfg loom`. The only file that knows which.
 //!
-//! [`Word`] is the atomic of the handle room, and [`SteppedWord`] that of its claim step: in tests (and under the
-//! feature `stepped`) every access to one, and every [`stepped_fence`], first calls the hook its thread has set, so
-//! that a scheduler can run real threads access by access in any order it likes.
+//! [`Word`] is the atomic of the handle room and of some counters, and [`SteppedWord`] that of the claim step: in tests
+//! (and under the feature `stepped`) every access to one, and every [`stepped_fence`], first calls the hook its thread has
+//! set, so that a scheduler can run real threads access by access in any order it likes.
 
 #[cfg(loom)]
 pub(crate) use self::locks::{Condvar, Mutex, OnceLock};
@@ -44,6 +44,7 @@ impl Condvar {
 /// may explore a single execution: with the environment variable `LOOM_LOADS_AS_RMW` set, loads are made as
 /// `fetch_add(0)`, for a second run of the same model.
 #[derive(Debug, Default)]
+#[cfg_attr(not(loom), derive(zerocopy::FromZeros, zerocopy::KnownLayout))]
 #[repr(transparent)]
 pub(crate) struct Word(AtomicU64);
 

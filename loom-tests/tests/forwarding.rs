@@ -8,7 +8,9 @@ use loom::sync::mpsc;
 use loom::thread;
 use loom_tests::{Watched, explore};
 use mgm::forwarding::parts::Array;
-use mgm::forwarding::{Counter, Entry, Flow, FlowNumber, ForwardingTable, PublishError};
+use mgm::forwarding::{
+    Counter, Entry, Flow, FlowNumber, ForwardingTable, OutgoingCounter, OutgoingNumber, PublishError,
+};
 use mgm::handle::HandleTable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -194,5 +196,60 @@ fn counter_restart() {
         let _worker = counter.join().unwrap();
         assert_eq!(table.counters().totals(new).packets, 7);
         assert_eq!(table.counters().totals(old).packets, 0);
+    });
+}
+
+fn copied(table: &ForwardingTable, number: OutgoingNumber) -> u64 {
+    table.counters().outgoing_totals(number).packets
+}
+
+/// The copies to an outgoing interface are what they were at some instant, also while their word goes round: after two
+/// packets, in models.
+#[test]
+fn outgoing_laps() {
+    explore("outgoing_laps", 5, || {
+        let (table, _) = table(1);
+        let number = table.open_outgoing_number();
+        let mut worker = table.counters().worker();
+        worker.add_outgoing(number, OutgoingCounter::Packets, 1);
+        let counter = thread::spawn(move || {
+            for _ in 0..2 {
+                worker.add_outgoing(number, OutgoingCounter::Packets, 1);
+            }
+            worker
+        });
+        let (first, second) = (copied(&table, number), copied(&table, number));
+        assert!((1..=3).contains(&first) && (first..=3).contains(&second), "{first}, then {second}");
+        let _worker = counter.join().unwrap();
+        assert_eq!(copied(&table, number), 3);
+    });
+}
+
+/// What is summed up of an outgoing interface was counted there, whatever its number was used for before.
+#[test]
+fn outgoing_restart() {
+    explore("outgoing_restart", 5, || {
+        let (table, _) = table(1);
+        let old = table.open_outgoing_number();
+        let mut worker = table.counters().worker();
+        for _ in 0..3 {
+            worker.add_outgoing(old, OutgoingCounter::Packets, 1);
+        }
+        worker.add_outgoing(old, OutgoingCounter::Discards, 5);
+        assert!(table.close_outgoing_number(old));
+        let new = table.open_outgoing_number();
+        let counter = thread::spawn(move || {
+            worker.add_outgoing(new, OutgoingCounter::Packets, 1);
+            worker.add_outgoing(new, OutgoingCounter::Discards, 7);
+            worker.add_outgoing(old, OutgoingCounter::Packets, 1);
+            worker
+        });
+        assert!([0, 5].contains(&table.counters().outgoing_totals(old).discards));
+        assert!([0, 7].contains(&table.counters().outgoing_totals(new).discards));
+        assert!([0, 1].contains(&copied(&table, new)));
+        let _worker = counter.join().unwrap();
+        let totals = table.counters().outgoing_totals(new);
+        assert_eq!((totals.packets, totals.discards), (1, 7));
+        assert_eq!(copied(&table, old), 0);
     });
 }

@@ -1,6 +1,6 @@
 //! Counters of flows: an array per worker, indexed by a number that lives as long as the flow.
 
-use super::shares::{COUNTERS, Share, Shares};
+use super::shares::{LAST_OUTGOING_GENERATION, OFTEN, SELDOM, Share, Shares};
 use super::table::PublishError;
 use crate::sync::{Arc, Mutex};
 
@@ -13,6 +13,21 @@ use crate::sync::{Arc, Mutex};
 pub struct FlowNumber {
     pub(super) index: u32,
     pub(super) generation: u32,
+}
+
+/// Under which number the packets are counted that are copied to one outgoing interface of a flow. Lives as long as the
+/// flow's own number, so that an interface that is left out of the entry for a while loses no count.
+///
+/// Used again as [`FlowNumber`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutgoingNumber {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
+
+impl OutgoingNumber {
+    /// Nothing is counted under it.
+    pub const NONE: OutgoingNumber = OutgoingNumber { index: u32::MAX, generation: 0 };
 }
 
 /// What can be counted of a flow.
@@ -29,6 +44,40 @@ pub enum Counter {
     NoReceivers,
     /// Copies made, over all outgoing interfaces.
     Copies,
+    /// Packets that the flow's entry would have forwarded and that were discarded for want of room.
+    Discards,
+    /// Packets discarded because of their header.
+    HeaderErrors,
+    /// Packets discarded because the queue of flows without an entry was full.
+    QueueOverflow,
+    /// Packets that came while the flow's entry was being made.
+    Uninitialized,
+}
+
+/// What can be counted of one outgoing interface of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutgoingCounter {
+    /// Packets copied to it.
+    Packets,
+    /// Packets not copied to it because their TTL was too low for it.
+    TtlTooLow,
+    /// Packets not copied to it because they were too large for it and must not be fragmented.
+    FragmentationNeeded,
+    /// Copies discarded there for another reason.
+    Discards,
+}
+
+/// What was counted of one outgoing interface of a flow, over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutgoingTotals {
+    /// Packets copied to it.
+    pub packets: u64,
+    /// Packets not copied to it because their TTL was too low for it.
+    pub ttl_too_low: u64,
+    /// Packets not copied to it because they were too large for it and must not be fragmented.
+    pub fragmentation_needed: u64,
+    /// Copies discarded there for another reason.
+    pub discards: u64,
 }
 
 /// What was counted of one flow, over all workers.
@@ -66,18 +115,62 @@ struct All {
 }
 
 struct Control {
-    numbers: Vec<Number>,
-    /// Indexes of numbers that were given back.
-    free: Vec<u32>,
+    flows: Numbers,
+    outgoing: Numbers,
     /// Shares whose worker is gone. Their counts stay, and the next worker goes on adding to them.
     idle: Vec<Arc<Share>>,
     open: u32,
     most: u32,
 }
 
-struct Number {
-    generation: u32,
+/// The numbers of one kind.
+struct Numbers {
+    /// By index; 0 for one that was never used.
+    generations: Vec<Generation>,
+    /// Indexes of numbers that were given back.
+    free: Vec<u32>,
+    last_generation: u32,
+}
+
+struct Generation {
+    latest: u32,
     open: bool,
+}
+
+impl Numbers {
+    fn new(last_generation: u32) -> Numbers {
+        Numbers { generations: Vec::new(), free: Vec::new(), last_generation }
+    }
+
+    /// A number that is not in use, and its generation. `None` when there are `most`.
+    fn open(&mut self, most: usize) -> Option<(u32, u32)> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.generations.len() < most => {
+                self.generations.push(Generation { latest: 0, open: false });
+                (self.generations.len() - 1) as u32
+            }
+            None => return None,
+        };
+        let generation = &mut self.generations[index as usize];
+        generation.latest += 1;
+        generation.open = true;
+        Some((index, generation.latest))
+    }
+
+    /// Gives a number back; whether it was open.
+    fn close(&mut self, index: u32, generation: u32) -> bool {
+        let Some(present) = self.generations.get_mut(index as usize) else { return false };
+        if !present.open || present.latest != generation {
+            return false;
+        }
+        present.open = false;
+        // A generation must never come back: an index that has used all of them is left alone.
+        if generation < self.last_generation {
+            self.free.push(index);
+        }
+        true
+    }
 }
 
 /// One worker's share of the counters: only it writes them.
@@ -91,7 +184,8 @@ pub struct WorkerCounters {
 impl Counters {
     /// Counters of at most `most` flows at a time.
     pub(super) fn new(most: u32) -> Counters {
-        let control = Control { numbers: Vec::new(), free: Vec::new(), idle: Vec::new(), open: 0, most };
+        let (flows, outgoing) = (Numbers::new(u32::MAX), Numbers::new(LAST_OUTGOING_GENERATION));
+        let control = Control { flows, outgoing, idle: Vec::new(), open: 0, most };
         Counters { all: Arc::new(All { shares: Shares::default(), control: Mutex::new(control) }) }
     }
 
@@ -99,7 +193,8 @@ impl Counters {
     #[must_use]
     pub fn worker(&self) -> WorkerCounters {
         let mut control = self.all.control.lock();
-        let share = control.idle.pop().unwrap_or_else(|| self.all.shares.push(control.numbers.len()));
+        let (flows, outgoing) = (control.flows.generations.len(), control.outgoing.generations.len());
+        let share = control.idle.pop().unwrap_or_else(|| self.all.shares.push(flows, outgoing));
         drop(control);
         WorkerCounters { share, all: self.all.clone() }
     }
@@ -110,53 +205,88 @@ impl Counters {
     /// given back, what is left of its counts; nothing once the number is used again.
     #[must_use]
     pub fn totals(&self, number: FlowNumber) -> FlowTotals {
-        let mut sum = [0_u64; COUNTERS];
+        let (mut often, mut seldom) = ([0_u64; OFTEN], [0_u64; SELDOM]);
         for share in self.all.shares.iter() {
             let counts = share.read(number);
-            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.wrapping_add(count));
+            add(&mut often, counts.0);
+            add(&mut seldom, counts.1);
         }
-        let [packets, octets, wrong_interface, no_receivers, copies] = sum;
-        FlowTotals { packets, octets, wrong_interface, no_receivers, copies, ..FlowTotals::default() }
+        let [packets, octets, wrong_interface, no_receivers, copies] = often;
+        let [discards, header_errors, queue_overflow, uninitialized] = seldom;
+        FlowTotals {
+            packets,
+            octets,
+            wrong_interface,
+            no_receivers,
+            copies,
+            queue_overflow,
+            uninitialized,
+            discards,
+            header_errors,
+        }
+    }
+
+    /// What was counted of one outgoing interface of a flow; as [`totals`](Self::totals).
+    #[must_use]
+    pub fn outgoing_totals(&self, number: OutgoingNumber) -> OutgoingTotals {
+        let (mut packets, mut seldom) = (0_u64, [0_u64; SELDOM]);
+        for share in self.all.shares.iter() {
+            let counts = share.read_outgoing(number);
+            packets = packets.wrapping_add(counts.0);
+            add(&mut seldom, counts.1);
+        }
+        let [_laps, ttl_too_low, fragmentation_needed, discards] = seldom;
+        OutgoingTotals { packets, ttl_too_low, fragmentation_needed, discards }
     }
 
     /// A number for a new flow, its counters at zero.
     pub(super) fn open(&self) -> Result<FlowNumber, PublishError> {
         let mut control = self.all.control.lock();
-        if control.open >= control.most {
-            return Err(PublishError::Full(control.most));
+        let most = control.most;
+        let full = PublishError::Full(most);
+        if control.open >= most {
+            return Err(full);
         }
-        let index = match control.free.pop() {
-            Some(index) => index,
-            None => {
-                let index = control.numbers.len() as u32;
-                control.numbers.push(Number { generation: 0, open: false });
-                // Workers never allocate: their room is made here, before anybody knows the number.
-                self.all.shares.iter().for_each(|share| share.make_room(control.numbers.len()));
-                index
-            }
-        };
+        let (index, generation) = control.flows.open(usize::MAX).ok_or(full)?;
         control.open += 1;
-        let number = &mut control.numbers[index as usize];
-        number.generation += 1;
-        number.open = true;
-        Ok(FlowNumber { index, generation: number.generation })
+        self.make_room(&control);
+        Ok(FlowNumber { index, generation })
     }
 
     /// Gives a number back; whether it was open.
     pub(super) fn close(&self, flow: FlowNumber) -> bool {
         let mut control = self.all.control.lock();
-        let Some(number) = control.numbers.get_mut(flow.index as usize) else { return false };
-        if !number.open || number.generation != flow.generation {
-            return false;
-        }
-        number.open = false;
-        // A generation must never come back: an index that has used all of them is left alone.
-        if number.generation < u32::MAX {
-            control.free.push(flow.index);
-        }
-        control.open -= 1;
-        true
+        let closed = control.flows.close(flow.index, flow.generation);
+        control.open -= u32::from(closed);
+        closed
     }
+
+    /// A number for an outgoing interface of a flow, its counters at zero.
+    pub(super) fn open_outgoing(&self) -> OutgoingNumber {
+        let mut control = self.all.control.lock();
+        match control.outgoing.open(Share::MOST_OUTGOING) {
+            Some((index, generation)) => {
+                self.make_room(&control);
+                OutgoingNumber { index, generation }
+            }
+            None => OutgoingNumber::NONE,
+        }
+    }
+
+    /// Gives it back; whether it was open.
+    pub(super) fn close_outgoing(&self, number: OutgoingNumber) -> bool {
+        self.all.control.lock().outgoing.close(number.index, number.generation)
+    }
+
+    /// Workers never allocate: their room is made here, before anybody knows the number.
+    fn make_room(&self, control: &Control) {
+        let (flows, outgoing) = (control.flows.generations.len(), control.outgoing.generations.len());
+        self.all.shares.iter().for_each(|share| share.make_room(flows, outgoing));
+    }
+}
+
+fn add<const N: usize>(sum: &mut [u64; N], counts: [u64; N]) {
+    sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.wrapping_add(count));
 }
 
 impl WorkerCounters {
@@ -165,6 +295,19 @@ impl WorkerCounters {
     /// Nothing is counted under a number that is used again already, nor under one of another table.
     pub fn add(&mut self, number: FlowNumber, counter: Counter, n: u64) {
         self.share.add(number, counter as usize, n);
+    }
+
+    /// Adds to a counter of an outgoing interface of a flow. Wait-free: a load and a store of a word that only this worker
+    /// writes, once in 2^39 packets some more.
+    ///
+    /// Nothing is counted under a number that is used again already, nor under one of another table.
+    pub fn add_outgoing(&mut self, number: OutgoingNumber, counter: OutgoingCounter, n: u32) {
+        match counter {
+            OutgoingCounter::Packets => self.share.copied(number, n),
+            OutgoingCounter::TtlTooLow => self.share.add_seldom(number, 1, n.into()),
+            OutgoingCounter::FragmentationNeeded => self.share.add_seldom(number, 2, n.into()),
+            OutgoingCounter::Discards => self.share.add_seldom(number, 3, n.into()),
+        }
     }
 }
 
@@ -195,6 +338,10 @@ mod tests {
             Counter::WrongInterface,
             Counter::NoReceivers,
             Counter::Copies,
+            Counter::QueueOverflow,
+            Counter::Uninitialized,
+            Counter::Discards,
+            Counter::HeaderErrors,
         ];
         all.into_iter().zip(1..).for_each(|(counter, n)| worker.add(number, counter, n));
         let totals = FlowTotals {
@@ -203,9 +350,104 @@ mod tests {
             wrong_interface: 3,
             no_receivers: 4,
             copies: 5,
-            ..FlowTotals::default()
+            queue_overflow: 6,
+            uninitialized: 7,
+            discards: 8,
+            header_errors: 9,
         };
         assert_eq!(counters.totals(number), totals);
+        let outgoing = [counters.open_outgoing(), counters.open_outgoing()];
+        let all = [
+            OutgoingCounter::Packets,
+            OutgoingCounter::TtlTooLow,
+            OutgoingCounter::FragmentationNeeded,
+            OutgoingCounter::Discards,
+        ];
+        for (number, step) in outgoing.into_iter().zip([1, 10]) {
+            all.into_iter().zip(1..).for_each(|(counter, n)| worker.add_outgoing(number, counter, n * step));
+        }
+        for (number, step) in outgoing.into_iter().zip([1, 10]) {
+            let totals = OutgoingTotals {
+                packets: step,
+                ttl_too_low: 2 * step,
+                fragmentation_needed: 3 * step,
+                discards: 4 * step,
+            };
+            assert_eq!(counters.outgoing_totals(number), totals);
+        }
+        assert_eq!(counters.totals(number), totals);
+    }
+
+    fn copied(counters: &Counters, number: OutgoingNumber) -> u64 {
+        counters.outgoing_totals(number).packets
+    }
+
+    #[test]
+    fn copies_are_counted_over_all_workers_and_as_far_as_anybody_counts() {
+        const N: u32 = u32::MAX;
+        let counters = Counters::new(1);
+        let (number, other) = (counters.open_outgoing(), counters.open_outgoing());
+        let mut workers = [counters.worker(), counters.worker()];
+        // Through four laps of 2^39.
+        for round in 1..=520 {
+            for worker in &mut workers {
+                worker.add_outgoing(number, OutgoingCounter::Packets, N);
+            }
+            assert_eq!(copied(&counters, number), 2 * round * u64::from(N));
+        }
+        workers[0].add_outgoing(other, OutgoingCounter::Packets, 1);
+        assert_eq!(copied(&counters, other), 1);
+        assert!(counters.close_outgoing(number));
+        let new = counters.open_outgoing();
+        assert_eq!(new.index, number.index);
+        assert_eq!(counters.outgoing_totals(new), OutgoingTotals::default());
+        workers[0].add_outgoing(new, OutgoingCounter::Packets, 3);
+        assert_eq!(copied(&counters, new), 3, "nor do the laps of the old one");
+    }
+
+    #[test]
+    fn an_outgoing_number_that_is_used_again_hears_nothing_of_the_old_one() {
+        let counters = Counters::new(1);
+        let (mut early, mut late) = (counters.worker(), counters.worker());
+        let old = counters.open_outgoing();
+        let count = |worker: &mut WorkerCounters, number, n| {
+            worker.add_outgoing(number, OutgoingCounter::Packets, n);
+            worker.add_outgoing(number, OutgoingCounter::TtlTooLow, n);
+        };
+        let counted = |number| {
+            let totals = counters.outgoing_totals(number);
+            (totals.packets, totals.ttl_too_low)
+        };
+        count(&mut early, old, 5);
+        count(&mut late, old, 5);
+        assert!(counters.close_outgoing(old) && !counters.close_outgoing(old));
+        let new = counters.open_outgoing();
+        assert_eq!(counted(new), (0, 0));
+        count(&mut late, old, 1);
+        count(&mut early, new, 7);
+        count(&mut early, old, 1);
+        assert_eq!((counted(new), counted(old)), ((7, 7), (6, 6)));
+    }
+
+    #[test]
+    fn outgoing_numbers_do_not_come_back_and_none_counts_nothing() {
+        let counters = Counters::new(1);
+        let first = counters.open_outgoing();
+        counters.close_outgoing(first);
+        counters.all.control.lock().outgoing.generations[0].latest = LAST_OUTGOING_GENERATION - 1;
+        let last = counters.open_outgoing();
+        assert_eq!((last.index, last.generation), (0, LAST_OUTGOING_GENERATION));
+        let mut worker = counters.worker();
+        worker.add_outgoing(last, OutgoingCounter::Packets, 2);
+        assert_eq!(copied(&counters, last), 2);
+        assert!(counters.close_outgoing(last));
+        assert_eq!(counters.open_outgoing().index, 1);
+        for foreign in [OutgoingNumber::NONE, OutgoingNumber { index: 9, generation: 1 }] {
+            worker.add_outgoing(foreign, OutgoingCounter::Packets, 1);
+            worker.add_outgoing(foreign, OutgoingCounter::Discards, 1);
+            assert_eq!(counters.outgoing_totals(foreign), OutgoingTotals::default());
+            assert!(!counters.close_outgoing(foreign));
+        }
     }
 
     #[test]
@@ -263,7 +505,7 @@ mod tests {
         let counters = Counters::new(1);
         let first = counters.open().unwrap();
         counters.close(first);
-        counters.all.control.lock().numbers[0].generation = u32::MAX - 1;
+        counters.all.control.lock().flows.generations[0].latest = u32::MAX - 1;
         let last = counters.open().unwrap();
         assert_eq!((last.index, last.generation), (0, u32::MAX));
         assert!(counters.close(last));

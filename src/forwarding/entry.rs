@@ -4,7 +4,7 @@
 //! owner words that have to read as they read then. The packet path compares before it emits, and an ownership that
 //! was given up stops forwarding at that instant, without anybody having touched the entry.
 
-use super::counters::FlowNumber;
+use super::counters::{FlowNumber, OutgoingNumber};
 use super::flow::Flow;
 use crate::handle::{OwnerId, OwnerWord, Owners};
 
@@ -64,6 +64,16 @@ pub struct Outgoing {
     pub interface: InterfaceNumber,
     /// Whose interest it serves.
     pub stamp: Stamp,
+    /// Under which number the packets copied to it are counted.
+    pub number: OutgoingNumber,
+}
+
+impl Outgoing {
+    /// An outgoing interface whose packets are not counted apart.
+    #[must_use]
+    pub const fn uncounted(interface: InterfaceNumber, stamp: Stamp) -> Outgoing {
+        Outgoing { interface, stamp, number: OutgoingNumber::NONE }
+    }
 }
 
 /// What is done with the packets of one flow.
@@ -140,6 +150,11 @@ impl Entry {
 
     /// The outgoing interfaces whose stamp holds now. Wait-free.
     pub fn live_outgoing<'e>(&'e self, owners: &'e Owners) -> impl Iterator<Item = InterfaceNumber> + 'e {
-        self.outgoing.iter().filter(|o| o.stamp.holds(owners)).map(|o| o.interface)
+        self.live(owners).map(|o| o.interface)
+    }
+
+    /// The same, with the numbers under which they are counted. Wait-free.
+    pub fn live<'e>(&'e self, owners: &'e Owners) -> impl Iterator<Item = &'e Outgoing> + 'e {
+        self.outgoing.iter().filter(|o| o.stamp.holds(owners))
     }
 }

@@ -3,6 +3,7 @@
 mod counters;
 mod entry;
 mod flow;
+mod growing;
 mod hash;
 mod lanes;
 mod prefetch;
@@ -12,7 +13,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use counters::{Counter, Counters, FlowNumber, FlowTotals, WorkerCounters};
+pub use counters::{
+    Counter, Counters, FlowNumber, FlowTotals, OutgoingCounter, OutgoingNumber, OutgoingTotals,
+    WorkerCounters,
+};
 pub use entry::{Entry, Incoming, InterfaceNumber, Outgoing, Stamp, Verdict};
 pub use flow::{Family, Flow, FlowError};
 pub use reader::{ForwardingReader, Found};

@@ -3,7 +3,7 @@
 use super::hash::FlowHash;
 use super::lanes::Lanes;
 use super::reader::ForwardingReader;
-use super::{Counters, Entry, Flow, FlowNumber};
+use super::{Counters, Entry, Flow, FlowNumber, OutgoingNumber};
 use crate::handle::{Handle, HandleTable, Owners};
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 
@@ -116,6 +116,18 @@ impl ForwardingTable {
     /// at zero: what a worker still counts under the old one is not counted under the new one. May block.
     pub fn close_number(&self, number: FlowNumber) -> bool {
         self.counters.close(number)
+    }
+
+    /// A number to count the packets under that are copied to one outgoing interface of a flow, its counters at zero. To be
+    /// given back with [`Self::close_outgoing_number`]. [`OutgoingNumber::NONE`] when there are 2^32 already. May block.
+    #[must_use]
+    pub fn open_outgoing_number(&self) -> OutgoingNumber {
+        self.counters.open_outgoing()
+    }
+
+    /// Gives the number of an outgoing interface back once no entry names it; whether it was open. May block.
+    pub fn close_outgoing_number(&self, number: OutgoingNumber) -> bool {
+        self.counters.close_outgoing(number)
     }
 
     /// Makes a flow's first entry visible, in one step. May block on other writers.

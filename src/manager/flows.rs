@@ -21,7 +21,8 @@ use super::said::{Action, Said};
 use super::upstream::{PathInfo, Upstream};
 use super::{FlowState, Interface};
 use crate::forwarding::{
-    Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, PublishError, Stamp,
+    Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, OutgoingNumber,
+    PublishError, Stamp,
 };
 use crate::handle::Owners;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,8 @@ enum Life {
 
 struct Record {
     number: Option<FlowNumber>,
+    /// Under which numbers the copies to each interface are counted that was an outgoing one once, by interface.
+    outgoing: Vec<(InterfaceNumber, OutgoingNumber)>,
     said: Said,
     life: Life,
 }
@@ -181,6 +184,7 @@ impl Flows {
         }
         let record = self.records.entry(flow).or_insert(Record {
             number: None,
+            outgoing: Vec::new(),
             said: Said::default(),
             life: Life::Idle { since: 0 },
         });
@@ -236,10 +240,11 @@ impl Flows {
                 record.said.veto(*share, *stamp);
             }
         }
-        let outgoing = record.said.outgoing(&flow, &upstream, with.records, with.owners());
+        let mut outgoing = record.said.outgoing(&flow, &upstream, with.records, with.owners());
+        count(&mut record.outgoing, &mut outgoing, with.table);
         if let Err(refused) = with.table.publish(Entry::new(flow, number, upstream.incoming(), &outgoing)) {
             if record.number.is_none() {
-                with.table.close_number(number);
+                close(number, &mut record.outgoing, with.table);
             }
             return Err(refused);
         }
@@ -307,11 +312,14 @@ impl Flows {
 
     /// Publishes a flow's entry anew if it is not what the records say any more.
     pub(super) fn renew(&mut self, flow: Flow, with: With<'_>) {
-        let Some(Record { number, said, life: Life::Entry(entry) }) = self.records.get_mut(&flow) else {
+        let Some(Record { number, outgoing: counted, said, life: Life::Entry(entry) }) =
+            self.records.get_mut(&flow)
+        else {
             return;
         };
         said.forget_dead(with.owners());
-        let outgoing = said.outgoing(&flow, &entry.upstream, with.records, with.owners());
+        let mut outgoing = said.outgoing(&flow, &entry.upstream, with.records, with.owners());
+        count(counted, &mut outgoing, with.table);
         let (Some(number), true) = (*number, entry.upstream.holds(with.owners())) else {
             return self.end(flow, with);
         };
@@ -431,8 +439,8 @@ impl Flows {
     fn forget(&mut self, flow: Flow, with: With<'_>) {
         if let Some(Record { life: Life::Idle { since }, .. }) = self.records.get(&flow) {
             self.idle.remove(since);
-            if let Some(number) = self.records.remove(&flow).and_then(|record| record.number) {
-                with.table.close_number(number);
+            if let Some(Record { number: Some(number), mut outgoing, .. }) = self.records.remove(&flow) {
+                close(number, &mut outgoing, with.table);
                 self.incidents.flows_forgotten += 1;
             }
         }
@@ -543,6 +551,30 @@ impl Record {
 
 fn state(outgoing: &[Outgoing]) -> FlowState {
     if outgoing.is_empty() { FlowState::Negative } else { FlowState::Active }
+}
+
+/// Has the copies to each interface counted, under the number they were counted under before if they were.
+fn count(
+    counted: &mut Vec<(InterfaceNumber, OutgoingNumber)>,
+    outgoing: &mut [Outgoing],
+    table: &ForwardingTable,
+) {
+    for outgoing in outgoing {
+        let at = counted.binary_search_by_key(&outgoing.interface, |(interface, _)| *interface);
+        let at = at.unwrap_or_else(|at| {
+            counted.insert(at, (outgoing.interface, table.open_outgoing_number()));
+            at
+        });
+        outgoing.number = counted[at].1;
+    }
+}
+
+/// Gives the numbers of a flow back.
+fn close(number: FlowNumber, counted: &mut Vec<(InterfaceNumber, OutgoingNumber)>, table: &ForwardingTable) {
+    table.close_number(number);
+    for (_, number) in counted.drain(..) {
+        table.close_outgoing_number(number);
+    }
 }
 
 /// Has whoever changes the interface's owner words from now on sweep it.

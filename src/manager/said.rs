@@ -101,7 +101,7 @@ impl Said {
         for ((interface, _), stamp) in shares {
             let new = outgoing.last().is_none_or(|last| last.interface != interface);
             if new && upstream.lets_out(interface) {
-                outgoing.push(Outgoing { interface, stamp });
+                outgoing.push(Outgoing::uncounted(interface, stamp));
             }
         }
         outgoing

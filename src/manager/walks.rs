@@ -4,7 +4,7 @@ use super::flows::EntryView;
 use super::interfaces::Role;
 use super::records::{Contribution, Share};
 use super::{FlowState, GroupManager, Interface, Membership, Protocol, Route, SetEntryError};
-use crate::forwarding::{Flow, FlowNumber, FlowTotals};
+use crate::forwarding::{Flow, FlowNumber, FlowTotals, OutgoingNumber, OutgoingTotals};
 use crate::handle::Handle;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -77,10 +77,12 @@ pub struct ClientRecord {
     pub interfaces: Vec<Interface>,
 }
 
-/// What is seen of an entry, and under which number it is counted.
+/// What is seen of an entry, and under which numbers it is counted.
 #[derive(PartialEq)]
 struct Seen {
     number: Option<FlowNumber>,
+    outgoing: Vec<(Interface, OutgoingNumber)>,
+    /// But for what was counted.
     record: EntryRecord,
 }
 
@@ -174,14 +176,7 @@ impl GroupManager {
         let owners = self.clients.table.owners();
         let live = entry.outgoing.iter().filter(|out| out.stamp.holds(owners));
         let outgoing: Vec<_> = live
-            .filter_map(|out| self.interface(out.interface))
-            .map(|interface| OutgoingRecord {
-                interface,
-                ttl_too_low: 0,
-                fragmentation_needed: 0,
-                packets: 0,
-                discards: 0,
-            })
+            .filter_map(|out| self.interface(out.interface).map(|interface| (interface, out.number)))
             .collect();
         let way_in = entry.upstream.incoming().and_then(|incoming| self.interfaces.get(incoming.interface));
         let owner = way_in.map(|record| self.owned(record));
@@ -193,20 +188,28 @@ impl GroupManager {
             incoming_protocol: owner.and_then(|client| self.clients.protocol(client)),
             neighbour: entry.path.neighbour,
             route: entry.path.route,
-            outgoing,
+            outgoing: Vec::new(),
             made: entry.made,
             expires: entry.deadline,
             timeout: entry.deadline.saturating_sub(entry.made),
             totals: FlowTotals::default(),
         };
-        Seen { number: entry.number, record }
+        Seen { number: entry.number, outgoing, record }
     }
 
     /// With what was counted. To be called under the membership lock: what is counted under the number now is counted of
     /// this flow.
-    fn counted(&self, Seen { number, mut record }: Seen) -> EntryRecord {
+    fn counted(&self, Seen { number, outgoing, mut record }: Seen) -> EntryRecord {
         let counters = self.forwarding.counters();
         record.totals = number.map(|number| counters.totals(number)).unwrap_or_default();
+        record.outgoing = outgoing
+            .into_iter()
+            .map(|(interface, number)| {
+                let OutgoingTotals { packets, ttl_too_low, fragmentation_needed, discards } =
+                    counters.outgoing_totals(number);
+                OutgoingRecord { interface, ttl_too_low, fragmentation_needed, packets, discards }
+            })
+            .collect();
         record
     }
 

@@ -37,7 +37,7 @@ impl Owning {
     fn entry(&self, number: FlowNumber, n: u32, version: u32) -> Entry {
         let stamp = self.stamp();
         let incoming = Incoming { interface: InterfaceNumber(n), stamp };
-        let outgoing = Outgoing { interface: InterfaceNumber(version | 1 << 31), stamp };
+        let outgoing = Outgoing::uncounted(InterfaceNumber(version | 1 << 31), stamp);
         Entry::new(flow(n), number, Some(incoming), &vec![outgoing; 1 + version as usize % 5])
     }
 }

@@ -3,7 +3,9 @@
 use super::Totals;
 use super::port::{Copy, Numbering, Port};
 use super::recording::Batch;
-use crate::forwarding::{Counter, Entry, Flow, ForwardingReader, InterfaceNumber, Verdict, WorkerCounters};
+use crate::forwarding::{
+    Counter, Entry, Flow, ForwardingReader, InterfaceNumber, OutgoingCounter, Verdict, WorkerCounters,
+};
 use crate::handle::Owners;
 use crate::manager::{GroupManager, NewFlowError};
 
@@ -145,14 +147,16 @@ impl Bench<'_> {
         if self.copy.load(batch.octets(item.at, item.length)).is_err() {
             // Not of a packet that was classified as data.
             self.totals.not_forwarded.ttl_expired += 1;
+            self.counters.add(entry.number(), Counter::HeaderErrors, 1);
             return;
         }
         let mut copies = 0;
-        for number in entry.live_outgoing(self.owners) {
-            let Some(port) = self.shared.numbering.place(number) else { continue };
+        for outgoing in entry.live(self.owners) {
+            let Some(port) = self.shared.numbering.place(outgoing.interface) else { continue };
             self.copy.through(&self.shared.ports[port], item.flow.group());
             copies += 1;
             self.totals.transmitted[port] += 1;
+            self.counters.add_outgoing(outgoing.number, OutgoingCounter::Packets, 1);
             if let Some(sent) = sent.as_deref_mut() {
                 sent.push(Sent { item: *item, port });
             }
