@@ -7,12 +7,17 @@
 //! - [`manager`]: who is registered, who owns which interface, who wants which group.
 //! - [`protocol`]: clients that ship with the crate, written only against the manager's public face.
 //! - [`plane`]: where packets come from and go to.
+//! - `capi`: the C interface, `libmgm`, over one manager of the process (feature `capi`).
 
 mod sync;
 
 #[cfg(all(feature = "stepped", not(loom)))]
 #[doc(hidden)]
 pub use sync::stepping;
+
+// A HANDLE of C holds the 64 bits of a handle.
+#[cfg(all(feature = "capi", target_pointer_width = "64"))]
+pub mod capi;
 
 pub mod forwarding;
 

@@ -1,0 +1,188 @@
+/*
+ * What the Multicast Group Manager API promises of sizes, offsets, values and parameters, as static assertions. Compiled
+ * against mgm.h of this project, and with THEIRS defined against the headers of mingw-w64: the table has to hold for both.
+ * Nothing is run.
+ */
+#ifdef THEIRS
+#define MPR50 1
+#include <winsock2.h>
+#include <windows.h>
+#include <iprtrmib.h>
+#include <routprot.h>
+#include <mgm.h>
+#else
+#include <mgm.h>
+#endif
+#include <stddef.h>
+
+#define SIZE(type, size) _Static_assert(sizeof(type) == (size), "size of " #type)
+#define AT(type, field, offset, size)                                            \
+  _Static_assert(offsetof(type, field) == (offset), "offset of " #type "." #field); \
+  _Static_assert(sizeof(((type *)0)->field) == (size), "size of " #type "." #field)
+#define IS(name, value) _Static_assert((name) == (value), #name)
+
+SIZE(DWORD, 4);
+SIZE(ULONG, 4);
+SIZE(BOOL, 4);
+SIZE(BYTE, 1);
+SIZE(HANDLE, sizeof(void *));
+SIZE(MGM_ENUM_TYPES, 4);
+
+#define P sizeof(void *)
+SIZE(ROUTING_PROTOCOL_CONFIG, 10 * P);
+AT(ROUTING_PROTOCOL_CONFIG, dwCallbackFlags, 0, 4);
+AT(ROUTING_PROTOCOL_CONFIG, pfnRpfCallback, 1 * P, P);
+AT(ROUTING_PROTOCOL_CONFIG, pfnCreationAlertCallback, 2 * P, P);
+AT(ROUTING_PROTOCOL_CONFIG, pfnPruneAlertCallback, 3 * P, P);
+AT(ROUTING_PROTOCOL_CONFIG, pfnJoinAlertCallback, 4 * P, P);
+AT(ROUTING_PROTOCOL_CONFIG, pfnWrongIfCallback, 5 * P, P);
+AT(ROUTING_PROTOCOL_CONFIG, pfnLocalJoinCallback, 6 * P, P);
+AT(ROUTING_PROTOCOL_CONFIG, pfnLocalLeaveCallback, 7 * P, P);
+AT(ROUTING_PROTOCOL_CONFIG, pfnDisableIgmpCallback, 8 * P, P);
+AT(ROUTING_PROTOCOL_CONFIG, pfnEnableIgmpCallback, 9 * P, P);
+
+SIZE(MGM_IF_ENTRY, 16);
+AT(MGM_IF_ENTRY, dwIfIndex, 0, 4);
+AT(MGM_IF_ENTRY, dwIfNextHopAddr, 4, 4);
+AT(MGM_IF_ENTRY, bIGMP, 8, 4);
+AT(MGM_IF_ENTRY, bIsEnabled, 12, 4);
+
+SIZE(SOURCE_GROUP_ENTRY, 16);
+AT(SOURCE_GROUP_ENTRY, dwSourceAddr, 0, 4);
+AT(SOURCE_GROUP_ENTRY, dwSourceMask, 4, 4);
+AT(SOURCE_GROUP_ENTRY, dwGroupAddr, 8, 4);
+AT(SOURCE_GROUP_ENTRY, dwGroupMask, 12, 4);
+
+SIZE(MIB_IPMCAST_OIF, 16);
+AT(MIB_IPMCAST_OIF, dwOutIfIndex, 0, 4);
+AT(MIB_IPMCAST_OIF, dwNextHopAddr, 4, 4);
+AT(MIB_IPMCAST_OIF, dwReserved, 8, 4);
+AT(MIB_IPMCAST_OIF, dwReserved1, 12, 4);
+
+SIZE(MIB_IPMCAST_OIF_STATS, 28);
+AT(MIB_IPMCAST_OIF_STATS, dwOutIfIndex, 0, 4);
+AT(MIB_IPMCAST_OIF_STATS, dwNextHopAddr, 4, 4);
+AT(MIB_IPMCAST_OIF_STATS, dwDialContext, 8, 4);
+AT(MIB_IPMCAST_OIF_STATS, ulTtlTooLow, 12, 4);
+AT(MIB_IPMCAST_OIF_STATS, ulFragNeeded, 16, 4);
+AT(MIB_IPMCAST_OIF_STATS, ulOutPackets, 20, 4);
+AT(MIB_IPMCAST_OIF_STATS, ulOutDiscards, 24, 4);
+
+/* What all three kinds of records begin with. */
+#define COMMON(type)                \
+  AT(type, dwGroup, 0, 4);          \
+  AT(type, dwSource, 4, 4);         \
+  AT(type, dwSrcMask, 8, 4);        \
+  AT(type, dwUpStrmNgbr, 12, 4);    \
+  AT(type, dwInIfIndex, 16, 4);     \
+  AT(type, dwInIfProtocol, 20, 4);  \
+  AT(type, dwRouteProtocol, 24, 4); \
+  AT(type, dwRouteNetwork, 28, 4);  \
+  AT(type, dwRouteMask, 32, 4);     \
+  AT(type, ulUpTime, 36, 4);        \
+  AT(type, ulExpiryTime, 40, 4)
+
+SIZE(MIB_IPMCAST_MFE, 76);
+COMMON(MIB_IPMCAST_MFE);
+AT(MIB_IPMCAST_MFE, ulTimeOut, 44, 4);
+AT(MIB_IPMCAST_MFE, ulNumOutIf, 48, 4);
+AT(MIB_IPMCAST_MFE, fFlags, 52, 4);
+AT(MIB_IPMCAST_MFE, dwReserved, 56, 4);
+AT(MIB_IPMCAST_MFE, rgmioOutInfo, 60, 16);
+
+#define STATS(type)                  \
+  COMMON(type);                      \
+  AT(type, ulNumOutIf, 44, 4);       \
+  AT(type, ulInPkts, 48, 4);         \
+  AT(type, ulInOctets, 52, 4);       \
+  AT(type, ulPktsDifferentIf, 56, 4); \
+  AT(type, ulQueueOverflow, 60, 4)
+
+SIZE(MIB_IPMCAST_MFE_STATS, 92);
+STATS(MIB_IPMCAST_MFE_STATS);
+AT(MIB_IPMCAST_MFE_STATS, rgmiosOutStats, 64, 28);
+
+SIZE(MIB_IPMCAST_MFE_STATS_EX, 112);
+STATS(MIB_IPMCAST_MFE_STATS_EX);
+AT(MIB_IPMCAST_MFE_STATS_EX, ulUninitMfe, 64, 4);
+AT(MIB_IPMCAST_MFE_STATS_EX, ulNegativeMfe, 68, 4);
+AT(MIB_IPMCAST_MFE_STATS_EX, ulInDiscards, 72, 4);
+AT(MIB_IPMCAST_MFE_STATS_EX, ulInHdrErrors, 76, 4);
+AT(MIB_IPMCAST_MFE_STATS_EX, ulTotalOutPackets, 80, 4);
+AT(MIB_IPMCAST_MFE_STATS_EX, rgmiosOutStats, 84, 28);
+
+IS(SIZEOF_BASIC_MIB_MFE, 60);
+IS(SIZEOF_MIB_MFE(0), 60);
+IS(SIZEOF_MIB_MFE(3), 60 + 3 * 16);
+IS(SIZEOF_BASIC_MIB_MFE_STATS, 64);
+IS(SIZEOF_MIB_MFE_STATS(3), 64 + 3 * 28);
+IS(SIZEOF_BASIC_MIB_MFE_STATS_EX, 84);
+IS(SIZEOF_MIB_MFE_STATS_EX(3), 84 + 3 * 28);
+
+IS(MGM_JOIN_STATE_FLAG, 1);
+IS(MGM_FORWARD_STATE_FLAG, 2);
+IS(MGM_MFE_STATS_0, 1);
+IS(MGM_MFE_STATS_1, 2);
+IS(ANY_SOURCE, 0);
+IS(ALL_SOURCES, 1);
+IS(NO_ERROR, 0);
+IS(ERROR_SUCCESS, 0);
+IS(ERROR_INVALID_HANDLE, 6);
+IS(ERROR_NOT_ENOUGH_MEMORY, 8);
+IS(ERROR_NOT_SUPPORTED, 50);
+IS(ERROR_INVALID_PARAMETER, 87);
+IS(ERROR_INSUFFICIENT_BUFFER, 122);
+IS(ERROR_ALREADY_EXISTS, 183);
+IS(ERROR_MORE_DATA, 234);
+IS(ERROR_NO_MORE_ITEMS, 259);
+IS(ERROR_CAN_NOT_COMPLETE, 1003);
+IS(ERROR_NOT_FOUND, 1168);
+IS(PROTOCOL_ID(PROTO_TYPE_MCAST, PROTO_VENDOR_MS1, PROTO_IP_IGMP), 0x4137000A);
+IS(MS_IP_IGMP, 0x4137000A);
+IS(MS_IP_BGMP, 0x4137000B);
+IS(MS_IP_MSDP, 0x41370009);
+IS(PROTO_VENDOR_MS0, 0);
+IS(PROTO_VENDOR_MS2, 0x3FFF);
+IS(PROTO_IP_LOCAL, 2);
+IS(PROTO_IP_NETMGMT, 3);
+IS(PROTO_IP_RIP, 8);
+IS(PROTO_IP_OSPF, 13);
+IS(PROTO_IP_BGP, 14);
+
+/* Parameters and their order: a type that differs is an error. */
+typedef DWORD address;
+extern DWORD rpf(address source, DWORD source_mask, address group, DWORD group_mask, PDWORD in, PDWORD in_next_hop,
+                 PDWORD neighbour, DWORD size, PBYTE packet, PBYTE route);
+extern DWORD creation(address source, DWORD source_mask, address group, DWORD group_mask, DWORD in, DWORD in_next_hop,
+                      DWORD count, PMGM_IF_ENTRY list);
+extern DWORD prune(address source, DWORD source_mask, address group, DWORD group_mask, DWORD where, DWORD next_hop,
+                   BOOL member, PDWORD timeout);
+extern DWORD join(address source, DWORD source_mask, address group, DWORD group_mask, BOOL member);
+extern DWORD wrong(address source, address group, DWORD where, DWORD next_hop, DWORD size, PBYTE packet);
+extern DWORD local(address source, DWORD source_mask, address group, DWORD group_mask, DWORD where, DWORD next_hop);
+extern DWORD igmp(DWORD where, DWORD next_hop);
+
+extern ROUTING_PROTOCOL_CONFIG config;
+ROUTING_PROTOCOL_CONFIG config = {0, rpf, creation, prune, join, wrong, local, local, igmp, igmp};
+
+#define TAKES(name, ...) \
+  extern DWORD (*takes_##name)(__VA_ARGS__); \
+  DWORD (*takes_##name)(__VA_ARGS__) = name
+
+TAKES(MgmRegisterMProtocol, PROUTING_PROTOCOL_CONFIG, DWORD, DWORD, HANDLE *);
+TAKES(MgmDeRegisterMProtocol, HANDLE);
+TAKES(MgmTakeInterfaceOwnership, HANDLE, DWORD, DWORD);
+TAKES(MgmReleaseInterfaceOwnership, HANDLE, DWORD, DWORD);
+TAKES(MgmGetProtocolOnInterface, DWORD, DWORD, PDWORD, PDWORD);
+TAKES(MgmAddGroupMembershipEntry, HANDLE, DWORD, DWORD, DWORD, DWORD, DWORD, DWORD, DWORD);
+TAKES(MgmDeleteGroupMembershipEntry, HANDLE, DWORD, DWORD, DWORD, DWORD, DWORD, DWORD, DWORD);
+TAKES(MgmGetMfe, PMIB_IPMCAST_MFE, PDWORD, PBYTE);
+TAKES(MgmGetFirstMfe, PDWORD, PBYTE, PDWORD);
+TAKES(MgmGetNextMfe, PMIB_IPMCAST_MFE, PDWORD, PBYTE, PDWORD);
+TAKES(MgmGetMfeStats, PMIB_IPMCAST_MFE, PDWORD, PBYTE, DWORD);
+TAKES(MgmGetFirstMfeStats, PDWORD, PBYTE, PDWORD, DWORD);
+TAKES(MgmGetNextMfeStats, PMIB_IPMCAST_MFE, PDWORD, PBYTE, PDWORD, DWORD);
+TAKES(MgmGroupEnumerationStart, HANDLE, MGM_ENUM_TYPES, HANDLE *);
+TAKES(MgmGroupEnumerationGetNext, HANDLE, PDWORD, PBYTE, PDWORD);
+TAKES(MgmGroupEnumerationEnd, HANDLE);
+TAKES(MgmSetMfe, HANDLE, PMIB_IPMCAST_MFE);
