@@ -85,9 +85,10 @@ impl From<EnumerationError> for Code {
 impl From<NewFlowError> for Code {
     fn from(error: NewFlowError) -> Code {
         match error {
-            NewFlowError::Building(_) | NewFlowError::Foreign(_) | NewFlowError::NotForwarded(_) => {
-                Code::FAILED
-            }
+            NewFlowError::Building(_)
+            | NewFlowError::Foreign(_)
+            | NewFlowError::NotForwarded(_)
+            | NewFlowError::TooDeep(_) => Code::FAILED,
             NewFlowError::Full(_) => Code::NO_ROOM,
         }
     }

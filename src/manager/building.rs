@@ -1,6 +1,7 @@
 //! Making the entry of a new flow: the way to its source, the offer to the owners, their answers.
 
 use super::alert::OfferedInterface;
+use super::client_code;
 use super::flows::Begun;
 use super::interfaces::{InterfaceRecord, Role};
 use super::ownership::Owned;
@@ -53,6 +54,9 @@ impl GroupManager {
     pub fn new_flow_with(&self, flow: Flow, packet: &[u8]) -> Result<FlowState, NewFlowError> {
         if !leaves_its_link(flow.group()) {
             return Err(NewFlowError::NotForwarded(flow));
+        }
+        if !client_code::has_room() {
+            return Err(NewFlowError::TooDeep(flow));
         }
         {
             let mut state = self.state.lock();

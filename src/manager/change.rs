@@ -1,5 +1,6 @@
 //! [`Change`]: the membership lock, and whom to tell once it is given back.
 
+use super::client_code;
 use super::outbox::Pushed;
 use super::outlet::{Notice, Outlet};
 use super::switches::Switch;
@@ -40,10 +41,22 @@ impl Tell<'_> {
 
 impl Drop for Tell<'_> {
     fn drop(&mut self) {
+        let code = &self.manager.clients.code;
         for outlet in self.outlets.drain(..) {
+            // Clients that answer each other's notices by causing more must not fill the stack: too far in, the delivery is
+            // put off. A call like this one further out comes by here and has room.
+            if client_code::has_room() {
+                outlet.deliver(self.manager);
+            } else {
+                code.put_off(outlet);
+            }
+        }
+        while client_code::has_room()
+            && let Some(outlet) = code.take_up()
+        {
             outlet.deliver(self.manager);
         }
-        self.manager.clients.code.run_destructors();
+        code.run_destructors();
     }
 }
 

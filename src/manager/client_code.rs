@@ -1,6 +1,7 @@
 //! Running code that is a client's: its callbacks, its destructor, the routes. It may panic, take long, and call anything.
 
 use super::Client;
+use super::outlet::Outlet;
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,9 +14,18 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
+/// How many calls of clients' code may lie inside each other on a thread's stack before the next one has to wait until
+/// some have returned.
+const DEEPEST: u32 = 32;
+
 /// Whether this thread is inside a call of client's code: then it must not wait for another such call to end.
 pub(super) fn inside() -> bool {
     DEPTH.get() > 0
+}
+
+/// Whether this thread's stack may take another call of client's code.
+pub(super) fn has_room() -> bool {
+    DEPTH.get() < DEEPEST
 }
 
 /// How a manager runs client's code.
@@ -25,9 +35,21 @@ pub(super) struct ClientCode {
     leaving: Mutex<Vec<Arc<dyn Client>>>,
     some: AtomicBool,
     panics: AtomicU64,
+    /// Clients to be told something by whoever has room on his stack.
+    put_off: Mutex<Vec<Arc<Outlet>>>,
 }
 
 impl ClientCode {
+    /// Leaves it to a call further out on this thread's stack to deliver to a client.
+    pub(super) fn put_off(&self, outlet: Arc<Outlet>) {
+        self.put_off.lock().push(outlet);
+    }
+
+    /// A client to deliver to.
+    pub(super) fn take_up(&self) -> Option<Arc<Outlet>> {
+        self.put_off.lock().pop()
+    }
+
     /// Runs client's code; a panic in it is counted and goes no further. To be called with no lock held.
     pub(super) fn run<R>(&self, what: &str, f: impl FnOnce() -> R) -> Option<R> {
         DEPTH.set(DEPTH.get() + 1);

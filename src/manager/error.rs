@@ -127,6 +127,9 @@ pub enum NewFlowError {
     /// Another thread is making its entry.
     #[error("the entry of {0} is being made: look it up again shortly")]
     Building(Flow),
+    /// The call came from inside a callback inside a callback, and so on.
+    #[error("{0} was brought from too far inside callbacks: bring it again when some have returned")]
+    TooDeep(Flow),
     /// The forwarding table is full.
     #[error("no room for the entry of {0}: raise ManagerConfig::entries")]
     Full(Flow),

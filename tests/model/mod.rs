@@ -275,6 +275,7 @@ impl World {
                 Ok(FlowState::Active) => "Active".into(),
                 Ok(FlowState::Negative) => "Negative".into(),
                 Err(NewFlowError::Building(_)) => "Building".into(),
+                Err(NewFlowError::TooDeep(_)) => "TooDeep".into(),
                 Err(NewFlowError::Full(_)) => "Full".into(),
                 Err(NewFlowError::Foreign(_)) => "Foreign".into(),
                 Err(NewFlowError::NotForwarded(_)) => "NotForwarded".into(),

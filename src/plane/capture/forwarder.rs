@@ -101,7 +101,9 @@ impl<'r> Forwarder<'r> {
             match self.bench.shared.manager.new_flow(item.flow) {
                 Ok(_) | Err(NewFlowError::Foreign(_)) => {}
                 Err(NewFlowError::Building(_)) => std::thread::yield_now(),
-                Err(NewFlowError::Full(_) | NewFlowError::NotForwarded(_)) => break,
+                Err(NewFlowError::Full(_) | NewFlowError::NotForwarded(_) | NewFlowError::TooDeep(_)) => {
+                    break;
+                }
             }
             if let Some(entry) = self.reader.lookup(&item.flow)
                 && self.bench.act(entry, batch, item, sent.as_deref_mut())
