@@ -2,7 +2,7 @@
 
 use super::walks::steady;
 use super::{EnumerationError, GroupManager, Membership};
-use crate::handle::{Handle, HandleTable, Kind, Plain, Shape};
+use crate::handle::{Full, Handle, HandleTable, Kind, Plain, Shape};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -47,6 +47,9 @@ const KIND: Kind = Kind::new(2).expect("not 0");
 /// So many slots beside those in use, for enumerations that have ended and that a reader holds for the moment.
 const SPARE_SLOTS: u32 = 64;
 
+/// How often a start lets others run before it gives up waiting for such a reader.
+const TURNS: usize = 10_000;
+
 impl Enumerations {
     /// At least one and at most 2^20 at once.
     pub(super) fn new(most: u32) -> Enumerations {
@@ -59,6 +62,19 @@ impl Enumerations {
     fn reserve(&self) -> bool {
         let more = |open: u32| (open < self.most).then_some(open + 1);
         self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Enters one that room is reserved for. Those that have ended keep their slots while a reader that was there before
+    /// has not moved on, which may take a turn of the scheduler: that is waited for, though not for ever.
+    fn enter(&self, mut enumeration: Enumeration) -> Option<Handle> {
+        for _ in 0..TURNS {
+            match self.table.insert(enumeration) {
+                Ok(handle) => return Some(handle),
+                Err(Full(back)) => enumeration = back,
+            }
+            std::thread::yield_now();
+        }
+        None
     }
 
     /// Ends one; whether it was open.
@@ -91,7 +107,7 @@ impl GroupManager {
     /// instant (`MgmGroupEnumerationStart`): what a protocol needs that starts on a router where others run already.
     ///
     /// The enumeration lasts until [`end_enumeration`](Self::end_enumeration), but no longer than the client's registration.
-    /// May wait for the membership lock.
+    /// May wait for the membership lock, and a bounded time for readers that are in the middle of another enumeration.
     ///
     /// # Errors
     /// [`EnumerationError`].
@@ -127,7 +143,7 @@ impl GroupManager {
         }
         let groups = self.joined(kind);
         let enumeration = Enumeration { owner: client, groups, given: AtomicUsize::new(0) };
-        let Ok(handle) = enumerations.table.insert(enumeration) else {
+        let Some(handle) = enumerations.enter(enumeration) else {
             enumerations.open.fetch_sub(1, Ordering::Relaxed);
             return Err(EnumerationError::TooMany(enumerations.most));
         };
