@@ -202,6 +202,12 @@ impl ForwardingTable {
         self.len() == 0
     }
 
+    /// About how many entries that were replaced or withdrawn still wait for readers.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.entries.pending()
+    }
+
     /// A reader for this thread. It is not `Send`.
     #[must_use]
     pub fn reader(&self) -> ForwardingReader<'_> {

@@ -55,13 +55,18 @@ impl ClientCode {
         DEPTH.set(DEPTH.get() + 1);
         let result = catch_unwind(AssertUnwindSafe(f));
         DEPTH.set(DEPTH.get() - 1);
-        if let Err(payload) = &result {
-            self.panics.fetch_add(1, Ordering::Relaxed);
-            let message = payload.downcast_ref::<&str>().copied();
-            let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-            tracing::error!("{what} panicked: {}", message.unwrap_or("(no message)"));
+        match result {
+            Ok(answer) => Some(answer),
+            Err(payload) => {
+                self.panics.fetch_add(1, Ordering::Relaxed);
+                let message = payload.downcast_ref::<&str>().copied();
+                let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+                tracing::error!("{what} panicked: {}", message.unwrap_or("(no message)"));
+                // What a panic carries is client's code, too, and may panic when it is dropped.
+                std::mem::forget(payload);
+                None
+            }
         }
-        result.ok()
     }
 
     /// How often client's code has panicked.

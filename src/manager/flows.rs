@@ -176,7 +176,7 @@ impl Flows {
             Some(Life::Building { .. }) => return Begun::Building,
             // `found`: the table is open to others, and they may have withdrawn what was published here.
             Some(Life::Entry(entry)) if found && entry.upstream.holds(with.owners()) => {
-                return Begun::Live(state(&entry.outgoing));
+                return Begun::Live(state_now(&entry.outgoing, with.owners()));
             }
             Some(Life::Entry(_)) => self.end(flow, with),
             _ if found => return Begun::Foreign,
@@ -547,6 +547,12 @@ impl Record {
             deadline: entry.deadline,
         })
     }
+}
+
+/// The state of an entry some of whose interfaces may have changed hands and not been swept yet.
+fn state_now(outgoing: &[Outgoing], owners: &Owners) -> FlowState {
+    let alive = outgoing.iter().any(|out| out.stamp.holds(owners));
+    if alive { FlowState::Active } else { FlowState::Negative }
 }
 
 fn state(outgoing: &[Outgoing]) -> FlowState {

@@ -272,6 +272,12 @@ impl GroupManager {
         self.state.lock().flows.incidents
     }
 
+    /// About how much of the manager's memory waits for readers to move on: clients that left and entries that were replaced.
+    #[must_use]
+    pub fn garbage_pending(&self) -> usize {
+        self.clients.table.pending() + self.forwarding.pending()
+    }
+
     /// How often a client's code (a callback, its destructor, the routes) has panicked. The panic is contained: it counts
     /// as no answer.
     #[must_use]

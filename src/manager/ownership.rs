@@ -128,6 +128,12 @@ impl GroupManager {
         }
     }
 
+    /// Which protocol a handle was issued for; `None` when it names no registered client. Anybody may ask. Wait-free.
+    #[must_use]
+    pub fn protocol_of(&self, client: Handle) -> Option<Protocol> {
+        self.clients.protocol(client).filter(|_| self.clients.validate(client))
+    }
+
     /// Who owns the interface in both roles, at one instant. Lock-free: it starts over only when an owner has changed.
     pub(super) fn owned(&self, record: &InterfaceRecord) -> Owned {
         self.owned_while(record, || ()).0
