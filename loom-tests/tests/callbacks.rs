@@ -70,20 +70,18 @@ fn delivery() {
         let speak = |n: u32| {
             let (outbox, told, order) = (outbox.clone(), told.clone(), order.clone());
             move || {
-                let ours = {
+                {
                     // As under the membership lock.
                     let mut order = order.lock().unwrap();
                     order.push(n);
-                    outbox.push(n, 9)
-                };
-                if ours {
-                    outbox.deliver(|next| {
-                        assert_eq!(told.1.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
-                        let Next::Item(n) = next else { panic!("lost") };
-                        told.0.lock().unwrap().push(n);
-                        told.1.fetch_sub(1, Ordering::SeqCst);
-                    });
+                    outbox.push(n, 9);
                 }
+                outbox.deliver(|next| {
+                    assert_eq!(told.1.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+                    let Next::Item(n) = next else { panic!("lost") };
+                    told.0.lock().unwrap().push(n);
+                    told.1.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         };
         let other = thread::spawn(speak(1));

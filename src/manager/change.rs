@@ -1,12 +1,13 @@
 //! [`Change`]: the membership lock, and whom to tell once it is given back.
 
 use super::client_code;
-use super::outbox::Pushed;
 use super::outlet::{Notice, Outlet};
 use super::switches::Switch;
 use super::{GroupManager, State};
 use crate::forwarding::Stamp;
+use crate::handle::Handle;
 use parking_lot::MutexGuard;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The membership lock. Dropping it gives the lock back, and then delivers what was queued meanwhile.
@@ -16,26 +17,30 @@ pub(super) struct Change<'m> {
     pub(super) tell: Tell<'m>,
 }
 
-/// Those whose outbox this change has to see to.
+/// Those whom this change has something to tell, in the order in which it came to them.
 pub(super) struct Tell<'m> {
     manager: &'m GroupManager,
     outlets: Vec<Arc<Outlet>>,
+    known: BTreeSet<Handle>,
 }
 
 impl Tell<'_> {
     pub(super) fn queue(&mut self, outlet: Arc<Outlet>, notice: Notice, needs: Option<Stamp>) {
-        if outlet.queue(notice, needs) {
-            self.outlets.push(outlet);
-        }
+        outlet.queue(notice, needs);
+        self.deliver_to(outlet);
     }
 
     /// Queues a switch; whether it is a notice of its own.
     pub(super) fn queue_switch(&mut self, outlet: Arc<Outlet>, switch: Switch, needs: Stamp) -> bool {
-        let Pushed { ours, merged } = outlet.queue_switch(switch, needs);
-        if ours {
+        let merged = outlet.queue_switch(switch, needs);
+        self.deliver_to(outlet);
+        !merged
+    }
+
+    fn deliver_to(&mut self, outlet: Arc<Outlet>) {
+        if self.known.insert(outlet.handle) {
             self.outlets.push(outlet);
         }
-        !merged
     }
 }
 
@@ -62,6 +67,9 @@ impl Drop for Tell<'_> {
 
 impl GroupManager {
     pub(super) fn change_state(&self) -> Change<'_> {
-        Change { state: self.state.lock(), tell: Tell { manager: self, outlets: Vec::new() } }
+        Change {
+            state: self.state.lock(),
+            tell: Tell { manager: self, outlets: Vec::new(), known: BTreeSet::new() },
+        }
     }
 }

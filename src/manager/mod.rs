@@ -105,7 +105,7 @@ use switches::Switches;
 #[cfg(loom)]
 pub mod parts {
     pub use super::gate::{Gate, Inside};
-    pub use super::outbox::{Next, Outbox, Pushed};
+    pub use super::outbox::{Next, Outbox};
 }
 
 /// What an entry does with its flow's packets.

@@ -1,17 +1,16 @@
 //! [`Outbox`]: what waits to be told to one client, and who tells it.
 //!
-//! Whoever finds nobody delivering delivers; everybody else leaves what he has queued to that thread. So one thing is told
-//! after the other, what is queued from inside a callback comes after that callback, and a slow client delays its own
-//! notices and the one call that delivers them.
+//! Whoever has queued something then delivers all there is, unless somebody is at it: to that thread he leaves it. So one
+//! thing is told after the other, what is queued from inside a callback comes after that callback, and a slow client delays
+//! its own notices and the one call that delivers them. It does not suffice that the first to queue delivers: he may be busy
+//! with another client, which is slow.
 //!
 //! ```text
-//!               push, by the first                  push, by anybody
-//!   idle -------------------------> somebody's -------------------------> (the same)
-//!     ^                                  |
-//!     |  nothing left, under the lock    |  deliver
-//!     +--------------------------- being delivered <----+
-//!                                        |   the next   |
-//!                                        +--------------+
+//!          deliver, by whoever comes first
+//!   idle --------------------------------> being delivered <---+
+//!     ^                                          |   |          |
+//!     |      nothing left, under the lock        |   | the next |
+//!     +------------------------------------------+   +----------+
 //! ```
 //!
 //! That nothing is left is found, and that nobody delivers is noted, under one lock: between the two somebody could queue
@@ -42,54 +41,32 @@ pub enum Next<T> {
     Lost(u64),
 }
 
-/// What became of an item.
-#[derive(Debug)]
-pub struct Pushed {
-    /// Whether the caller has to see to the delivery.
-    pub ours: bool,
-    /// Whether it went together with an earlier one.
-    pub merged: bool,
-}
-
 impl<T> Default for Outbox<T> {
     fn default() -> Self {
         Outbox { state: Mutex::new(State { queue: VecDeque::new(), lost: 0, delivering: false }) }
     }
 }
 
-impl<T> State<T> {
-    /// Whether nothing is queued, and nobody is about to look again.
-    fn is_idle(&self) -> bool {
-        !self.delivering && self.queue.is_empty() && self.lost == 0
-    }
-}
-
 impl<T> Outbox<T> {
-    /// Queues an item, or counts it as lost when as many wait as there is `room`. Whether the caller has to see to the
-    /// delivery: otherwise somebody else does.
-    #[must_use]
-    pub fn push(&self, item: T, room: usize) -> bool {
+    /// Queues an item, or counts it as lost when as many wait as there is `room`. The caller has to deliver then.
+    pub fn push(&self, item: T, room: usize) {
         let mut state = self.state.lock();
-        let ours = state.is_idle();
         if state.queue.len() < room {
             state.queue.push_back(item);
         } else {
             state.lost += 1;
         }
-        ours
     }
 
     /// Queues an item that must not be lost. When there is no room it goes together with the first that `merge` has it go
-    /// together with.
-    #[must_use]
-    pub fn push_or_merge(&self, item: T, room: usize, merge: impl FnMut(&mut T) -> bool) -> Pushed {
+    /// together with: whether it does. The caller has to deliver then.
+    pub fn push_or_merge(&self, item: T, room: usize, merge: impl FnMut(&mut T) -> bool) -> bool {
         let mut state = self.state.lock();
-        let ours = state.is_idle();
         let merged = state.queue.len() >= room && state.queue.iter_mut().any(merge);
         if !merged {
             state.queue.push_back(item);
         }
-        Pushed { ours, merged }
+        merged
     }
 
     /// Tells everything that is queued, with no lock held, unless another thread is at it.
@@ -137,32 +114,31 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_counted_and_told_last() {
         let outbox = Outbox::default();
-        assert!(outbox.push(1, 2));
-        assert!(!outbox.push(2, 2) && !outbox.push(3, 2) && !outbox.push(4, 2));
+        (1..=4).for_each(|n| outbox.push(n, 2));
         assert_eq!(told(&outbox), ["Item(1)", "Item(2)", "Lost(2)"]);
-        assert!(outbox.push(5, 2), "there is room again");
-        assert_eq!(told(&outbox), ["Item(5)"]);
+        outbox.push(5, 2);
+        assert_eq!(told(&outbox), ["Item(5)"], "there is room again");
     }
 
     #[test]
     fn what_must_not_be_lost_goes_together_only_when_there_is_no_room() {
         let outbox = Outbox::default();
         let same = |n: &mut u32| *n == 7;
-        assert!(!outbox.push_or_merge(7, 2, same).merged);
-        assert!(!outbox.push_or_merge(7, 2, same).merged, "there is room");
-        assert!(outbox.push_or_merge(7, 2, same).merged);
-        assert!(!outbox.push_or_merge(8, 2, |n| *n == 8).merged, "nothing to go together with");
+        assert!(!outbox.push_or_merge(7, 2, same));
+        assert!(!outbox.push_or_merge(7, 2, same), "there is room");
+        assert!(outbox.push_or_merge(7, 2, same));
+        assert!(!outbox.push_or_merge(8, 2, |n| *n == 8), "nothing to go together with");
         assert_eq!(told(&outbox), ["Item(7)", "Item(7)", "Item(8)"]);
     }
 
     #[test]
     fn what_is_queued_while_something_is_told_comes_after_it() {
         let outbox = Outbox::default();
-        assert!(outbox.push(1, 9));
+        outbox.push(1, 9);
         let mut told = Vec::new();
         outbox.deliver(|next| {
             if let Next::Item(1) = next {
-                assert!(!outbox.push(2, 9), "this very delivery sees to it");
+                outbox.push(2, 9);
                 outbox.deliver(|_| panic!("somebody is at it already"));
             }
             told.push(format!("{next:?}"));

@@ -5,7 +5,7 @@
 
 use super::client_code::ClientCode;
 use super::gate::Gate;
-use super::outbox::{Next, Outbox, Pushed};
+use super::outbox::{Next, Outbox};
 use super::switches::Switch;
 use super::{
     Client, GroupManager, Interface, JoinAlert, Membership, Protocol, PruneAlert, WrongInterfaceAlert,
@@ -80,17 +80,15 @@ impl Outlet {
         self.code.run(what, || call(callbacks))
     }
 
-    /// Queues a notice, which is worth telling only while the stamp holds. To be called under the membership lock. Whether
-    /// the caller has to see to the delivery: otherwise somebody else does.
-    #[must_use]
-    pub(super) fn queue(&self, notice: Notice, needs: Option<Stamp>) -> bool {
-        self.outbox.push(Queued { notice, needs }, self.room)
+    /// Queues a notice, which is worth telling only while the stamp holds. To be called under the membership lock; the caller
+    /// has to deliver after it.
+    pub(super) fn queue(&self, notice: Notice, needs: Option<Stamp>) {
+        self.outbox.push(Queued { notice, needs }, self.room);
     }
 
     /// Queues a switch, room or no room. When there is none, the switch goes together with one of the same interface that
-    /// is queued already, so that there are no more beyond the room than interfaces.
-    #[must_use]
-    pub(super) fn queue_switch(&self, switch: Switch, needs: Stamp) -> Pushed {
+    /// is queued already, so that there are no more beyond the room than interfaces: whether it does.
+    pub(super) fn queue_switch(&self, switch: Switch, needs: Stamp) -> bool {
         let (number, tenure, word) = (switch.number, switch.tenure, switch.word);
         let same = |queued: &mut Queued| match &mut queued.notice {
             Notice::Switch(other) if (other.number, other.tenure) == (number, tenure) => {
@@ -125,8 +123,11 @@ impl Outlet {
                 if worth_telling {
                     self.call("disable_igmp", |client| client.disable_igmp(switch.interface));
                 }
+                drop(inside);
                 manager.switched(&switch);
-                if worth_telling {
+                // It may have given the interface up meanwhile, or have left: then it is not switched on again.
+                let inside = self.gate.enter(|| manager.clients.validate(self.handle));
+                if worth_telling && inside.is_some() && needs.is_none_or(|stamp| stamp.holds(owners)) {
                     self.call("enable_igmp", |client| client.enable_igmp(switch.interface));
                 }
             }

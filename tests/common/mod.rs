@@ -1,6 +1,8 @@
 //! A router to try things on: what the manager tests share.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod hearing;
+
 use mgm::forwarding::{Family, Flow};
 use mgm::handle::Handle;
 use mgm::manager::{
