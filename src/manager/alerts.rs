@@ -26,7 +26,7 @@ use super::interfaces::{InterfaceRecord, Role};
 use super::outlet::{Notice, Outlet};
 use super::records::{Contribution, Share};
 use super::{Cause, GroupManager, Interface, JoinAlert, Membership, PruneAlert, WrongInterfaceAlert};
-use crate::forwarding::Flow;
+use crate::forwarding::{Family, Flow};
 use crate::handle::Handle;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -169,7 +169,8 @@ impl GroupManager {
     /// The interface towards a source, as the routes have it. Runs the caller's code: to be called with no lock held.
     pub(super) fn towards(&self, source: IpAddr) -> Option<Interface> {
         let path = self.clients.code.run("the routes", || self.routes.reverse_path(source)).flatten()?;
-        Some(path.interface)
+        // A route by an interface of another family is none.
+        Some(path.interface).filter(|interface| interface.family() == Family::of(source))
     }
 
     fn prune(&self, membership: Membership, interface: Interface, cause: Cause) -> PruneAlert {

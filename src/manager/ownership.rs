@@ -228,11 +228,15 @@ impl GroupManager {
             .flat_map(|share| records.of_share(share).map(move |membership| (membership, share)))
             .filter_map(|(membership, share)| {
                 let contribution = records.get(membership)?.get(&share)?;
-                (!contribution.stamp.holds(owners)).then_some((membership, share, contribution.client))
+                (!contribution.stamp.holds(owners)).then_some((membership, share, *contribution))
             })
             .collect();
         dead.sort_by_key(|(membership, share, _)| (membership.group(), membership.source(), *share));
-        let causers: Vec<Handle> = dead.iter().map(|(_, _, client)| *client).chain(causer).collect();
+        // Whoever sweeps, a release was its client's doing. What ends because the routing protocol has changed is not IGMP's.
+        let igmp = Stamp::one(record.igmp, self.owned(record).words().1);
+        let gave_up =
+            dead.iter().filter(|(_, (_, role), of)| *role == Role::Routing || !of.stamp.hangs_on(&igmp));
+        let causers: Vec<Handle> = gave_up.map(|(_, _, of)| of.client).chain(causer).collect();
         for (membership, share, _) in dead {
             self.dismiss(change, membership, share);
         }
