@@ -1,4 +1,5 @@
-//! Random sequences of calls, made of the manager and of a plain single-threaded model of it.
+//! Random sequences of calls, made of the manager and of a plain single-threaded model of it: 400 of them, or as many as
+//! `MGM_MODEL_CASES` says.
 
 mod model;
 
@@ -7,7 +8,7 @@ use proptest::prelude::*;
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 400,
+        cases: std::env::var("MGM_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400),
         max_shrink_iters: 20_000,
         failure_persistence: None,
         ..ProptestConfig::default()

@@ -17,9 +17,13 @@ pub enum Call {
     NewFlow(Flow),
     Advance(Duration),
     Flush,
+    /// Where the client answers that packets arrive from now on, if it is asked; `None` for where they are routed.
+    Path(usize, Option<Interface>),
     /// Which interfaces the client keeps new flows off from now on.
     Veto(usize, Vec<Interface>),
-    /// What the client calls once when it is next asked about a new flow.
+    /// How long entries without receivers stay from now on, if the client is asked.
+    Timeout(usize, Duration),
+    /// What the client calls once, from inside its next callback.
     Script(usize, Box<Call>),
     /// How a source is reached from now on.
     Route(IpAddr, Option<Interface>),
@@ -30,7 +34,7 @@ pub enum Call {
 /// One call, encoded.
 pub type Bytes = [u8; 6];
 
-/// Which registration a client's number means, of those there were so far: one of the first four numbers is whoever has
+/// Which registration a client's number means, of those there were so far: one of the first five numbers is whoever has
 /// registered last as that protocol, live or not; a higher one is one of the oldest; `None` never was.
 pub fn who(number: usize, registered: &[Protocol]) -> Option<usize> {
     match protocols().get(number) {
@@ -41,7 +45,7 @@ pub fn who(number: usize, registered: &[Protocol]) -> Option<usize> {
 
 /// Where every sequence starts: two routing protocols and IGMP, sharing interfaces, with some receivers.
 pub fn prologue() -> Vec<Call> {
-    let [a, b, _, igmp] = protocols();
+    let [a, b, _, igmp, _] = protocols();
     let [one, two, three, ..] = interfaces();
     let group = Membership::any_source(flow(3).group()).unwrap();
     vec![
@@ -59,8 +63,9 @@ pub fn prologue() -> Vec<Call> {
 }
 
 /// Few of everything, so that calls meet.
-pub fn protocols() -> [Protocol; 4] {
-    [Protocol::new(1, 0), Protocol::new(1, 1), Protocol::new(2, 0), Protocol::new(Protocol::IGMP, 0)]
+pub fn protocols() -> [Protocol; 5] {
+    let igmp = |component| Protocol::new(Protocol::IGMP, component);
+    [Protocol::new(1, 0), Protocol::new(1, 1), Protocol::new(2, 0), igmp(0), igmp(1)]
 }
 
 pub fn interfaces() -> [Interface; 5] {
@@ -77,7 +82,7 @@ fn group(source: IpAddr, b: u8) -> IpAddr {
     match source {
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0xFF0E, 0, 0, 0, 0, 0, 0, 1)),
         IpAddr::V4(_) if b.is_multiple_of(16) => IpAddr::V4(Ipv4Addr::new(224, 0, 0, 251)),
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(239, 1, 1, 1 + b % 2)),
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(239, 1, 1, 1 + b % 3)),
     }
 }
 
@@ -104,7 +109,7 @@ impl Call {
     /// Every six bytes are a call.
     pub fn decode(bytes: Bytes) -> Call {
         let [what, client, interface, kind, address, extra] = bytes;
-        let client = pick(&[0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3, 3, 3, 4, 5, 6], client);
+        let client = pick(&[0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3, 3, 4, 5, 6, 7], client);
         let [one, two, three, link, v6] = interfaces();
         let interface = pick(&[one, one, two, two, two, three, three, three, link, v6], interface);
         let effect = pick(&[Effect::Join, Effect::Join, Effect::Forward, Effect::JoinAndForward], extra);
@@ -115,7 +120,12 @@ impl Call {
             10..=12 => Call::Release(client, interface),
             13..=28 => Call::Add(client, interface, membership(kind, address), effect),
             29..=37 => Call::Delete(client, interface, membership(kind, address), effect),
-            38..=50 => Call::NewFlow(flow(address)),
+            38..=48 => Call::NewFlow(flow(address)),
+            49 => Call::Path(client, (!extra.is_multiple_of(4)).then_some(interface)),
+            50 => {
+                let millis = pick(&[0, 500, 60_000, 2_000_001], extra);
+                Call::Timeout(client, Duration::from_millis(millis))
+            }
             51 => Call::Advance(Duration::from_secs(u64::from(extra) * 2)),
             52 if extra.is_multiple_of(4) => Call::Flush,
             52..=55 => {

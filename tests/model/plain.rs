@@ -1,8 +1,13 @@
 //! The manager as anybody would write it who had one thread, no stamps and no packets to forward: every change of hands
 //! removes at once what hung on it.
 
+mod alerts;
+mod entries;
+
 use super::calls::{Call, sources};
-use super::{Outcome, Seen, SeenEntry};
+use super::{Outcome, Seen};
+use alerts::{Outbox, Switches};
+use entries::Life;
 use mgm::forwarding::Flow;
 use mgm::manager::{Effect, Interface, ManagerConfig, Membership, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,40 +19,22 @@ const IGMP: usize = 1;
 
 type Share = (Interface, usize);
 
-/// How often the shares that something hangs on had changed hands when it was said.
-type Changes = (u64, u64);
-
-/// A share that is offered, and whether IGMP is on the interface.
-type Offered = (Share, Changes, bool);
-
 struct Client {
     protocol: Protocol,
     live: bool,
+    path: Option<Interface>,
     vetoes: Vec<Interface>,
+    timeout: Option<Duration>,
     script: Option<Call>,
+    outbox: Outbox,
 }
 
-/// What an owner said of a flow on its share of an interface.
-#[derive(Clone, Default)]
-struct Said {
-    veto: bool,
-    edit: Option<bool>,
-}
-
-#[derive(Default)]
-struct Made {
-    route: Option<Interface>,
-    /// Whether somebody owns the incoming interface.
-    owned: bool,
-    said: BTreeMap<Share, Said>,
-    deadline: Duration,
-    /// When it became negative.
-    negative: Option<u64>,
-}
-
-enum Life {
-    Building { said: BTreeMap<Share, Said>, acted: BTreeSet<Share> },
-    Entry(Made),
+/// A membership on a share.
+#[derive(Clone, Copy)]
+struct Member {
+    client: usize,
+    /// Whether others are told of it: not what IGMP says beside a routing protocol, which decides on it.
+    counts: bool,
 }
 
 pub struct Plain {
@@ -58,12 +45,17 @@ pub struct Plain {
     owners: BTreeMap<Share, usize>,
     /// How often a share has changed hands.
     changes: BTreeMap<Share, u64>,
-    memberships: BTreeMap<(Membership, Share), usize>,
+    memberships: BTreeMap<(Membership, Share), Member>,
     routes: BTreeMap<IpAddr, Option<Interface>>,
+    /// Where the packets of a flow come from that somebody asks for by name.
+    towards: BTreeMap<Flow, Option<Interface>>,
+    switches: Switches,
     flows: BTreeMap<Flow, Life>,
     foreign: BTreeSet<Flow>,
     now: Duration,
     events: u64,
+    /// For each call under way, whom it has something to tell.
+    to_tell: Vec<Vec<usize>>,
     pub log: Vec<String>,
 }
 
@@ -78,22 +70,39 @@ impl Plain {
             changes: BTreeMap::new(),
             memberships: BTreeMap::new(),
             routes: routes.into(),
+            towards: BTreeMap::new(),
+            switches: Switches::default(),
             flows: BTreeMap::new(),
             foreign: BTreeSet::new(),
             now: Duration::ZERO,
             events: 0,
+            to_tell: Vec::new(),
             log: Vec::new(),
         }
     }
 
     pub fn call(&mut self, call: &Call) -> Outcome {
+        self.to_tell.push(Vec::new());
+        let outcome = self.carry_out(call);
+        self.deliver();
+        outcome
+    }
+
+    fn carry_out(&mut self, call: &Call) -> Outcome {
         match call {
             Call::Register(protocol) => {
                 if self.clients.iter().any(|c| c.live && c.protocol == *protocol) {
                     return "AlreadyRegistered".into();
                 }
-                let protocol = *protocol;
-                self.clients.push(Client { protocol, live: true, vetoes: Vec::new(), script: None });
+                self.clients.push(Client {
+                    protocol: *protocol,
+                    live: true,
+                    path: None,
+                    vetoes: Vec::new(),
+                    timeout: None,
+                    script: None,
+                    outbox: Outbox::default(),
+                });
                 "Ok".into()
             }
             Call::Deregister(client) => {
@@ -124,16 +133,14 @@ impl Plain {
                 "Ok".into()
             }
             Call::Veto(client, interfaces) => {
-                if let Some(client) = self.who(*client) {
-                    self.clients[client].vetoes = interfaces.clone();
-                }
-                "Ok".into()
+                self.with_client(*client, |client| client.vetoes = interfaces.clone())
+            }
+            Call::Path(client, interface) => self.with_client(*client, |client| client.path = *interface),
+            Call::Timeout(client, timeout) => {
+                self.with_client(*client, |client| client.timeout = Some(*timeout))
             }
             Call::Script(client, call) => {
-                if let Some(client) = self.who(*client) {
-                    self.clients[client].script = Some((**call).clone());
-                }
-                "Ok".into()
+                self.with_client(*client, |client| client.script = Some((**call).clone()))
             }
             Call::Route(source, interface) => {
                 self.routes.insert(*source, *interface);
@@ -148,6 +155,13 @@ impl Plain {
                 "Ok".into()
             }
         }
+    }
+
+    fn with_client(&mut self, client: usize, f: impl FnOnce(&mut Client)) -> Outcome {
+        if let Some(client) = self.who(client) {
+            f(&mut self.clients[client]);
+        }
+        "Ok".into()
     }
 
     /// Which client a number means.
@@ -165,6 +179,16 @@ impl Plain {
         if client.protocol.id == self.config.igmp_protocol { IGMP } else { ROUTING }
     }
 
+    /// Who decides on what arrives there: the routing protocol, else IGMP.
+    fn owner(&self, interface: Interface) -> Option<(usize, Share)> {
+        let of = |role| self.owners.get(&(interface, role)).map(|owner| (*owner, (interface, role)));
+        of(ROUTING).or_else(|| of(IGMP))
+    }
+
+    fn changes(&self, share: Share) -> u64 {
+        self.changes.get(&share).copied().unwrap_or(0)
+    }
+
     fn take(&mut self, client: usize, interface: Interface) -> Outcome {
         let Some(client) = self.live(client) else { return "Stale".into() };
         let role = self.role(client);
@@ -178,8 +202,8 @@ impl Plain {
         if self.owners.contains_key(&(interface, role)) {
             return "Owned".into();
         }
-        self.changed(interface, role);
         self.owners.insert((interface, role), client);
+        self.changed(client, interface, role);
         "Ok".into()
     }
 
@@ -190,15 +214,19 @@ impl Plain {
             return "NotOwner".into();
         }
         self.owners.remove(&(interface, role));
-        self.changed(interface, role);
+        self.changed(client, interface, role);
         "Ok".into()
     }
 
-    /// A share changes hands: what hung on it goes. IGMP's hangs on the routing protocol's, too.
-    fn changed(&mut self, interface: Interface, role: usize) {
+    /// A client has changed who has a share: what hung on it goes. IGMP's hangs on the routing protocol's, too.
+    fn changed(&mut self, client: usize, interface: Interface, role: usize) {
         *self.changes.entry((interface, role)).or_default() += 1;
         let hung = |share: &Share| share.0 == interface && (role == ROUTING || share.1 == IGMP);
-        self.memberships.retain(|(_, share), _| !hung(share));
+        let mut gone: Vec<_> = self.memberships.keys().copied().filter(|(_, share)| hung(share)).collect();
+        gone.sort_by_key(|(m, share)| (m.group(), m.source(), *share));
+        for (membership, share) in gone {
+            self.forget(membership, share, role == IGMP);
+        }
         let arrival = role == ROUTING || !self.owners.contains_key(&(interface, ROUTING));
         self.flows.retain(|_, life| match life {
             Life::Entry(made) => {
@@ -210,7 +238,10 @@ impl Plain {
                 true
             }
         });
-        self.renew();
+        self.renew(client);
+        if role == ROUTING {
+            self.switch(interface);
+        }
     }
 
     fn change(
@@ -230,6 +261,7 @@ impl Plain {
         match self.owners.get(&share) {
             None => return "NotTaken".into(),
             Some(owner) if *owner != client => return "NotOwner".into(),
+            Some(_) if role == IGMP && !self.settled(interface) => return "ChangingHands".into(),
             Some(_) => {}
         }
         let (join, forward) = (effect != Effect::Forward, effect != Effect::Join);
@@ -238,9 +270,9 @@ impl Plain {
             if !self.memberships.contains_key(&(what, share)) && self.memberships.len() == most {
                 return "TooMany".into();
             }
-            self.memberships.insert((what, share), client);
+            self.keep(what, share, client);
         } else if join {
-            self.memberships.remove(&(what, share));
+            self.forget(what, share, true);
         }
         for (_, life) in self.flows.iter_mut().filter(|(flow, _)| what.covers(flow)) {
             let said = match life {
@@ -261,182 +293,21 @@ impl Plain {
                 said.veto = false;
             }
         }
-        self.renew();
+        self.renew(client);
         "Ok".into()
     }
 
-    /// Brings the list of negative entries up to date, in the order of flows as the manager does.
-    fn renew(&mut self) {
-        let flows: Vec<Flow> = self.flows.keys().copied().collect();
-        for flow in flows {
-            let Some(Life::Entry(made)) = self.flows.get(&flow) else { continue };
-            let negative = self.outgoing(&flow, made).is_empty();
-            self.mark(flow, negative);
-        }
-    }
-
-    fn mark(&mut self, flow: Flow, negative: bool) {
-        let Some(Life::Entry(made)) = self.flows.get_mut(&flow) else { return };
-        match (negative, made.negative) {
-            (true, None) => {
-                self.events += 1;
-                made.negative = Some(self.events);
-            }
-            (false, Some(_)) => made.negative = None,
-            _ => {}
-        }
-        let since = |(flow, life): (&Flow, &Life)| match life {
-            Life::Entry(Made { negative: Some(since), .. }) => Some((*since, *flow)),
-            _ => None,
-        };
-        let mut all: Vec<_> = self.flows.iter().filter_map(since).collect();
-        if all.len() > self.config.negative_entries as usize {
-            all.sort_unstable();
-            self.flows.remove(&all[0].1);
-        }
-    }
-
-    fn outgoing(&self, flow: &Flow, made: &Made) -> BTreeSet<Interface> {
-        if !made.owned {
-            return BTreeSet::new();
-        }
-        let mut shares: BTreeSet<Share> =
-            self.memberships.keys().filter(|(m, _)| m.covers(flow)).map(|(_, share)| *share).collect();
-        for (share, said) in &made.said {
-            match said.edit {
-                Some(true) => shares.insert(*share),
-                Some(false) => shares.remove(share),
-                None => false,
-            };
-        }
-        let vetoed = |share: &Share| made.said.get(share).is_some_and(|said| said.veto);
-        let interfaces = shares.iter().filter(|share| !vetoed(share) && !vetoed(&(share.0, ROUTING)));
-        interfaces.map(|share| share.0).filter(|interface| Some(*interface) != made.route).collect()
-    }
-
-    fn new_flow(&mut self, flow: Flow) -> Outcome {
-        let link_local = match flow.group() {
-            IpAddr::V4(group) => group.octets().starts_with(&[224, 0, 0]),
-            IpAddr::V6(_) => false,
-        };
-        if link_local {
-            return "NotForwarded".into();
-        }
-        match self.flows.get(&flow) {
-            Some(Life::Building { .. }) => return "Building".into(),
-            Some(Life::Entry(made)) => return self.state(&flow, made),
-            None if self.foreign.contains(&flow) => return "Foreign".into(),
-            None => {}
-        }
-        self.flows.insert(flow, Life::Building { said: BTreeMap::new(), acted: BTreeSet::new() });
-        loop {
-            let route = self.routes[&flow.source()].filter(|i| i.family() == flow.family());
-            let at = self.stamp(route);
-            let owned = route.is_some_and(|i| (0..2).any(|role| self.owners.contains_key(&(i, role))));
-            let Some(Life::Building { said, acted }) = self.flows.get_mut(&flow) else { unreachable!() };
-            acted.clear();
-            let mut made = Made { route, owned, said: said.clone(), ..Made::default() };
-            let vetoes = self.ask(flow, &made);
-            if self.stamp(route) != at {
-                continue;
-            }
-            let Some(Life::Building { said, acted }) = self.flows.remove(&flow) else { unreachable!() };
-            if self.foreign.contains(&flow) {
-                return "Foreign".into();
-            }
-            made.said = said;
-            for (share, changes) in vetoes {
-                if !acted.contains(&share) && self.hangs_on(share) == changes {
-                    made.said.entry(share).or_default().veto = true;
-                }
-            }
-            made.deadline = self.now + self.config.entry_lifetime;
-            let (negative, state) = (self.outgoing(&flow, &made).is_empty(), self.state(&flow, &made));
-            self.flows.insert(flow, Life::Entry(made));
-            self.mark(flow, negative);
-            return state;
-        }
-    }
-
-    fn state(&self, flow: &Flow, made: &Made) -> Outcome {
-        if self.outgoing(flow, made).is_empty() { "Negative".into() } else { "Active".into() }
-    }
-
-    /// What changes when an entry whose packets arrive there is not valid any more.
-    fn stamp(&self, route: Option<Interface>) -> Option<(bool, u64, u64)> {
-        let interface = route?;
-        let changes = |role| self.changes.get(&(interface, role)).copied().unwrap_or(0);
-        let routing = self.owners.contains_key(&(interface, ROUTING));
-        Some((self.known.contains(&interface), changes(ROUTING), if routing { 0 } else { changes(IGMP) }))
-    }
-
-    /// What changes when something a share's owner has said does not count any more.
-    fn hangs_on(&self, share: Share) -> Changes {
-        let changes = |role| self.changes.get(&(share.0, role)).copied().unwrap_or(0);
-        (changes(ROUTING), if share.1 == IGMP { changes(IGMP) } else { 0 })
-    }
-
-    /// Asks the owners in the order of protocols; their vetoes, with what they hang on.
-    fn ask(&mut self, flow: Flow, made: &Made) -> Vec<(Share, Changes)> {
-        let mut offers: BTreeMap<Protocol, (usize, Vec<Offered>)> = BTreeMap::new();
-        let outgoing = self.outgoing(&flow, made);
-        for interface in self.known.iter().filter(|i| outgoing.contains(i)) {
-            for role in [ROUTING, IGMP] {
-                let share = (*interface, role);
-                let Some(owner) = self.owners.get(&share) else { continue };
-                let offer = offers.entry(self.clients[*owner].protocol).or_insert((*owner, Vec::new()));
-                let igmp = self.owners.contains_key(&(*interface, IGMP));
-                offer.1.push((share, self.hangs_on(share), igmp));
-            }
-        }
-        let mut vetoes = Vec::new();
-        for (client, offered) in offers.into_values() {
-            let still = offered.into_iter().filter(|(share, at, _)| self.hangs_on(*share) == *at);
-            let still: Vec<_> = still.collect();
-            if still.is_empty() || !self.clients[client].live {
-                continue;
-            }
-            let shown: Vec<_> = still.iter().map(|(share, _, igmp)| (share.0, *igmp)).collect();
-            self.log.push(super::asked(client, flow, made.route, &shown));
-            for (share, at, _) in still {
-                if self.clients[client].vetoes.contains(&share.0) {
-                    vetoes.push((share, at));
-                }
-            }
-            if let Some(call) = self.clients[client].script.take() {
-                let outcome = self.call(&call);
-                self.log.push(format!("{call:?}: {outcome}"));
-            }
-        }
-        vetoes
-    }
-
     pub fn seen(&self) -> Seen {
-        let entries = self.flows.iter().filter_map(|(flow, life)| match life {
-            Life::Entry(made) => Some(SeenEntry {
-                flow: *flow,
-                incoming: made.route.filter(|i| self.known.contains(i)),
-                outgoing: self.outgoing(flow, made),
-                expires: made.deadline,
-            }),
-            Life::Building { .. } => None,
-        });
         let client = |n: usize| self.clients[n].protocol;
-        let owner = |i: Interface| self.owners.get(&(i, ROUTING)).or_else(|| self.owners.get(&(i, IGMP)));
+        let memberships = self.memberships.iter();
+        let owned = |n: usize| self.owners.iter().filter(move |(_, owner)| **owner == n);
+        let live = self.clients.iter().enumerate().filter(|(_, client)| client.live);
         Seen {
-            entries: entries.collect(),
-            memberships: self.memberships.iter().map(|((m, share), by)| (share.0, *m, client(*by))).collect(),
-            owners: super::calls::interfaces().map(|i| owner(i).map(|n| client(*n))).into(),
-            clients: self
-                .clients
-                .iter()
-                .enumerate()
-                .filter(|(_, client)| client.live)
-                .map(|(n, client)| {
-                    let owned =
-                        self.owners.iter().filter(|(_, owner)| **owner == n).map(|(share, _)| share.0);
-                    (client.protocol, owned.collect())
-                })
+            entries: self.seen_entries(),
+            memberships: memberships.map(|((m, share), by)| (share.0, *m, client(by.client))).collect(),
+            owners: super::calls::interfaces().map(|i| self.owner(i).map(|(n, _)| client(n))).into(),
+            clients: live
+                .map(|(n, client)| (client.protocol, owned(n).map(|(share, _)| share.0).collect()))
                 .collect(),
             known: self.known.clone(),
             foreign: self.foreign.clone(),
