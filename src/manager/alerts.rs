@@ -151,7 +151,6 @@ impl GroupManager {
     }
 
     /// Tells the owner of an interface of a packet that should have arrived elsewhere, if it wants to know.
-    #[expect(dead_code, reason = "packets on the wrong interface are not gathered yet")]
     pub(super) fn tell_of_wrong_interface(&self, record: &InterfaceRecord, alert: WrongInterfaceAlert) {
         let mut change = self.change_state();
         let owned = self.owned(record);

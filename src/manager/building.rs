@@ -224,7 +224,7 @@ impl Drop for Building<'_> {
 
 /// Whether a group's packets are forwarded at all: not those of 224.0.0.0/24 (RFC 5771 section 4), nor of the IPv6 scopes
 /// reserved, interface-local and link-local (RFC 4291 section 2.7).
-fn leaves_its_link(group: IpAddr) -> bool {
+pub(super) fn leaves_its_link(group: IpAddr) -> bool {
     match group {
         IpAddr::V4(group) => group.octets()[..3] != [224, 0, 0],
         IpAddr::V6(group) => group.octets()[1] & 0x0F > 2,

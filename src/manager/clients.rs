@@ -8,6 +8,7 @@ use super::{Client, DeregisterError, ManagerConfig, Protocol, RegisterError};
 use crate::handle::{Claims, Handle, HandleTable, RetireError};
 use dashmap::{DashMap, Entry};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the table keeps of a client: everything else is found by its handle, without a pin.
 pub(super) struct Registered {
@@ -23,6 +24,8 @@ pub(super) struct Clients {
     /// and needs neither a pin nor memory before.
     outlets: DashMap<Handle, Arc<Outlet>, foldhash::fast::RandomState>,
     pub(super) code: Arc<ClientCode>,
+    /// Whether anybody has ever wanted to be told of packets on the wrong interface.
+    wrong_interface: AtomicBool,
     igmp: u32,
     most: u32,
     notices: u32,
@@ -37,6 +40,7 @@ impl Clients {
             names: DashMap::default(),
             outlets: DashMap::default(),
             code: Arc::default(),
+            wrong_interface: AtomicBool::new(false),
             igmp: config.igmp_protocol,
             most: config.clients,
             notices: config.notices,
@@ -49,6 +53,10 @@ impl Clients {
         client: Arc<dyn Client>,
     ) -> Result<Handle, RegisterError> {
         let wants = self.code.run("wants_wrong_interface", || client.wants_wrong_interface());
+        if wants == Some(true) {
+            // Relaxed: of use once the client has taken an interface.
+            self.wrong_interface.store(true, Ordering::Relaxed);
+        }
         let result = self.enter(protocol, &client, wants == Some(true));
         if result.is_err() {
             self.code.let_go(client);
@@ -98,6 +106,11 @@ impl Clients {
         })?;
         self.names.remove_if(&protocol, |_, named| *named == handle);
         Ok(self.outlets.remove(&handle).map(|(_, outlet)| outlet))
+    }
+
+    /// Whether there may be a client that wants to be told of packets on the wrong interface. Wait-free.
+    pub(super) fn may_want_wrong_interface(&self) -> bool {
+        self.wrong_interface.load(Ordering::Relaxed)
     }
 
     /// Whether a client is registered. Wait-free, without a pin.

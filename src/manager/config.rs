@@ -32,6 +32,11 @@ pub struct ManagerConfig {
     /// The most notices that wait for one client. What does not fit is counted, and the client is told to look again
     /// ([`Client::notices_lost`](super::Client::notices_lost)).
     pub notices: u32,
+    /// The most flows that wait for their entry at once ([`upcall`](super::GroupManager::upcall)); as many are remembered that
+    /// found the queue full, and as many packets on the wrong interface wait, of as many flows.
+    pub upcalls: u32,
+    /// The least time between two packets of a flow on the wrong interface that its owner is told of.
+    pub wrong_interface_interval: Duration,
     /// How long an entry lives from its making, whether or not packets use it.
     pub entry_lifetime: Duration,
 }
@@ -49,6 +54,8 @@ impl Default for ManagerConfig {
             negative_entries: 1 << 14,
             remembered_flows: 1 << 14,
             enumerations: 64,
+            upcalls: 1024,
+            wrong_interface_interval: Duration::from_secs(3),
             notices: 1 << 14,
             entry_lifetime: Duration::from_secs(900),
         }
@@ -69,6 +76,7 @@ impl ManagerConfig {
             ("negative_entries", u64::from(self.negative_entries), 1, u64::from(u32::MAX)),
             ("remembered_flows", u64::from(self.remembered_flows), 0, u64::from(u32::MAX)),
             ("enumerations", u64::from(self.enumerations), 1, 1 << 20),
+            ("upcalls", u64::from(self.upcalls), 1, 1 << 20),
             ("notices", u64::from(self.notices), 1, u64::from(u32::MAX)),
             ("entry_lifetime (ms)", millis, 1, u64::MAX),
         ];

@@ -21,8 +21,8 @@ use super::said::{Action, Said};
 use super::upstream::{PathInfo, Upstream};
 use super::{FlowState, Interface};
 use crate::forwarding::{
-    Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, OutgoingNumber,
-    PublishError, Stamp,
+    Counter, Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, OutgoingNumber,
+    PublishError, Stamp, WorkerCounters,
 };
 use crate::handle::Owners;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,10 @@ pub struct Incidents {
     pub negative_evicted: u64,
     /// Flows without an entry whose counters were given up (`ManagerConfig::remembered_flows`).
     pub flows_forgotten: u64,
+    /// Packets of flows without an entry that found the queue full (`ManagerConfig::upcalls`).
+    pub upcalls_refused: u64,
+    /// Packets on the wrong interface that nobody was told of for want of room (`ManagerConfig::upcalls`).
+    pub wrong_interface_refused: u64,
 }
 
 /// An entry has lost its last outgoing interface, or got its first.
@@ -82,6 +86,9 @@ struct Record {
     number: Option<FlowNumber>,
     /// Under which numbers the copies to each interface are counted that was an outgoing one once, by interface.
     outgoing: Vec<(InterfaceNumber, OutgoingNumber)>,
+    /// Packets to be counted once it has a number: those that came while the entry was being made, and those that found
+    /// the queue full.
+    early: (u64, u64),
     said: Said,
     life: Life,
 }
@@ -136,6 +143,8 @@ pub(super) struct Flows {
     records: BTreeMap<Flow, Record>,
     limits: Limits,
     clock: Arc<Clock>,
+    /// What is counted of flows before packets find their entries.
+    counts: WorkerCounters,
     pub(super) incidents: Incidents,
     /// What owners of incoming interfaces are to be told.
     transitions: Vec<Transition>,
@@ -151,11 +160,12 @@ pub(super) struct Flows {
 }
 
 impl Flows {
-    pub(super) fn new(limits: Limits, clock: Arc<Clock>) -> Flows {
+    pub(super) fn new(limits: Limits, clock: Arc<Clock>, counts: WorkerCounters) -> Flows {
         Flows {
             records: BTreeMap::new(),
             limits,
             clock,
+            counts,
             incidents: Incidents::default(),
             transitions: Vec::new(),
             events: 0,
@@ -185,6 +195,7 @@ impl Flows {
         let record = self.records.entry(flow).or_insert(Record {
             number: None,
             outgoing: Vec::new(),
+            early: (0, 0),
             said: Said::default(),
             life: Life::Idle { since: 0 },
         });
@@ -249,6 +260,9 @@ impl Flows {
             return Err(refused);
         }
         record.number = Some(number);
+        let (uninitialized, overflow) = std::mem::take(&mut record.early);
+        self.counts.add(number, Counter::Uninitialized, uninitialized);
+        self.counts.add(number, Counter::QueueOverflow, overflow);
         let made = self.clock.now();
         let deadline = made.saturating_add(self.limits.lifetime);
         let state = state(&outgoing);
@@ -312,7 +326,7 @@ impl Flows {
 
     /// Publishes a flow's entry anew if it is not what the records say any more.
     pub(super) fn renew(&mut self, flow: Flow, with: With<'_>) {
-        let Some(Record { number, outgoing: counted, said, life: Life::Entry(entry) }) =
+        let Some(Record { number, outgoing: counted, said, life: Life::Entry(entry), .. }) =
             self.records.get_mut(&flow)
         else {
             return;
@@ -339,6 +353,18 @@ impl Flows {
             }
         }
         self.listed(flow, with);
+    }
+
+    /// Counts packets of a flow that came before it had an entry: at once, or when it gets the one that is being made.
+    pub(super) fn count_upcalls(&mut self, flow: Flow, uninitialized: u64, overflow: u64) {
+        let Some(record) = self.records.get_mut(&flow) else { return };
+        record.early.0 += uninitialized;
+        record.early.1 += overflow;
+        if let Some(number) = record.number {
+            let (uninitialized, overflow) = std::mem::take(&mut record.early);
+            self.counts.add(number, Counter::Uninitialized, uninitialized);
+            self.counts.add(number, Counter::QueueOverflow, overflow);
+        }
     }
 
     /// The transitions since the last call.

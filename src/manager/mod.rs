@@ -68,7 +68,10 @@ mod records;
 mod routes;
 mod said;
 mod switches;
+mod upcalls;
 mod upstream;
+#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
+mod waiting;
 mod walks;
 
 pub use alert::{
@@ -85,6 +88,7 @@ pub use flows::Incidents;
 pub use interface::Interface;
 pub use membership::{Effect, Group, Membership};
 pub use routes::{ReversePath, Route, Routes};
+pub use upcalls::Upcall;
 pub use walks::{ClientRecord, EntryRecord, MembershipRecord, OutgoingRecord};
 
 use crate::forwarding::{Flow, ForwardingTable, InterfaceNumber};
@@ -98,14 +102,17 @@ use parking_lot::Mutex;
 use records::Records;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use switches::Switches;
+use upcalls::Upcalls;
 
 /// Parts of the manager, for loom models of their own.
 #[cfg(loom)]
 pub mod parts {
     pub use super::gate::{Gate, Inside};
     pub use super::outbox::{Next, Outbox};
+    pub use super::waiting::{Closed, Counts, Waiting};
 }
 
 /// What an entry does with its flow's packets.
@@ -127,6 +134,7 @@ pub struct GroupManager {
     config: ManagerConfig,
     clock: Arc<Clock>,
     enumerations: Enumerations,
+    upcalls: Upcalls,
     /// Apart from the membership lock, so that taking an interface never waits for that.
     maker: Mutex<Maker>,
     state: Mutex<State>,
@@ -162,17 +170,20 @@ impl GroupManager {
             lifetime: config.entry_lifetime,
         };
         let clock = Arc::<Clock>::default();
+        let forwarding = ForwardingTable::new(config.entries, clients.table.owners().clone());
+        let flows = Flows::new(limits, clock.clone(), forwarding.counters().worker());
         Ok(GroupManager {
-            forwarding: ForwardingTable::new(config.entries, clients.table.owners().clone()),
+            forwarding,
             clients,
             interfaces,
             routes,
             enumerations: Enumerations::new(config.enumerations),
+            upcalls: Upcalls::new(&config),
             config,
             maker: Mutex::new(maker),
             state: Mutex::new(State {
                 records: Records::default(),
-                flows: Flows::new(limits, clock.clone()),
+                flows,
                 towards: BTreeMap::new(),
                 switches: Switches::default(),
             }),
@@ -269,7 +280,10 @@ impl GroupManager {
     /// What the manager had to do for want of room so far. May wait for the membership lock.
     #[must_use]
     pub fn incidents(&self) -> Incidents {
-        self.state.lock().flows.incidents
+        let mut incidents = self.state.lock().flows.incidents;
+        incidents.upcalls_refused = self.upcalls.refused.load(Ordering::Relaxed);
+        incidents.wrong_interface_refused = self.upcalls.wrong_refused.load(Ordering::Relaxed);
+        incidents
     }
 
     /// About how much of the manager's memory waits for readers to move on: clients that left and entries that were replaced.

@@ -1,0 +1,283 @@
+//! Upcalls: what a packet path brings that must not wait, worked off by whoever calls
+//! [`GroupManager::serve`].
+//!
+//! A flow without an entry is queued once; its other packets are counted with it until it is served. A flow that finds the
+//! queue full is parked: no more than its name and counts are kept, for its next packet to try again, and the longest
+//! parked makes room.
+//!
+//! ```text
+//!              room                      serve
+//!   (none) ------------------> queued ------------> (none)
+//!      |                         ^                    ^
+//!      | no room                 | its next packet    | the longest, when too many are
+//!      +----------------------> parked ---------------+
+//! ```
+//!
+//! Packets that arrive on the wrong interface are queued as well, for their alert, one of a flow in a while.
+//!
+//! No packet waits for a lock, nor for a thread that serves: whoever finds a flow that has just been served takes it out
+//! himself. The queues are bounded rings: a thread that is stopped within the few instructions that put something into one
+//! holds up those who come to the same place of it, and no others.
+
+use super::clock::nanos;
+use super::waiting::{Closed, Counts, Waiting};
+use super::{GroupManager, Interface, ManagerConfig, WrongInterfaceAlert};
+use crate::forwarding::Flow;
+use crossbeam_queue::ArrayQueue;
+use papaya::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// So much of a packet is kept, from its IP header on.
+const FRAGMENT: usize = 256;
+
+/// What became of an upcall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Upcall {
+    /// The flow is queued.
+    Queued,
+    /// It is queued already: the packet is counted.
+    Waiting,
+    /// There is no room in the queue: the packet is counted.
+    Refused,
+    /// The group's packets never leave their link.
+    NotForwarded,
+}
+
+/// A packet, and where it arrived.
+struct Packet {
+    flow: Flow,
+    arrival: Interface,
+    octets: Box<[u8]>,
+}
+
+impl Packet {
+    fn new(flow: Flow, arrival: Interface, packet: &[u8]) -> Packet {
+        Packet { flow, arrival, octets: packet[..packet.len().min(FRAGMENT)].into() }
+    }
+}
+
+type Map<V> = HashMap<Flow, V, foldhash::fast::RandomState>;
+
+/// See the top of this file.
+pub(super) struct Upcalls {
+    /// The flows that are queued, being served, or parked.
+    waiting: Map<Arc<Waiting>>,
+    queue: ArrayQueue<(Packet, Arc<Waiting>)>,
+    parked: ArrayQueue<(Flow, Arc<Waiting>)>,
+    wrong: ArrayQueue<Packet>,
+    /// When flows last had a packet on the wrong interface queued, in nanoseconds of the manager's clock.
+    last_wrong: Map<AtomicU64>,
+    interval: u64,
+    most: usize,
+    /// When times that are over are next looked for.
+    tidy_at: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) wrong_refused: AtomicU64,
+}
+
+/// In place of a time: it is being taken out.
+const GONE: u64 = u64::MAX;
+
+impl Upcalls {
+    pub(super) fn new(config: &ManagerConfig) -> Upcalls {
+        let most = config.upcalls as usize;
+        Upcalls {
+            waiting: Map::default(),
+            queue: ArrayQueue::new(most),
+            parked: ArrayQueue::new(most),
+            wrong: ArrayQueue::new(most),
+            last_wrong: Map::default(),
+            interval: nanos(config.wrong_interface_interval),
+            most,
+            tidy_at: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            wrong_refused: AtomicU64::new(0),
+        }
+    }
+
+    fn bring(&self, packet: Packet) -> Upcall {
+        let waiting = self.waiting.pin();
+        let flow = packet.flow;
+        loop {
+            let Some(present) = waiting.get(&flow) else {
+                let new = Arc::new(Waiting::new());
+                if waiting.try_insert(flow, new.clone()).is_ok() {
+                    return self.queue(packet, &new);
+                }
+                continue;
+            };
+            let noted = if present.is_queued() {
+                present.uninitialized().map(|()| Upcall::Waiting)
+            } else if self.queue.is_full() {
+                present.overflow().map(|()| self.refuse())
+            } else if present.unpark() {
+                return self.queue(packet, &present.clone());
+            } else {
+                continue;
+            };
+            match noted {
+                Ok(upcall) => return upcall,
+                // It has been served, and whoever did that may not have got to this yet.
+                Err(Closed) => self.forget(flow, present),
+            }
+        }
+    }
+
+    /// Queues a flow that is the caller's to queue, or parks it.
+    fn queue(&self, packet: Packet, waiting: &Arc<Waiting>) -> Upcall {
+        let flow = packet.flow;
+        if self.queue.push((packet, waiting.clone())).is_ok() {
+            return Upcall::Queued;
+        }
+        // Nobody else closes it before it is parked.
+        let _ = waiting.overflow();
+        waiting.park();
+        if let Some((oldest, waiting)) = self.parked.force_push((flow, waiting.clone()))
+            // It may have been queued since.
+            && waiting.unpark()
+        {
+            waiting.close();
+            self.forget(oldest, &waiting);
+        }
+        self.refuse()
+    }
+
+    fn refuse(&self) -> Upcall {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Upcall::Refused
+    }
+
+    /// Takes a flow out that does not wait any more. Anybody may.
+    fn forget(&self, flow: Flow, waiting: &Arc<Waiting>) {
+        // Whoever finds another there has come too late.
+        let _ = self.waiting.pin().remove_if(&flow, |_, present| Arc::ptr_eq(present, waiting));
+    }
+
+    /// Whether a flow may have an alert now.
+    fn may_alert(&self, flow: Flow, now: Duration) -> bool {
+        let times = self.last_wrong.pin();
+        let now = nanos(now).min(GONE - 1);
+        loop {
+            let Some(last) = times.get(&flow) else {
+                if times.len() >= self.most {
+                    self.wrong_refused.fetch_add(1, Ordering::Relaxed);
+                    return false;
+                }
+                if times.try_insert(flow, AtomicU64::new(now)).is_ok() {
+                    return true;
+                }
+                continue;
+            };
+            let then = last.load(Ordering::Relaxed);
+            if then == GONE {
+                let _ = times.remove_if(&flow, |_, last| last.load(Ordering::Relaxed) == GONE);
+            } else if now < then.saturating_add(self.interval) {
+                return false;
+            } else if last.compare_exchange(then, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                return true;
+            }
+        }
+    }
+
+    /// Takes times out that are over, now and then.
+    fn tidy(&self, now: Duration) {
+        let now = nanos(now);
+        if now < self.tidy_at.load(Ordering::Relaxed) {
+            return;
+        }
+        self.tidy_at.store(now.saturating_add(self.interval.max(1)), Ordering::Relaxed);
+        let over = |last: &AtomicU64| {
+            let then = last.load(Ordering::Relaxed);
+            // Marked first: a packet that has just found it must not count it up where nobody sees it any more.
+            then == GONE
+                || (then.saturating_add(self.interval) <= now
+                    && last.compare_exchange(then, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok())
+        };
+        self.last_wrong.pin().retain(|_, last| !over(last));
+    }
+}
+
+impl GroupManager {
+    /// A packet of a flow without an entry arrived: has the flow queued for [`serve`](Self::serve). For packet paths that
+    /// cannot wait, as [`new_flow`](Self::new_flow) may. Takes no lock.
+    ///
+    /// A flow is queued once: further packets are counted (`uninitialized`), as are those that find the queue full
+    /// (`queue_overflow`, [`ManagerConfig::upcalls`]); they are shown with the flow's totals once it has an entry. The packet
+    /// is given from its IP header on; no more than 256 octets of it are kept. What becomes of the packet itself is the
+    /// caller's business.
+    pub fn upcall(&self, flow: Flow, arrival: Interface, packet: &[u8]) -> Upcall {
+        if !super::building::leaves_its_link(flow.group()) {
+            return Upcall::NotForwarded;
+        }
+        self.upcalls.bring(Packet::new(flow, arrival, packet))
+    }
+
+    /// A packet arrived on another interface than its flow's incoming one: has that interface's owner told, if it [wants to
+    /// know](super::Client::wants_wrong_interface), by [`serve`](Self::serve). Whether it is queued. Takes no lock.
+    ///
+    /// A flow has one such packet queued in [`ManagerConfig::wrong_interface_interval`], on the manager's clock. The packet is
+    /// not counted here.
+    ///
+    /// Source: RFC 2715 section 4, WrongIf alert, which asks for a limit.
+    pub fn wrong_interface(&self, flow: Flow, arrival: Interface, packet: &[u8]) -> bool {
+        let upcalls = &self.upcalls;
+        if !self.clients.may_want_wrong_interface() || !upcalls.may_alert(flow, self.clock.now()) {
+            return false;
+        }
+        let queued = upcalls.wrong.push(Packet::new(flow, arrival, packet)).is_ok();
+        if !queued {
+            upcalls.wrong_refused.fetch_add(1, Ordering::Relaxed);
+        }
+        queued
+    }
+
+    /// Works off at most `most` of what packet paths have queued, on this thread: makes entries as
+    /// [`new_flow_with`](Self::new_flow_with) does, and has clients told of packets on the wrong interface. How many there
+    /// were; fewer than `most` when nothing is left. Any number of threads may.
+    ///
+    /// Runs callbacks, with no lock held. May wait for the membership lock.
+    pub fn serve(&self, most: usize) -> usize {
+        self.upcalls.tidy(self.clock.now());
+        let mut served = 0;
+        while served < most {
+            let before = served;
+            if let Some((packet, waiting)) = self.upcalls.queue.pop() {
+                self.serve_upcall(&packet, &waiting);
+                served += 1;
+            }
+            if served < most
+                && let Some(packet) = self.upcalls.wrong.pop()
+            {
+                self.serve_wrong_interface(packet);
+                served += 1;
+            }
+            if served == before {
+                break;
+            }
+        }
+        served
+    }
+
+    fn serve_upcall(&self, packet: &Packet, waiting: &Arc<Waiting>) {
+        let flow = packet.flow;
+        let made = self.new_flow_with(flow, &packet.octets);
+        if let Some(Counts { uninitialized, overflow }) = waiting.close() {
+            self.state.lock().flows.count_upcalls(flow, uninitialized, overflow);
+        }
+        self.upcalls.forget(flow, waiting);
+        // The packet has arrived somewhere else than its entry says.
+        let incoming = made.ok().and_then(|_| self.entry(flow)).and_then(|entry| entry.incoming);
+        if incoming.is_some_and(|incoming| incoming != packet.arrival) {
+            self.wrong_interface(flow, packet.arrival, &packet.octets);
+        }
+    }
+
+    fn serve_wrong_interface(&self, packet: Packet) {
+        let Packet { flow, arrival, octets } = packet;
+        if let Some(record) = self.interfaces.find(arrival) {
+            self.tell_of_wrong_interface(record, WrongInterfaceAlert { flow, arrival, packet: octets });
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What packet paths bring that must not wait: flows without an entry, and packets on the wrong interface.
+
+mod common;
+
+use common::*;
+use mgm::forwarding::Flow;
+use mgm::manager::{
+    Client, Effect, FlowState, GroupManager, Interface, ManagerConfig, ReversePathQuestion, Upcall,
+    WrongInterfaceAlert,
+};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::thread;
+use std::time::Duration;
+
+const FLOW: &str = "192.0.2.7 239.1.1.1";
+const PACKET: &[u8] = &[0x45, 0, 0, 20];
+
+fn of(source: u8) -> Flow {
+    Flow::new([10, 0, 0, source].into(), [239, 1, 1, 1].into()).unwrap()
+}
+
+/// A flow's packets while it was being made, and those that found the queue full.
+fn early(manager: &GroupManager, flow: Flow) -> (u64, u64) {
+    let totals = manager.entry(flow).unwrap().totals;
+    (totals.uninitialized, totals.queue_overflow)
+}
+
+#[test]
+fn a_flow_is_queued_once_and_its_other_packets_are_counted() {
+    let router = Router::new();
+    let manager = &router.manager;
+    router.client(1, &[1]);
+    let bring = || manager.upcall(flow(FLOW), v4(1), PACKET);
+    assert_eq!(bring(), Upcall::Queued);
+    assert_eq!([bring(), bring()], [Upcall::Waiting; 2]);
+    assert_eq!(manager.upcall(of(1), v4(1), PACKET), Upcall::Queued);
+    assert_eq!(manager.entries(), [], "nothing happens until it is served");
+    assert_eq!(manager.serve(10), 2);
+    assert_eq!(manager.serve(10), 0);
+    assert_eq!(early(manager, flow(FLOW)), (2, 0));
+    assert_eq!(early(manager, of(1)), (0, 0));
+    manager.flush_entries();
+    assert_eq!([bring(), bring()], [Upcall::Queued, Upcall::Waiting]);
+    assert_eq!(manager.serve(1), 1);
+    assert_eq!(early(manager, flow(FLOW)), (3, 0), "the flow's counts outlive the entry");
+    assert_eq!(bring(), Upcall::Queued, "with an entry: whoever brings it has not seen that yet");
+    assert_eq!(manager.serve(10), 1);
+    assert_eq!(manager.upcall(flow("192.0.2.7 224.0.0.5"), v4(1), PACKET), Upcall::NotForwarded);
+}
+
+#[test]
+fn a_full_queue_refuses_and_what_it_refused_is_counted_with_the_flow() {
+    let router = Router::with(ManagerConfig { upcalls: 2, ..ManagerConfig::default() });
+    let manager = &router.manager;
+    router.client(1, &[1]);
+    let bring = |source| manager.upcall(of(source), v4(1), PACKET);
+    assert_eq!([1, 2, 3, 3, 4].map(bring)[..3], [Upcall::Queued, Upcall::Queued, Upcall::Refused]);
+    assert_eq!([1, 3].map(bring), [Upcall::Waiting, Upcall::Refused]);
+    assert_eq!(manager.incidents().upcalls_refused, 4);
+    assert_eq!(manager.serve(1), 1);
+    assert_eq!([3, 4].map(bring), [Upcall::Queued, Upcall::Refused]);
+    assert_eq!(manager.serve(usize::MAX), 2);
+    assert_eq!([1, 2, 3].map(|source| early(manager, of(source))), [(1, 0), (0, 0), (0, 3)]);
+    assert_eq!(bring(4), Upcall::Queued);
+    manager.serve(1);
+    assert_eq!(early(manager, of(4)), (0, 2));
+    // Two flows are remembered that found the queue full; the third drives out the first.
+    assert_eq!([11, 12].map(bring), [Upcall::Queued; 2]);
+    assert_eq!([21, 22, 23].map(bring), [Upcall::Refused; 3]);
+    manager.serve(2);
+    assert_eq!([21, 22].map(bring), [Upcall::Queued; 2]);
+    manager.serve(2);
+    assert_eq!([21, 22].map(|source| early(manager, of(source))), [(0, 0), (0, 1)]);
+    assert_eq!(manager.incidents().upcalls_refused, 8);
+}
+
+#[test]
+fn no_more_is_served_than_asked_for() {
+    let router = Router::new();
+    router.client(1, &[1]);
+    for source in 1..=10 {
+        router.manager.upcall(of(source), v4(1), PACKET);
+    }
+    assert_eq!([0, 3, 4, 9, 9].map(|most| router.manager.serve(most)), [0, 3, 4, 3, 0]);
+    assert_eq!(router.manager.entries().len(), 10);
+}
+
+/// Remembers the packets it is shown.
+#[derive(Default)]
+struct Shown {
+    packets: Mutex<Vec<Vec<u8>>>,
+    manager: OnceLock<Weak<GroupManager>>,
+}
+
+impl Client for Shown {
+    fn reverse_path(&self, question: &mut ReversePathQuestion<'_>) {
+        self.packets.lock().unwrap().push(question.packet().to_vec());
+        if let Some(manager) = self.manager.get().and_then(Weak::upgrade) {
+            assert_eq!(manager.upcall(question.flow(), v4(1), &[]), Upcall::Waiting);
+            manager.upcall(of(99), v4(1), &[]);
+            manager.serve(1);
+        }
+    }
+}
+
+#[test]
+fn the_packet_is_shown_to_whom_is_asked_as_far_as_it_is_kept() {
+    let router = Router::new();
+    let client = Arc::new(Shown::default());
+    router.client_with(1, &[1], client.clone());
+    let long: Vec<u8> = (0..1500).map(|n| n as u8).collect();
+    router.manager.upcall(of(1), v4(1), PACKET);
+    router.manager.upcall(of(2), v4(1), &long);
+    router.manager.serve(2);
+    assert_eq!(*client.packets.lock().unwrap(), [PACKET, &long[..256]]);
+}
+
+#[test]
+fn everything_may_be_called_from_inside_what_serving_asks() {
+    let router = Router::new();
+    let client = Arc::new(Shown::default());
+    client.manager.set(Arc::downgrade(&router.manager)).unwrap();
+    router.client_with(1, &[1], client.clone());
+    router.manager.upcall(of(1), v4(1), &[]);
+    assert_eq!(router.manager.serve(1), 1);
+    assert_eq!(early(&router.manager, of(1)), (1, 0));
+    assert!(router.manager.entry(of(99)).is_some(), "brought and served inside");
+}
+
+/// Whatever packet paths were told of their packets is in the flows' totals in the end.
+#[test]
+fn every_packet_is_counted_once_whoever_serves_meanwhile() {
+    const FLOWS: u8 = 8;
+    const PATHS: usize = 3;
+    // Few places, so that the queue is full now and then; with those of the parked, all have one.
+    let router = Router::with(ManagerConfig { upcalls: 4, ..ManagerConfig::default() });
+    let manager = &router.manager;
+    router.client(1, &[1]);
+    let (waited, refused): ([AtomicU64; 8], [AtomicU64; 8]) = Default::default();
+    let (paths, served) = (AtomicUsize::new(PATHS), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for path in 0..PATHS {
+            let (waited, refused, paths) = (&waited, &refused, &paths);
+            scope.spawn(move || {
+                let _done = Finished(paths);
+                for n in 0..20_000 {
+                    let source = ((n + path * 3) / 5 % usize::from(FLOWS)) as u8;
+                    match manager.upcall(of(source), v4(1), PACKET) {
+                        Upcall::Queued => {}
+                        Upcall::Waiting => _ = waited[usize::from(source)].fetch_add(1, Ordering::Relaxed),
+                        Upcall::Refused => _ = refused[usize::from(source)].fetch_add(1, Ordering::Relaxed),
+                        Upcall::NotForwarded => unreachable!(),
+                    }
+                }
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while paths.load(Ordering::SeqCst) > 0 {
+                    let n = manager.serve(3);
+                    if served.fetch_add(n, Ordering::Relaxed) % 16 == 0 {
+                        manager.flush_entries();
+                    }
+                }
+            });
+        }
+    });
+    // Those that are still parked need a packet.
+    for source in (0..FLOWS).chain(0..FLOWS) {
+        manager.serve(usize::MAX);
+        match manager.upcall(of(source), v4(1), PACKET) {
+            Upcall::Queued => {}
+            other => panic!("{other:?} with an empty queue"),
+        }
+    }
+    manager.serve(usize::MAX);
+    for source in 0..FLOWS {
+        let told = [&waited, &refused].map(|told| told[usize::from(source)].load(Ordering::Relaxed));
+        assert_eq!(early(manager, of(source)), told.into(), "flow {source}");
+    }
+    let all = |told: &[AtomicU64]| told.iter().map(|n| n.load(Ordering::Relaxed)).sum::<u64>();
+    assert_eq!(manager.incidents().upcalls_refused, all(&refused));
+    assert!(served.into_inner() > 0 && all(&waited) > 0 && all(&refused) > 0);
+}
+
+/// Counts down when it goes, by a panic too.
+struct Finished<'a>(&'a AtomicUsize);
+
+impl Drop for Finished<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A client that may want to be told of packets on the wrong interface.
+struct Told {
+    wants: bool,
+    alerts: Mutex<Vec<WrongInterfaceAlert>>,
+}
+
+impl Told {
+    fn new(wants: bool) -> Arc<Told> {
+        Arc::new(Told { wants, alerts: Mutex::default() })
+    }
+
+    /// What it was told since the last call.
+    fn told(&self) -> Vec<(Flow, Interface, Vec<u8>)> {
+        let alerts = std::mem::take(&mut *self.alerts.lock().unwrap());
+        alerts.into_iter().map(|alert| (alert.flow, alert.arrival, alert.packet.into_vec())).collect()
+    }
+}
+
+impl Client for Told {
+    fn wants_wrong_interface(&self) -> bool {
+        self.wants
+    }
+
+    fn wrong_interface(&self, alert: &WrongInterfaceAlert) {
+        self.alerts.lock().unwrap().push(alert.clone());
+    }
+}
+
+#[test]
+fn the_owner_of_the_interface_where_a_packet_arrived_is_told_if_it_wants_to_know() {
+    let router = Router::new();
+    let manager = &router.manager;
+    let [there, indifferent, upstream, igmp] = [true, false, true, true].map(Told::new);
+    router.client_with(1, &[1], upstream.clone());
+    assert!(manager.wrong_interface(of(1), v4(9), PACKET), "queued, whoever it is for");
+    router.client_with(2, &[2], there.clone());
+    router.client_with(3, &[3], indifferent.clone());
+    router.igmp_with(&[2, 4], igmp.clone());
+    for n in [2, 3, 4] {
+        assert!(manager.wrong_interface(of(n), v4(n.into()), PACKET));
+    }
+    assert_eq!(there.told(), [], "not before it is served");
+    assert_eq!(manager.serve(10), 4);
+    assert_eq!(there.told(), [(of(2), v4(2), PACKET.to_vec())]);
+    assert_eq!(igmp.told(), [(of(4), v4(4), PACKET.to_vec())], "where it is alone");
+    assert_eq!((indifferent.told(), upstream.told()), (vec![], vec![]));
+}
+
+#[test]
+fn nothing_is_queued_where_nobody_has_ever_wanted_to_know() {
+    let router = Router::new();
+    router.client_with(1, &[1, 2], Told::new(false));
+    assert!(!router.manager.wrong_interface(of(1), v4(2), PACKET));
+    assert_eq!(router.manager.serve(1), 0);
+}
+
+#[test]
+fn a_flow_raises_one_alert_in_a_while() {
+    let router = Router::new();
+    let manager = &router.manager;
+    let client = Told::new(true);
+    router.client_with(1, &[1, 2, 3], client.clone());
+    let bring = |source, n| manager.wrong_interface(of(source), v4(n), PACKET);
+    let at = |seconds: f64| manager.advance(Duration::from_secs_f64(seconds));
+    assert_eq!([bring(1, 2), bring(1, 2), bring(1, 3), bring(2, 2)], [true, false, false, true]);
+    at(2.9);
+    assert_eq!([bring(1, 2), bring(3, 2)], [false, true]);
+    manager.serve(10);
+    at(3.0);
+    assert_eq!([bring(1, 2), bring(1, 2), bring(3, 2)], [true, false, false]);
+    manager.serve(10);
+    at(5.9);
+    assert_eq!([bring(1, 2), bring(3, 2), bring(2, 2)], [false, true, true]);
+    manager.serve(10);
+    assert_eq!(client.told().len(), 6);
+}
+
+#[test]
+fn packets_on_the_wrong_interface_are_bounded_and_room_comes_back() {
+    let config = ManagerConfig { upcalls: 3, ..ManagerConfig::default() };
+    let router = Router::with(config);
+    let manager = &router.manager;
+    let client = Told::new(true);
+    router.client_with(1, &[1, 2], client.clone());
+    let bring = |source| manager.wrong_interface(of(source), v4(2), PACKET);
+    assert_eq!([1, 2, 3, 4].map(bring), [true, true, true, false]);
+    assert_eq!(manager.serve(10), 3);
+    assert!(!bring(4), "as many flows are remembered");
+    assert_eq!(manager.incidents().wrong_interface_refused, 2);
+    manager.advance(Duration::from_secs(3));
+    manager.serve(1);
+    assert_eq!([4, 5, 6].map(bring), [true; 3]);
+    let now = ManagerConfig { wrong_interface_interval: Duration::ZERO, ..ManagerConfig::default() };
+    let router = Router::with(now);
+    router.client_with(1, &[1, 2], client.clone());
+    assert_eq!([(); 2].map(|()| router.manager.wrong_interface(of(1), v4(2), PACKET)), [true; 2]);
+}
+
+#[test]
+fn an_upcall_from_the_wrong_interface_raises_the_alert_too() {
+    let router = Router::new();
+    let client = Told::new(true);
+    let p = router.client_with(1, &[1, 2], client.clone());
+    router.add(p, 2, "* 239.1.1.1", Effect::Join).unwrap();
+    router.manager.upcall(of(1), v4(2), PACKET);
+    router.manager.upcall(of(2), v4(1), PACKET);
+    assert_eq!(router.manager.serve(10), 3);
+    assert_eq!(client.told(), [(of(1), v4(2), PACKET.to_vec())]);
+    assert_eq!(router.manager.entry(of(1)).unwrap().state, FlowState::Active);
+}
+
+/// Time goes on, times are tidied away, and no flow has two alerts within the interval.
+#[test]
+fn the_limit_holds_whoever_tidies_up_meanwhile() {
+    const INTERVAL: u64 = 1000;
+    let config = ManagerConfig {
+        wrong_interface_interval: Duration::from_nanos(INTERVAL),
+        ..ManagerConfig::default()
+    };
+    let router = Router::with(config);
+    let manager = &router.manager;
+    router.client_with(1, &[1, 2], Told::new(true));
+    let (allowed, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    let end = thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    allowed.fetch_add(manager.wrong_interface(of(1), v4(2), &[]).into(), Ordering::SeqCst);
+                }
+            });
+        }
+        let mut now = 0;
+        while now < 300 * INTERVAL || allowed.load(Ordering::SeqCst) < 20 {
+            now += INTERVAL / 10;
+            manager.advance(Duration::from_nanos(now));
+            manager.serve(4);
+            if now.is_multiple_of(INTERVAL) {
+                thread::yield_now();
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        now
+    });
+    let allowed = allowed.into_inner();
+    assert!(allowed <= end / INTERVAL + 1, "{allowed} within {end} ns");
+}
