@@ -16,7 +16,7 @@ use crate::handle::Handle;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// How often everything is asked again because the incoming interface changed hands meanwhile.
+/// How often everything is asked again because the incoming interface changed hands meanwhile, or the routes changed.
 const ROUNDS: usize = 8;
 
 /// One owner's part of an offer.
@@ -71,6 +71,7 @@ impl GroupManager {
         // From here on the flow is being built, by this thread alone; it is not any more when this goes out of scope.
         let mut building = Building { manager: self, flow, unfinished: true };
         for _ in 0..ROUNDS {
+            let changes = self.routing.changes();
             let routed =
                 self.clients.code.run("the routes", || self.routes.reverse_path(flow.source())).flatten();
             let (upstream, path) = self.upstream(flow, packet, routed);
@@ -81,6 +82,9 @@ impl GroupManager {
             };
             let vetoes = self.ask_owners(flow, &upstream, &outgoing);
             let mut change = self.change_state();
+            if self.routing.changes() != changes {
+                continue;
+            }
             let (flows, with) = self.split(&mut change.state);
             match flows.finish(flow, upstream, path, &vetoes, with) {
                 Ok(Some(state)) => {

@@ -19,7 +19,7 @@ use super::interfaces::Interfaces;
 use super::records::{Records, Share};
 use super::said::{Action, Said};
 use super::upstream::{PathInfo, Upstream};
-use super::{FlowState, Interface};
+use super::{FlowState, Interface, ReversePath};
 use crate::forwarding::{
     Counter, Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, OutgoingNumber,
     PublishError, Stamp, WorkerCounters,
@@ -549,6 +549,53 @@ impl Flows {
     /// The entry of a flow.
     pub(super) fn entry(&self, flow: &Flow, owners: &Owners) -> Option<EntryView<'_>> {
         self.records.get(flow)?.view(*flow).filter(|entry| entry.upstream.holds(owners))
+    }
+
+    /// At most `most` entries behind a flow, or of all of them: each with its life and what the routes said of its source.
+    pub(super) fn routed_after(
+        &self,
+        after: Option<Flow>,
+        most: usize,
+    ) -> Vec<(Flow, u64, Option<ReversePath>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries =
+            self.records.range((from, Bound::Unbounded)).filter_map(|(flow, record)| match &record.life {
+                Life::Entry(entry) => Some((*flow, entry.life, entry.path.routed)),
+                _ => None,
+            });
+        entries.take(most).collect()
+    }
+
+    /// The routes say something else of an entry's source, if it is still that entry. It ends when that is another
+    /// interface; whether it has.
+    pub(super) fn reroute(
+        &mut self,
+        flow: Flow,
+        life: u64,
+        routed: Option<ReversePath>,
+        with: With<'_>,
+    ) -> bool {
+        let Some(Record { life: Life::Entry(entry), .. }) = self.records.get_mut(&flow) else { return false };
+        if entry.life != life {
+            return false;
+        }
+        let before = std::mem::replace(&mut entry.path.routed, routed);
+        let towards = |path: Option<ReversePath>| {
+            path.map(|path| path.interface).filter(|interface| interface.family() == flow.family())
+        };
+        if towards(before) != towards(routed) {
+            self.end(flow, with);
+            return true;
+        }
+        // What a client has put in its place stays.
+        let (neighbour, route) = (|path: ReversePath| path.neighbour, |path: ReversePath| path.route);
+        if entry.path.neighbour == before.and_then(neighbour) {
+            entry.path.neighbour = routed.and_then(neighbour);
+        }
+        if entry.path.route == before.and_then(route) {
+            entry.path.route = routed.and_then(route);
+        }
+        false
     }
 
     /// What an entry has to say of the way to its source, to be changed.

@@ -66,6 +66,7 @@ mod ownership;
 mod receivers;
 mod records;
 mod routes;
+mod routing;
 mod said;
 mod switches;
 mod upcalls;
@@ -100,6 +101,7 @@ use flows::{Flows, Limits, With};
 use interfaces::{Interfaces, Maker};
 use parking_lot::Mutex;
 use records::Records;
+use routing::Routing;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -135,6 +137,7 @@ pub struct GroupManager {
     clock: Arc<Clock>,
     enumerations: Enumerations,
     upcalls: Upcalls,
+    routing: Routing,
     /// Apart from the membership lock, so that taking an interface never waits for that.
     maker: Mutex<Maker>,
     state: Mutex<State>,
@@ -179,6 +182,7 @@ impl GroupManager {
             routes,
             enumerations: Enumerations::new(config.enumerations),
             upcalls: Upcalls::new(&config),
+            routing: Routing::default(),
             config,
             maker: Mutex::new(maker),
             state: Mutex::new(State {

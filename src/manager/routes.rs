@@ -36,8 +36,8 @@ pub struct Route {
 /// The caller's routing table, its multicast view: asked once for each entry that is made, on the thread that brought
 /// the flow and with no lock held.
 ///
-/// A change of routes does not change entries that are there: they live on until their lifetime is over. Call
-/// [`GroupManager::flush_entries`](super::GroupManager::flush_entries) after one that must be followed at once.
+/// Entries that are there do not follow a change of routes by themselves: call
+/// [`GroupManager::routes_changed`](super::GroupManager::routes_changed) after one.
 ///
 /// Any function from a source to a reverse path will do:
 ///
