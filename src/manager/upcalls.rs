@@ -2,14 +2,13 @@
 //! [`GroupManager::serve`].
 //!
 //! A flow without an entry is queued once; its other packets are counted with it until it is served. A flow that finds the
-//! queue full is parked: no more than its name and counts are kept, for its next packet to try again, and the longest
-//! parked makes room.
+//! queue full is parked, if not too many are: no more than its name and counts are kept, for its next packet to try again.
 //!
 //! ```text
 //!              room                      serve
 //!   (none) ------------------> queued ------------> (none)
 //!      |                         ^                    ^
-//!      | no room                 | its next packet    | the longest, when too many are
+//!      | no room                 | its next packet    | none came for a while
 //!      +----------------------> parked ---------------+
 //! ```
 //!
@@ -26,11 +25,14 @@ use crate::forwarding::Flow;
 use crossbeam_queue::ArrayQueue;
 use papaya::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// So much of a packet is kept, from its IP header on.
 const FRAGMENT: usize = 256;
+
+/// A flow that found the queue full is remembered for at least so long after its last packet, and less than twice that.
+const LONG: Duration = Duration::from_secs(10);
 
 /// What became of an upcall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,14 +67,15 @@ pub(super) struct Upcalls {
     /// The flows that are queued, being served, or parked.
     waiting: Map<Arc<Waiting>>,
     queue: ArrayQueue<(Packet, Arc<Waiting>)>,
-    parked: ArrayQueue<(Flow, Arc<Waiting>)>,
+    /// How many flows are parked, about: a thread that queues one may not have counted it off yet.
+    parked: AtomicUsize,
     wrong: ArrayQueue<Packet>,
     /// When flows last had a packet on the wrong interface queued, in nanoseconds of the manager's clock.
     last_wrong: Map<AtomicU64>,
     interval: u64,
     most: usize,
-    /// When times that are over are next looked for.
-    tidy_at: AtomicU64,
+    /// When times that are over, and flows that are parked for long, are next looked for.
+    tidy_at: [AtomicU64; 2],
     pub(super) refused: AtomicU64,
     pub(super) wrong_refused: AtomicU64,
 }
@@ -86,12 +89,12 @@ impl Upcalls {
         Upcalls {
             waiting: Map::default(),
             queue: ArrayQueue::new(most),
-            parked: ArrayQueue::new(most),
+            parked: AtomicUsize::new(0),
             wrong: ArrayQueue::new(most),
             last_wrong: Map::default(),
             interval: nanos(config.wrong_interface_interval),
             most,
-            tidy_at: AtomicU64::new(0),
+            tidy_at: Default::default(),
             refused: AtomicU64::new(0),
             wrong_refused: AtomicU64::new(0),
         }
@@ -103,7 +106,18 @@ impl Upcalls {
         loop {
             let Some(present) = waiting.get(&flow) else {
                 let new = Arc::new(Waiting::new());
-                if waiting.try_insert(flow, new.clone()).is_ok() {
+                if self.queue.is_full() {
+                    if !self.reserve_parking() {
+                        return self.refuse();
+                    }
+                    new.park();
+                    // Nobody else has it yet.
+                    let _ = new.overflow();
+                    if waiting.try_insert(flow, new).is_ok() {
+                        return self.refuse();
+                    }
+                    self.parked.fetch_sub(1, Ordering::Relaxed);
+                } else if waiting.try_insert(flow, new.clone()).is_ok() {
                     return self.queue(packet, &new);
                 }
                 continue;
@@ -112,7 +126,7 @@ impl Upcalls {
                 present.uninitialized().map(|()| Upcall::Waiting)
             } else if self.queue.is_full() {
                 present.overflow().map(|()| self.refuse())
-            } else if present.unpark() {
+            } else if self.unpark(present) {
                 return self.queue(packet, &present.clone());
             } else {
                 continue;
@@ -125,23 +139,33 @@ impl Upcalls {
         }
     }
 
-    /// Queues a flow that is the caller's to queue, or parks it.
+    /// Queues a flow that is the caller's to queue, or parks it, or gives it up.
     fn queue(&self, packet: Packet, waiting: &Arc<Waiting>) -> Upcall {
         let flow = packet.flow;
         if self.queue.push((packet, waiting.clone())).is_ok() {
             return Upcall::Queued;
         }
-        // Nobody else closes it before it is parked.
-        let _ = waiting.overflow();
-        waiting.park();
-        if let Some((oldest, waiting)) = self.parked.force_push((flow, waiting.clone()))
-            // It may have been queued since.
-            && waiting.unpark()
-        {
+        if self.reserve_parking() {
+            // Nobody else closes it before it is parked.
+            let _ = waiting.overflow();
+            waiting.park();
+        } else {
             waiting.close();
-            self.forget(oldest, &waiting);
+            self.forget(flow, waiting);
         }
         self.refuse()
+    }
+
+    fn reserve_parking(&self) -> bool {
+        let more = |parked: usize| (parked < self.most).then_some(parked + 1);
+        self.parked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Whether it was parked, and is the caller's to queue now.
+    fn unpark(&self, waiting: &Waiting) -> bool {
+        let unparked = waiting.unpark();
+        self.parked.fetch_sub(unparked.into(), Ordering::Relaxed);
+        unparked
     }
 
     fn refuse(&self) -> Upcall {
@@ -181,22 +205,39 @@ impl Upcalls {
         }
     }
 
-    /// Takes times out that are over, now and then.
+    /// Takes out what is over, now and then.
     fn tidy(&self, now: Duration) {
         let now = nanos(now);
-        if now < self.tidy_at.load(Ordering::Relaxed) {
-            return;
+        let [times, parked] = &self.tidy_at;
+        if due(times, now, self.interval) {
+            let over = |last: &AtomicU64| {
+                let then = last.load(Ordering::Relaxed);
+                // Marked first: a packet that has just found it must not count it up where nobody sees it any more.
+                then == GONE
+                    || (then.saturating_add(self.interval) <= now
+                        && last.compare_exchange(then, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok())
+            };
+            self.last_wrong.pin().retain(|_, last| !over(last));
         }
-        self.tidy_at.store(now.saturating_add(self.interval.max(1)), Ordering::Relaxed);
-        let over = |last: &AtomicU64| {
-            let then = last.load(Ordering::Relaxed);
-            // Marked first: a packet that has just found it must not count it up where nobody sees it any more.
-            then == GONE
-                || (then.saturating_add(self.interval) <= now
-                    && last.compare_exchange(then, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok())
-        };
-        self.last_wrong.pin().retain(|_, last| !over(last));
+        if due(parked, now, nanos(LONG)) {
+            for (flow, waiting) in &self.waiting.pin() {
+                if waiting.age() {
+                    self.parked.fetch_sub(1, Ordering::Relaxed);
+                    waiting.close();
+                    self.forget(*flow, waiting);
+                }
+            }
+        }
     }
+}
+
+/// Whether something that is to happen at intervals is due. Of several threads at once, more than one may be told so.
+fn due(at: &AtomicU64, now: u64, interval: u64) -> bool {
+    let due = at.load(Ordering::Relaxed) <= now;
+    if due {
+        at.store(now.saturating_add(interval.max(1)), Ordering::Relaxed);
+    }
+    due
 }
 
 impl GroupManager {
@@ -204,7 +245,7 @@ impl GroupManager {
     /// cannot wait, as [`new_flow`](Self::new_flow) may. Takes no lock.
     ///
     /// A flow is queued once: further packets are counted (`uninitialized`), as are those that find the queue full
-    /// (`queue_overflow`, [`ManagerConfig::upcalls`]); they are shown with the flow's totals once it has an entry. The packet
+    /// (`queue_overflow`, [`ManagerConfig::upcalls`]; of as many flows, for 10 seconds at least); they are shown with the flow's totals once it has an entry. The packet
     /// is given from its IP header on; no more than 256 octets of it are kept. What becomes of the packet itself is the
     /// caller's business.
     pub fn upcall(&self, flow: Flow, arrival: Interface, packet: &[u8]) -> Upcall {

@@ -8,9 +8,11 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 /// How the counts end.
 const CLOSED: u64 = 1 << 63;
 
-/// Not in the queue, because that was full when the flow's first packet came.
+/// Not in the queue, because that was full when the flow's last packet came.
 const PARKED: u32 = 0;
-const QUEUED: u32 = 1;
+/// Parked, and nothing came for a while.
+const PARKED_LONG: u32 = 1;
+const QUEUED: u32 = 2;
 
 /// See the top of this file. Orderings are relaxed: each word says all that is read by it.
 pub struct Waiting {
@@ -45,17 +47,30 @@ impl Waiting {
 
     /// Whether it was parked, and is the caller's to queue now.
     pub fn unpark(&self) -> bool {
-        self.place.compare_exchange(PARKED, QUEUED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.go(PARKED, QUEUED) || self.go(PARKED_LONG, QUEUED)
     }
 
-    /// There was no room for it in the queue after all.
+    /// There is no room for it in the queue. To be called by who has it to queue.
     pub fn park(&self) {
         self.place.store(PARKED, Ordering::Relaxed);
+    }
+
+    /// Nothing may come for a while again. Whether it is the caller's now because nothing has come since the last time.
+    pub fn age(&self) -> bool {
+        if self.go(PARKED_LONG, QUEUED) {
+            return true;
+        }
+        self.go(PARKED, PARKED_LONG);
+        false
     }
 
     /// Whether it is in the queue.
     pub fn is_queued(&self) -> bool {
         self.place.load(Ordering::Relaxed) == QUEUED
+    }
+
+    fn go(&self, from: u32, to: u32) -> bool {
+        self.place.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// A packet came while the flow was queued. Lock-free.
@@ -65,6 +80,7 @@ impl Waiting {
 
     /// A packet found the queue full. Lock-free.
     pub fn overflow(&self) -> Result<(), Closed> {
+        self.go(PARKED_LONG, PARKED);
         count(&self.overflow)
     }
 
