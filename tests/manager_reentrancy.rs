@@ -7,7 +7,7 @@ use common::*;
 use mgm::handle::Handle;
 use mgm::manager::{
     Cause, DeregisterError, Effect, EnumerationError, GroupKind, GroupManager, Interface, ManagerConfig,
-    NoOwner, Protocol, RegisterError, ReleaseError, SetEntryError, TakeError,
+    NoOwner, Protocol, RegisterError, ReleaseError, SetEntryError, TakeError, Upcall,
 };
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -149,6 +149,25 @@ const FUNCTIONS: &[Function] = &[
         inside.manager.advance(Duration::from_secs(100_000));
         assert_eq!(inside.manager.next_deadline(), None);
     }),
+    ("upcall, serve", |inside| {
+        let new = flow("192.0.2.8 239.1.1.8");
+        assert_eq!(inside.manager.upcall(new, v4(1), &[0x45]), Upcall::Queued);
+        assert_eq!(inside.manager.upcall(new, v4(1), &[0x45]), Upcall::Waiting);
+        assert!(inside.manager.serve(usize::MAX) >= 1);
+        assert!(inside.manager.entry(new).is_some());
+        assert_eq!(inside.manager.serve(1), 0);
+    }),
+    ("wrong_interface, serve", |inside| {
+        let new = flow("192.0.2.8 239.1.1.8");
+        inside.manager.new_flow(new).unwrap();
+        assert!(inside.manager.wrong_interface(new, inside.mine, &[0x45]));
+        assert!(!inside.manager.wrong_interface(new, inside.mine, &[0x45]), "not so soon again");
+        assert!(inside.manager.serve(usize::MAX) >= 1);
+    }),
+    ("routes_changed", |inside| {
+        inside.manager.new_flow(flow("192.0.2.8 239.1.1.8")).unwrap();
+        assert_eq!(inside.manager.routes_changed(|_| true), 0, "they say what they said before");
+    }),
     ("incidents, client_panics", |inside| {
         assert_eq!(inside.manager.incidents().negative_evicted, 0);
         assert_eq!(inside.manager.client_panics(), 0);
@@ -248,6 +267,16 @@ const CALLBACKS: &[Callback] = &[
         of_igmp: true,
         before: |_| {},
         calls: |scene| scene.router.manager.release(scene.p, v4(2)).unwrap(),
+    },
+    Callback {
+        name: "wrong_interface",
+        is: |heard| matches!(heard, Heard::WrongInterface(_)),
+        of_igmp: false,
+        before: |scene| _ = scene.router.new_flow(FLOW),
+        calls: |scene| {
+            assert!(scene.router.manager.wrong_interface(flow(FLOW), v4(3), &[0x45]));
+            scene.router.manager.serve(1);
+        },
     },
     Callback {
         name: "notices_lost",
