@@ -1,10 +1,10 @@
-//! Flows that wait for their entry: packets are counted with them or told that it is too late, never both or neither.
+//! What is given to one of many: the packets of flows that wait for their entry, the pages of an enumeration.
 
 #![cfg(loom)]
 
 use loom::thread;
 use loom_tests::explore;
-use mgm::manager::parts::{Closed, Counts, Waiting};
+use mgm::manager::parts::{Closed, Counts, Cursor, Waiting};
 use std::sync::Arc;
 
 /// Two packets come while somebody takes the counts over: who was not told that it is too late is among them.
@@ -40,5 +40,20 @@ fn one_owner() {
         assert!(unparked != other.0);
         assert!(closed.is_some() != other.1.is_some());
         assert_eq!(closed.or(other.1), Some(Counts { uninitialized: 1, overflow: 0 }));
+    });
+}
+
+/// Two take pages: each place is in one page of one of them.
+#[test]
+fn pages() {
+    explore("pages", 20, || {
+        let cursor = Arc::new(Cursor::default());
+        let theirs = cursor.clone();
+        let other = thread::spawn(move || [theirs.take(2, 5), theirs.take(1, 5)]);
+        let mine = [cursor.take(1, 5), cursor.take(2, 5)];
+        let mut given: Vec<usize> = mine.into_iter().chain(other.join().unwrap()).flatten().collect();
+        given.sort_unstable();
+        assert_eq!(given, [0, 1, 2, 3, 4]);
+        assert!(cursor.take(9, 5).is_empty());
     });
 }

@@ -1,10 +1,11 @@
 //! Enumerations of groups: what was joined on the whole router at the instant when one was started.
 
+use super::cursor::Cursor;
 use super::walks::steady;
 use super::{EnumerationError, GroupManager, Membership};
 use crate::handle::{Full, Handle, HandleTable, Kind, Plain, Shape};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Which groups are enumerated (`MGM_ENUM_TYPES` of the Windows SDK).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +31,7 @@ struct Enumeration {
     owner: Handle,
     groups: Box<[Membership]>,
     /// How many were given out.
-    given: AtomicUsize,
+    given: Cursor,
 }
 
 /// The enumerations that are open.
@@ -142,7 +143,7 @@ impl GroupManager {
             }
         }
         let groups = self.joined(kind);
-        let enumeration = Enumeration { owner: client, groups, given: AtomicUsize::new(0) };
+        let enumeration = Enumeration { owner: client, groups, given: Cursor::default() };
         let Some(handle) = enumerations.enter(enumeration) else {
             enumerations.open.fetch_sub(1, Ordering::Relaxed);
             return Err(EnumerationError::TooMany(enumerations.most));
@@ -167,14 +168,9 @@ impl GroupManager {
                 return None;
             }
             let all = enumeration.groups.len();
-            let after = |given: usize| given.saturating_add(most).min(all);
-            // Relaxed: who has which part is decided by this word alone, and the records never change.
-            let given = enumeration
-                .given
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |given| Some(after(given)))
-                .unwrap_or_else(|given| given);
-            let groups = enumeration.groups[given..after(given)].to_vec();
-            Some(GroupPage { groups, more: after(given) < all })
+            let part = enumeration.given.take(most, all);
+            let more = part.end < all;
+            Some(GroupPage { groups: enumeration.groups[part].to_vec(), more })
         });
         page.flatten().ok_or(EnumerationError::Stale)
     }

@@ -260,9 +260,7 @@ impl Flows {
             return Err(refused);
         }
         record.number = Some(number);
-        let (uninitialized, overflow) = std::mem::take(&mut record.early);
-        self.counts.add(number, Counter::Uninitialized, uninitialized);
-        self.counts.add(number, Counter::QueueOverflow, overflow);
+        count_early(&mut self.counts, record, number);
         let made = self.clock.now();
         let deadline = made.saturating_add(self.limits.lifetime);
         let state = state(&outgoing);
@@ -361,9 +359,7 @@ impl Flows {
         record.early.0 += uninitialized;
         record.early.1 += overflow;
         if let Some(number) = record.number {
-            let (uninitialized, overflow) = std::mem::take(&mut record.early);
-            self.counts.add(number, Counter::Uninitialized, uninitialized);
-            self.counts.add(number, Counter::QueueOverflow, overflow);
+            count_early(&mut self.counts, record, number);
         }
     }
 
@@ -630,6 +626,16 @@ fn state_now(outgoing: &[Outgoing], owners: &Owners) -> FlowState {
 
 fn state(outgoing: &[Outgoing]) -> FlowState {
     if outgoing.is_empty() { FlowState::Negative } else { FlowState::Active }
+}
+
+/// Counts what came before the flow had a number.
+fn count_early(counts: &mut WorkerCounters, record: &mut Record, number: FlowNumber) {
+    // Most flows have none: the memory of what is counted seldom is left alone.
+    if record.early != (0, 0) {
+        let (uninitialized, overflow) = std::mem::take(&mut record.early);
+        counts.add(number, Counter::Uninitialized, uninitialized);
+        counts.add(number, Counter::QueueOverflow, overflow);
+    }
 }
 
 /// Has the copies to each interface counted, under the number they were counted under before if they were.

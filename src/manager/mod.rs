@@ -37,6 +37,8 @@
 //!   wait for it; nobody can tell whether it has happened yet.
 //! - [`owner_of`](GroupManager::owner_of) is lock-free, [`interface_number`](GroupManager::interface_number) and
 //!   [`interface`](GroupManager::interface) are wait-free.
+//! - [`next_groups`](GroupManager::next_groups) is lock-free; [`upcall`](GroupManager::upcall) and
+//!   [`wrong_interface`](GroupManager::wrong_interface) take no lock.
 //! - Everything else may wait for the membership lock or for the shard of a name.
 //! - No lock is held while a client is called or its destructor runs: every function may be called from any thread and
 //!   from any callback.
@@ -50,6 +52,8 @@ mod client_code;
 mod clients;
 mod clock;
 mod config;
+#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
+mod cursor;
 mod directory;
 mod enumeration;
 mod error;
@@ -112,6 +116,7 @@ use upcalls::Upcalls;
 /// Parts of the manager, for loom models of their own.
 #[cfg(loom)]
 pub mod parts {
+    pub use super::cursor::Cursor;
     pub use super::gate::{Gate, Inside};
     pub use super::outbox::{Next, Outbox};
     pub use super::waiting::{Closed, Counts, Waiting};

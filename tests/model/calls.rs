@@ -27,6 +27,8 @@ pub enum Call {
     Script(usize, Box<Call>),
     /// How a source is reached from now on.
     Route(IpAddr, Option<Interface>),
+    /// The manager is told that routes have changed.
+    RoutesChanged,
     /// Somebody else publishes, or withdraws, a flow in the forwarding table.
     Foreign(Flow, bool),
 }
@@ -127,7 +129,8 @@ impl Call {
                 Call::Timeout(client, Duration::from_millis(millis))
             }
             51 => Call::Advance(Duration::from_secs(u64::from(extra) * 2)),
-            52 if extra.is_multiple_of(4) => Call::Flush,
+            52 if extra.is_multiple_of(8) => Call::Flush,
+            52 if extra.is_multiple_of(2) => Call::RoutesChanged,
             52..=55 => {
                 let kept_off = |n: &usize| kind >> n & 1 == 1;
                 Call::Veto(client, (0..5).filter(kept_off).map(|n| interfaces()[n]).collect())

@@ -47,6 +47,8 @@ pub struct Plain {
     changes: BTreeMap<Share, u64>,
     memberships: BTreeMap<(Membership, Share), Member>,
     routes: BTreeMap<IpAddr, Option<Interface>>,
+    /// How often it was said that they changed.
+    route_changes: u64,
     /// Where the packets of a flow come from that somebody asks for by name.
     towards: BTreeMap<Flow, Option<Interface>>,
     switches: Switches,
@@ -70,6 +72,7 @@ impl Plain {
             changes: BTreeMap::new(),
             memberships: BTreeMap::new(),
             routes: routes.into(),
+            route_changes: 0,
             towards: BTreeMap::new(),
             switches: Switches::default(),
             flows: BTreeMap::new(),
@@ -144,6 +147,11 @@ impl Plain {
             }
             Call::Route(source, interface) => {
                 self.routes.insert(*source, *interface);
+                "Ok".into()
+            }
+            Call::RoutesChanged => {
+                let moved = self.routes_changed();
+                self.log.push(format!("{moved} entries went another way"));
                 "Ok".into()
             }
             Call::Foreign(flow, true) => {

@@ -5,9 +5,9 @@ use super::{Outcome, Seen, SeenEntry, default_route, told};
 use mgm::forwarding::{Entry, Flow, InterfaceNumber};
 use mgm::handle::Handle;
 use mgm::manager::{
-    Client, CreationAlert, DeregisterError, FlowState, GroupManager, Interface, JoinAlert, ManagerConfig,
-    Membership, MembershipError, NewFlowError, Protocol, PruneAlert, RegisterError, ReleaseError,
-    ReversePath, ReversePathQuestion, TakeError,
+    Client, CreationAlert, DeregisterError, EntryRecord, FlowState, GroupKind, GroupManager, Interface,
+    JoinAlert, ManagerConfig, Membership, MembershipError, NewFlowError, Protocol, PruneAlert, RegisterError,
+    ReleaseError, ReversePath, ReversePathQuestion, TakeError,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -131,6 +131,35 @@ impl Real {
         std::mem::take(&mut self.world.log.lock().unwrap())
     }
 
+    /// Page by page, one by one, and by enumeration there is the same to see.
+    fn look_otherwise(&self, entries: &[EntryRecord]) {
+        let manager = &self.world.manager;
+        let mut paged: Vec<EntryRecord> = Vec::new();
+        loop {
+            let page = manager.entries_after(paged.last().map(|last| last.flow), 2);
+            if page.is_empty() {
+                break;
+            }
+            paged.extend(page);
+        }
+        assert_eq!(paged, entries);
+        entries.iter().for_each(|entry| assert_eq!(manager.entry(entry.flow).as_ref(), Some(entry)));
+        let Some(client) = manager.clients().pop() else { return };
+        let joined: BTreeSet<Membership> = manager.memberships().iter().map(|m| m.membership).collect();
+        let groups = joined.iter().map(|what| match what {
+            Membership::OneSource(flow) => Membership::any_source(flow.group()).unwrap(),
+            wide => *wide,
+        });
+        let groups: BTreeSet<Membership> = groups.collect();
+        for (kind, expected) in [(GroupKind::AllSources, joined), (GroupKind::AnySource, groups)] {
+            let enumeration = manager.enumerate_groups(client.handle, kind).unwrap();
+            let page = manager.next_groups(enumeration, usize::MAX).unwrap();
+            assert_eq!((page.groups.len(), page.more), (expected.len(), false));
+            assert_eq!(page.groups.into_iter().collect::<BTreeSet<_>>(), expected);
+            manager.end_enumeration(enumeration).unwrap();
+        }
+    }
+
     pub fn seen(&self) -> Seen {
         let manager = &self.world.manager;
         let forwarding = manager.forwarding();
@@ -153,6 +182,7 @@ impl Real {
             );
         }
         assert!(entries.is_sorted_by_key(|entry| entry.flow));
+        self.look_otherwise(&entries);
         assert_eq!(manager.next_deadline(), entries.iter().map(|entry| entry.expires).min());
         let foreign = self.world.foreign.lock().unwrap().clone();
         assert_eq!(forwarding.len(), entries.len() + foreign.len());
@@ -285,6 +315,11 @@ impl World {
             }
             Call::Route(source, interface) => {
                 self.routes.lock().unwrap().insert(*source, *interface);
+                "Ok".into()
+            }
+            Call::RoutesChanged => {
+                let moved = self.manager.routes_changed(|_| true);
+                self.log.lock().unwrap().push(format!("{moved} entries went another way"));
                 "Ok".into()
             }
             Call::Foreign(flow, true) => {

@@ -98,7 +98,7 @@ impl<'r> Forwarder<'r> {
     /// A packet whose flow has no entry, or one that has just died.
     fn miss(&mut self, batch: &Batch, item: &Item, mut sent: Option<&mut Vec<Sent>>) {
         for _ in 0..TRIES {
-            match self.bench.shared.manager.new_flow(item.flow) {
+            match self.bench.shared.manager.new_flow_with(item.flow, batch.octets(item.at, item.length)) {
                 Ok(_) | Err(NewFlowError::Foreign(_)) => {}
                 Err(NewFlowError::Building(_)) => std::thread::yield_now(),
                 Err(NewFlowError::Full(_) | NewFlowError::NotForwarded(_) | NewFlowError::TooDeep(_)) => {

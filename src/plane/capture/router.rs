@@ -236,7 +236,7 @@ impl<'scope, 'r: 'scope> Passage<'scope, 'r> {
             if !self.crew.own().knows(&flow) {
                 self.router.manager.advance(self.now);
                 // If this fails the worker that gets the packet tries again, and knows what to do.
-                let _ = self.router.manager.new_flow(flow);
+                let _ = self.router.manager.new_flow_with(flow, datagram);
                 self.wake = self.next_deadline();
             }
             self.known[place] = Some((flow, self.life));

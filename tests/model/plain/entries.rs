@@ -27,6 +27,8 @@ pub(super) struct Said {
 #[derive(Default)]
 pub(super) struct Made {
     pub(super) route: Option<Interface>,
+    /// What the routes had said.
+    routed: Option<Interface>,
     /// Whether somebody owns the incoming interface.
     owned: bool,
     pub(super) said: BTreeMap<Share, Said>,
@@ -131,12 +133,13 @@ impl Plain {
         }
         self.flows.insert(flow, Life::Building { said: BTreeMap::new(), acted: BTreeSet::new() });
         loop {
+            let (changes, routed) = (self.route_changes, self.routed(&flow));
             let (route, owned, at) = self.way_in(flow);
             let Some(Life::Building { said, acted }) = self.flows.get_mut(&flow) else { unreachable!() };
             acted.clear();
-            let mut made = Made { route, owned, said: said.clone(), ..Made::default() };
+            let mut made = Made { route, routed, owned, said: said.clone(), ..Made::default() };
             let vetoes = self.ask(flow, &made);
-            if self.stamp(route) != at {
+            if self.stamp(route) != at || self.route_changes != changes {
                 continue;
             }
             let Some(Life::Building { said, acted }) = self.flows.remove(&flow) else { unreachable!() };
@@ -166,7 +169,7 @@ impl Plain {
     /// Where the packets of a new flow have to arrive, as its owner answers; whether somebody owns that; and what changes
     /// when it is not valid any more.
     fn way_in(&mut self, flow: Flow) -> (Option<Interface>, bool, Arrival) {
-        let route = self.routes[&flow.source()].filter(|i| i.family() == flow.family());
+        let route = self.routed(&flow);
         let (owner, at) = (route.and_then(|interface| self.owner(interface)), self.stamp(route));
         let (Some(routed), Some((client, (_, role)))) = (route, owner) else { return (route, false, at) };
         let answer = self.clients[client].path.unwrap_or(routed);
@@ -175,6 +178,22 @@ impl Plain {
             return (Some(answer), true, self.stamp(Some(answer)));
         }
         (route, true, at)
+    }
+
+    fn routed(&self, flow: &Flow) -> Option<Interface> {
+        self.routes[&flow.source()].filter(|interface| interface.family() == flow.family())
+    }
+
+    /// How many entries end because their packets have to arrive elsewhere.
+    pub(super) fn routes_changed(&mut self) -> usize {
+        self.route_changes += 1;
+        let moved = |(flow, life): (&Flow, &Life)| match life {
+            Life::Entry(made) => (made.routed != self.routed(flow)).then_some(*flow),
+            Life::Building { .. } => None,
+        };
+        let moved: Vec<Flow> = self.flows.iter().filter_map(moved).collect();
+        moved.iter().for_each(|flow| _ = self.flows.remove(flow));
+        moved.len()
     }
 
     fn state(&self, flow: &Flow, made: &Made) -> Outcome {
