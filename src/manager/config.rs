@@ -3,7 +3,8 @@
 use super::{ConfigError, Protocol};
 use std::time::Duration;
 
-/// How much a manager keeps at most, and for how long. Nothing is allocated in advance for the manager's own records.
+/// How much a manager keeps at most, and for how long. Nothing is allocated in advance for the manager's own records, but for
+/// the two rings of [`upcalls`](Self::upcalls).
 ///
 /// ```
 /// use mgm::manager::ManagerConfig;

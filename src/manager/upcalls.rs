@@ -60,18 +60,22 @@ impl Packet {
     }
 }
 
-type Map<V> = HashMap<Flow, V, foldhash::fast::RandomState>;
+/// A flow that is queued, with the packet that brought it.
+type Queued = (Packet, Arc<Waiting>);
 
 /// See the top of this file.
 pub(super) struct Upcalls {
     /// The flows that are queued, being served, or parked.
-    waiting: Map<Arc<Waiting>>,
-    queue: ArrayQueue<(Packet, Arc<Waiting>)>,
+    ///
+    /// Hashed as the standard library does, here and below: what packets name is chosen by whoever sends them.
+    waiting: HashMap<Flow, Arc<Waiting>>,
+    /// Boxed, since the rings are made as large as they get.
+    queue: ArrayQueue<Box<Queued>>,
     /// How many flows are parked, about: a thread that queues one may not have counted it off yet.
     parked: AtomicUsize,
-    wrong: ArrayQueue<Packet>,
+    wrong: ArrayQueue<Box<Packet>>,
     /// When flows last had a packet on the wrong interface queued, in nanoseconds of the manager's clock.
-    last_wrong: Map<AtomicU64>,
+    last_wrong: HashMap<Flow, AtomicU64>,
     interval: u64,
     most: usize,
     /// When times that are over, and flows that are parked for long, are next looked for.
@@ -87,11 +91,11 @@ impl Upcalls {
     pub(super) fn new(config: &ManagerConfig) -> Upcalls {
         let most = config.upcalls as usize;
         Upcalls {
-            waiting: Map::default(),
+            waiting: HashMap::new(),
             queue: ArrayQueue::new(most),
             parked: AtomicUsize::new(0),
             wrong: ArrayQueue::new(most),
-            last_wrong: Map::default(),
+            last_wrong: HashMap::new(),
             interval: nanos(config.wrong_interface_interval),
             most,
             tidy_at: Default::default(),
@@ -142,7 +146,7 @@ impl Upcalls {
     /// Queues a flow that is the caller's to queue, or parks it, or gives it up.
     fn queue(&self, packet: Packet, waiting: &Arc<Waiting>) -> Upcall {
         let flow = packet.flow;
-        if self.queue.push((packet, waiting.clone())).is_ok() {
+        if self.queue.push(Box::new((packet, waiting.clone()))).is_ok() {
             return Upcall::Queued;
         }
         if self.reserve_parking() {
@@ -242,7 +246,7 @@ fn due(at: &AtomicU64, now: u64, interval: u64) -> bool {
 
 impl GroupManager {
     /// A packet of a flow without an entry arrived: has the flow queued for [`serve`](Self::serve). For packet paths that
-    /// cannot wait, as [`new_flow`](Self::new_flow) may. Takes no lock.
+    /// cannot wait, as [`new_flow`](Self::new_flow) may. Takes no lock; allocates.
     ///
     /// A flow is queued once: further packets are counted (`uninitialized`), as are those that find the queue full
     /// (`queue_overflow`, [`ManagerConfig::upcalls`]; of as many flows, for 10 seconds at least); they are shown with the flow's totals once it has an entry. The packet
@@ -267,7 +271,7 @@ impl GroupManager {
         if !self.clients.may_want_wrong_interface() || !upcalls.may_alert(flow, self.clock.now()) {
             return false;
         }
-        let queued = upcalls.wrong.push(Packet::new(flow, arrival, packet)).is_ok();
+        let queued = upcalls.wrong.push(Box::new(Packet::new(flow, arrival, packet))).is_ok();
         if !queued {
             upcalls.wrong_refused.fetch_add(1, Ordering::Relaxed);
         }
@@ -284,14 +288,14 @@ impl GroupManager {
         let mut served = 0;
         while served < most {
             let before = served;
-            if let Some((packet, waiting)) = self.upcalls.queue.pop() {
-                self.serve_upcall(&packet, &waiting);
+            if let Some(queued) = self.upcalls.queue.pop() {
+                self.serve_upcall(&queued);
                 served += 1;
             }
             if served < most
                 && let Some(packet) = self.upcalls.wrong.pop()
             {
-                self.serve_wrong_interface(packet);
+                self.serve_wrong_interface(*packet);
                 served += 1;
             }
             if served == before {
@@ -301,7 +305,7 @@ impl GroupManager {
         served
     }
 
-    fn serve_upcall(&self, packet: &Packet, waiting: &Arc<Waiting>) {
+    fn serve_upcall(&self, (packet, waiting): &Queued) {
         let flow = packet.flow;
         let made = self.new_flow_with(flow, &packet.octets);
         if let Some(Counts { uninitialized, overflow }) = waiting.close() {
@@ -309,7 +313,11 @@ impl GroupManager {
         }
         self.upcalls.forget(flow, waiting);
         // The packet has arrived somewhere else than its entry says.
-        let incoming = made.ok().and_then(|_| self.entry(flow)).and_then(|entry| entry.incoming);
+        let mut reader = self.forwarding.reader();
+        let entry = if made.is_ok() { reader.lookup(&flow) } else { None };
+        let incoming = entry.and_then(|entry| entry.incoming().copied());
+        drop(reader);
+        let incoming = incoming.and_then(|incoming| self.interface(incoming.interface));
         if incoming.is_some_and(|incoming| incoming != packet.arrival) {
             self.wrong_interface(flow, packet.arrival, &packet.octets);
         }
