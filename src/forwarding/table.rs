@@ -46,7 +46,12 @@ pub struct ForwardingTable {
     capacity: u32,
     owners: Arc<Owners>,
     counters: Counters,
+    /// Nothing of loom's: no model watches.
+    watcher: std::sync::OnceLock<Box<Watcher>>,
 }
+
+/// Who is told which flow's entry was published, replaced or withdrawn.
+type Watcher = dyn Fn(Flow) + Send + Sync;
 
 /// What only writers know.
 #[derive(Default)]
@@ -89,6 +94,23 @@ impl ForwardingTable {
             capacity,
             owners,
             counters: Counters::new(capacity),
+            watcher: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// Has `watcher` called after each publishing, replacing and withdrawing, for planes that keep a copy of the entries
+    /// elsewhere, in a kernel or in hardware. Whether it could be set: there is one for the life of the table.
+    ///
+    /// It is called by the writer, who may hold locks of his own: it must only note the flow for others to look at, and
+    /// must not panic. It is not told of stamps that cease to hold; whoever ends an ownership that entries hang on replaces
+    /// or withdraws these soon after.
+    pub fn watch(&self, watcher: impl Fn(Flow) + Send + Sync + 'static) -> bool {
+        self.watcher.set(Box::new(watcher)).is_ok()
+    }
+
+    fn changed(&self, flow: Flow) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher(flow);
         }
     }
 
@@ -153,6 +175,8 @@ impl ForwardingTable {
         let there_was_room = lanes.put(hash, handle.index());
         debug_assert!(there_was_room, "arrays have more lanes than the table has entries");
         self.set_live(&mut writer, |live| live + 1);
+        drop(writer);
+        self.changed(flow);
         Ok(())
     }
 
@@ -173,6 +197,8 @@ impl ForwardingTable {
         writer.note(new, hash);
         lanes.replace(hash, old.index(), new.index());
         self.retire(old);
+        drop(writer);
+        self.changed(flow);
         Ok(())
     }
 
@@ -186,6 +212,8 @@ impl ForwardingTable {
         lanes.remove(hash, old.index());
         self.retire(old);
         self.set_live(&mut writer, |live| live - 1);
+        drop(writer);
+        self.changed(*flow);
         true
     }
 

@@ -86,6 +86,27 @@ fn each_error_changes_nothing() {
 }
 
 #[test]
+fn a_watcher_is_told_of_each_change_and_of_nothing_else() {
+    let owning = Owning::new();
+    let table = owning.forwarding(2, FlowHash::new());
+    let number = table.open_number().unwrap();
+    table.publish(owning.entry(number, 1, 0)).unwrap();
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tell = told.clone();
+    assert!(table.watch(move |flow| tell.lock().unwrap().push(flow)));
+    assert!(!table.watch(|_| ()));
+    table.publish(owning.entry(number, 2, 0)).unwrap();
+    table.replace(owning.entry(number, 1, 1)).unwrap();
+    assert!(table.withdraw(&flow(2)));
+    assert!(
+        table.publish(owning.entry(number, 1, 2)).is_err()
+            && table.replace(owning.entry(number, 2, 2)).is_err()
+    );
+    assert!(!table.withdraw(&flow(2)));
+    assert_eq!(*told.lock().unwrap(), [flow(2), flow(1), flow(2)]);
+}
+
+#[test]
 fn a_table_without_capacity_is_only_full() {
     let owning = Owning::new();
     let table = owning.forwarding(0, FlowHash::new());
