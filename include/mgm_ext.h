@@ -2,8 +2,9 @@
  * What libmgm has beside the Multicast Group Manager API of Windows: where packets and routes come from. Windows has no
  * such functions, because there its router calls the manager. Addresses are in network byte order.
  *
- * A forwarding plane sets hooks (MgmExtSetHooks), brings packets that have no entry (MgmExtNewFlow), and copies each packet
- * to the outgoing interfaces of its entry (MgmExtGetEntry).
+ * A forwarding plane sets hooks (MgmExtSetHooks) and asks of each packet what to do with it (MgmExtForward). One that keeps a
+ * copy of the entries elsewhere is told when they change, reads them (MgmExtGetEntry) and brings what it has no entry for
+ * (MgmExtNewFlow).
  *
  * Hooks run with no lock of the library's held: they may call every function.
  */
@@ -75,14 +76,6 @@ typedef BOOL (*PMGM_EXT_ROUTE_LOOKUP)(void *pvContext,
                                       const struct MGM_EXT_ADDRESS *pSource,
                                       PMGM_EXT_PATH pPath);
 
-// What a forwarding plane answers. A null pointer is never called.
-typedef struct MGM_EXT_HOOKS {
-  // Handed to each hook.
-  void *pvContext;
-  // See PMGM_EXT_ROUTE_LOOKUP. Without it there is no way to any source, and every entry is negative.
-  PMGM_EXT_ROUTE_LOOKUP pfnRouteLookup;
-} MGM_EXT_HOOKS;
-
 // What one source sends to one group.
 typedef struct MGM_EXT_FLOW {
   // The sender.
@@ -90,6 +83,21 @@ typedef struct MGM_EXT_FLOW {
   // The group it sends to.
   struct MGM_EXT_ADDRESS Group;
 } MGM_EXT_FLOW;
+
+// The entry of a flow was made, changed or withdrawn: look at it now (MgmExtGetEntry). Called on the manager's thread, once
+// for several changes that follow one another closely. Without a flow (null), more have changed than are told one by
+// one: look at them all. For planes that keep a copy of the entries, in a kernel or in hardware.
+typedef void (*PMGM_EXT_ENTRY_CHANGED)(void *pvContext, const struct MGM_EXT_FLOW *pFlow);
+
+// What a forwarding plane answers, and wants to be told. A null pointer is never called.
+typedef struct MGM_EXT_HOOKS {
+  // Handed to each hook.
+  void *pvContext;
+  // See PMGM_EXT_ROUTE_LOOKUP. Without it there is no way to any source, and every entry is negative.
+  PMGM_EXT_ROUTE_LOOKUP pfnRouteLookup;
+  // See PMGM_EXT_ENTRY_CHANGED.
+  PMGM_EXT_ENTRY_CHANGED pfnEntryChanged;
+} MGM_EXT_HOOKS;
 
 // Where an MGM_EXT_INTERFACE is.
 typedef struct MGM_EXT_INTERFACE *PMGM_EXT_INTERFACE;
@@ -112,6 +120,21 @@ typedef struct MGM_EXT_FLOW *PMGM_EXT_FLOW;
 
 // A wish of MgmExtRegisterMProtocol: wrong interface alerts.
 #define MGM_EXT_WANT_WRONG_IF 1
+
+// Copy the packet to the outgoing interfaces.
+#define MGM_EXT_FORWARD 0
+
+// Discard it: nobody wants it.
+#define MGM_EXT_NO_RECEIVERS 1
+
+// Discard it: it did not arrive where it should. The owner of the interface is told, if it wants to be.
+#define MGM_EXT_WRONG_IF 2
+
+// There is no entry: discard it, or keep it until there is one. The flow is queued to get one.
+#define MGM_EXT_NO_ENTRY 3
+
+// There is no entry, and too many flows wait for one: discard it.
+#define MGM_EXT_QUEUE_FULL 4
 
 // No address; for a next hop: a broadcast or point-to-point interface, for IPv4.
 #define MGM_EXT_NONE 0
@@ -171,13 +194,52 @@ DWORD MgmExtGetEntry(const struct MGM_EXT_FLOW *pFlow,
                      PMGM_EXT_INTERFACE rgOutgoing,
                      PDWORD pdwOutgoing);
 
-// The routes are others now: every entry goes, and its flow's next packet has it made anew.
+// The routes to the sources of a network are others now; null for all. The route lookup is asked about each of them that
+// has entries, on this thread, and entries whose packets have to arrive elsewhere go: their flows' next packets have
+// them made anew.
 //
-// ERROR_CAN_NOT_COMPLETE: the manager does not run.
-DWORD MgmExtFlushEntries(void);
+// ERROR_INVALID_PARAMETER: no network. ERROR_CAN_NOT_COMPLETE: the manager does not run.
+DWORD MgmExtRoutesChanged(const struct MGM_EXT_ADDRESS *pNetwork,
+                          DWORD dwPrefix);
 
 // How many panics of the library were stopped at the border to C since the process began. It should be 0.
 DWORD MgmExtPanics(void);
+
+// What to do with a packet (from its IP header on) that arrived on an interface: *pdwVerdict is MGM_EXT_FORWARD, and then
+// rgOutgoing says where to; or MGM_EXT_NO_RECEIVERS, MGM_EXT_WRONG_IF, MGM_EXT_NO_ENTRY or MGM_EXT_QUEUE_FULL.
+// *pdwOutgoing says how many interfaces have room in rgOutgoing, and on return how many there are. The packet is counted
+// accordingly. Takes no lock and calls nobody: a flow without an entry, and the owner of a wrong interface, are seen to
+// on the manager's thread.
+//
+// ERROR_INSUFFICIENT_BUFFER: rgOutgoing, which may be null without room, is too small; the packet is not counted: call
+// again. ERROR_INVALID_PARAMETER: a null pointer, no flow, or no interface. ERROR_CAN_NOT_COMPLETE: the manager does not
+// run.
+DWORD MgmExtForward(const struct MGM_EXT_FLOW *pFlow,
+                    const struct MGM_EXT_INTERFACE *pArrival,
+                    const uint8_t *pbPacket,
+                    DWORD dwSize,
+                    PDWORD pdwVerdict,
+                    PMGM_EXT_INTERFACE rgOutgoing,
+                    PDWORD pdwOutgoing);
+
+// MgmTakeInterfaceOwnership for an interface of either family.
+DWORD MgmExtTakeInterfaceOwnership(HANDLE hProtocol, const struct MGM_EXT_INTERFACE *pInterface);
+
+// MgmReleaseInterfaceOwnership for an interface of either family.
+DWORD MgmExtReleaseInterfaceOwnership(HANDLE hProtocol, const struct MGM_EXT_INTERFACE *pInterface);
+
+// MgmAddGroupMembershipEntry for either family: of *pMembership, MGM_EXT_NONE stands for any source, and for any group of
+// the interface's family. What the manager has to tell of IPv6 it does not tell clients whose callbacks know IPv4 alone.
+DWORD MgmExtAddGroupMembershipEntry(HANDLE hProtocol,
+                                    const struct MGM_EXT_FLOW *pMembership,
+                                    const struct MGM_EXT_INTERFACE *pInterface,
+                                    DWORD dwFlags);
+
+// MgmDeleteGroupMembershipEntry for either family; parameters as above.
+DWORD MgmExtDeleteGroupMembershipEntry(HANDLE hProtocol,
+                                       const struct MGM_EXT_FLOW *pMembership,
+                                       const struct MGM_EXT_INTERFACE *pInterface,
+                                       DWORD dwFlags);
 
 #ifdef __cplusplus
 }  // extern "C"

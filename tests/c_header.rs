@@ -50,5 +50,5 @@ fn mgm_h_is_up_to_date() {
 
 #[test]
 fn mgm_ext_h_is_up_to_date() {
-    check("mgm_ext.h", &["ext_types.rs", "ext.rs"]);
+    check("mgm_ext.h", &["ext_types.rs", "ext.rs", "forward.rs", "families.rs"]);
 }

@@ -5,7 +5,7 @@ use super::callbacks::Callbacks;
 use super::clients::register;
 use super::codes::Code;
 use super::ext_types::{
-    MGM_EXT_FLOW, MGM_EXT_HOOKS, MGM_EXT_INTERFACE, MGM_EXT_LIMITS, MGM_EXT_WANT_WRONG_IF,
+    MGM_EXT_ADDRESS, MGM_EXT_FLOW, MGM_EXT_HOOKS, MGM_EXT_INTERFACE, MGM_EXT_LIMITS, MGM_EXT_WANT_WRONG_IF,
     PMGM_EXT_INTERFACE, PMGM_EXT_LIMITS,
 };
 use super::hooks;
@@ -13,6 +13,7 @@ use super::process::{guard, panics, running, start, started};
 use super::windows::{DWORD, ERROR_INSUFFICIENT_BUFFER, HANDLE, PDWORD, PROUTING_PROTOCOL_CONFIG};
 use crate::forwarding::Flow;
 use crate::manager::{ManagerConfig, Protocol};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,7 +113,7 @@ pub unsafe extern "C" fn MgmExtSetHooks(pHooks: *const MGM_EXT_HOOKS) -> DWORD {
 
 /// # Safety
 /// `flow` is null or leads to what its type says.
-unsafe fn flow(flow: *const MGM_EXT_FLOW) -> Result<Flow, Code> {
+pub(super) unsafe fn flow(flow: *const MGM_EXT_FLOW) -> Result<Flow, Code> {
     if flow.is_null() {
         return Err(Code::INVALID);
     }
@@ -154,7 +155,7 @@ pub unsafe extern "C" fn MgmExtNewFlow(
 
 /// # Safety
 /// `bytes` is null or leads to so many bytes, which do not change while they are looked at.
-unsafe fn packet<'a>(bytes: *const u8, size: DWORD) -> Result<&'a [u8], Code> {
+pub(super) unsafe fn packet<'a>(bytes: *const u8, size: DWORD) -> Result<&'a [u8], Code> {
     match (bytes.is_null(), size) {
         (true, 0) => Ok(&[]),
         (true, _) => Err(Code::INVALID),
@@ -207,15 +208,39 @@ pub unsafe extern "C" fn MgmExtGetEntry(
     })
 }
 
-/// The routes are others now: every entry goes, and its flow's next packet has it made anew.
+/// The routes to the sources of a network are others now; null for all. The route lookup is asked about each of them that
+/// has entries, on this thread, and entries whose packets have to arrive elsewhere go: their flows' next packets have
+/// them made anew.
 ///
-/// ERROR_CAN_NOT_COMPLETE: the manager does not run.
+/// ERROR_INVALID_PARAMETER: no network. ERROR_CAN_NOT_COMPLETE: the manager does not run.
+///
+/// # Safety
+/// pNetwork is null or leads to what its type says.
 #[unsafe(no_mangle)]
-pub extern "C" fn MgmExtFlushEntries() -> DWORD {
-    guard("MgmExtFlushEntries", || {
-        running().ok_or(Code::FAILED)?.0.manager().flush_entries();
+pub unsafe extern "C" fn MgmExtRoutesChanged(pNetwork: *const MGM_EXT_ADDRESS, dwPrefix: DWORD) -> DWORD {
+    guard("MgmExtRoutesChanged", || {
+        let network = if pNetwork.is_null() {
+            None
+        } else {
+            // SAFETY: not null, and the caller's promise; it may be unaligned.
+            let network = unsafe { pNetwork.read_unaligned() }.to_address().ok_or(Code::INVALID)?;
+            Some((network, dwPrefix))
+        };
+        let (world, _) = running().ok_or(Code::FAILED)?;
+        world.on_time().0.routes_changed(|source| network.is_none_or(|network| is_in(source, network)));
         Ok(Code::DONE)
     })
+}
+
+/// Whether the leading bits of an address are those of a network. Of more bits than there are, all count.
+fn is_in(address: IpAddr, (network, prefix): (IpAddr, DWORD)) -> bool {
+    let same =
+        |differing: u128, bits: u32| prefix.min(bits) <= differing.leading_zeros() - (u128::BITS - bits);
+    match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(n)) => same((a.to_bits() ^ n.to_bits()).into(), 32),
+        (IpAddr::V6(a), IpAddr::V6(n)) => same(a.to_bits() ^ n.to_bits(), 128),
+        _ => false,
+    }
 }
 
 /// How many panics of the library were stopped at the border to C since the process began. It should be 0.

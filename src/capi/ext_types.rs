@@ -10,6 +10,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// A wish of MgmExtRegisterMProtocol: wrong interface alerts.
 pub const MGM_EXT_WANT_WRONG_IF: DWORD = 1;
 
+/// Copy the packet to the outgoing interfaces.
+pub const MGM_EXT_FORWARD: DWORD = 0;
+/// Discard it: nobody wants it.
+pub const MGM_EXT_NO_RECEIVERS: DWORD = 1;
+/// Discard it: it did not arrive where it should. The owner of the interface is told, if it wants to be.
+pub const MGM_EXT_WRONG_IF: DWORD = 2;
+/// There is no entry: discard it, or keep it until there is one. The flow is queued to get one.
+pub const MGM_EXT_NO_ENTRY: DWORD = 3;
+/// There is no entry, and too many flows wait for one: discard it.
+pub const MGM_EXT_QUEUE_FULL: DWORD = 4;
+
 /// No address; for a next hop: a broadcast or point-to-point interface, for IPv4.
 pub const MGM_EXT_NONE: DWORD = 0;
 /// The address is of IPv4: the first 4 octets count.
@@ -114,7 +125,13 @@ pub type PMGM_EXT_ROUTE_LOOKUP = Option<
         pPath: PMGM_EXT_PATH,
     ) -> super::windows::BOOL,
 >;
-/// What a forwarding plane answers. A null pointer is never called.
+/// The entry of a flow was made, changed or withdrawn: look at it now (MgmExtGetEntry). Called on the manager's thread, once
+/// for several changes that follow one another closely. Without a flow (null), more have changed than are told one by
+/// one: look at them all. For planes that keep a copy of the entries, in a kernel or in hardware.
+pub type PMGM_EXT_ENTRY_CHANGED =
+    Option<unsafe extern "C" fn(pvContext: *mut c_void, pFlow: *const MGM_EXT_FLOW)>;
+
+/// What a forwarding plane answers, and wants to be told. A null pointer is never called.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct MGM_EXT_HOOKS {
@@ -122,6 +139,8 @@ pub struct MGM_EXT_HOOKS {
     pub pvContext: *mut c_void,
     /// See PMGM_EXT_ROUTE_LOOKUP. Without it there is no way to any source, and every entry is negative.
     pub pfnRouteLookup: PMGM_EXT_ROUTE_LOOKUP,
+    /// See PMGM_EXT_ENTRY_CHANGED.
+    pub pfnEntryChanged: PMGM_EXT_ENTRY_CHANGED,
 }
 
 impl MGM_EXT_ADDRESS {

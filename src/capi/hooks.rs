@@ -1,6 +1,8 @@
-//! What a forwarding plane in C answers: the way to a source.
+//! What a forwarding plane in C answers (the way to a source), and is told (an entry has changed).
 
-use super::ext_types::{MGM_EXT_ADDRESS, MGM_EXT_HOOKS, MGM_EXT_PATH};
+use super::changes;
+use super::ext_types::{MGM_EXT_ADDRESS, MGM_EXT_FLOW, MGM_EXT_HOOKS, MGM_EXT_PATH};
+use crate::forwarding::Flow;
 use crate::manager::{ReversePath, Routes};
 use parking_lot::{Condvar, Mutex};
 use std::cell::Cell;
@@ -31,6 +33,7 @@ thread_local! {
 /// Sets the hooks. When it returns, those that were there before are not running any more and will not; except when it is
 /// called from one: then it does not wait, because two hooks could wait for each other.
 pub(super) fn set(hooks: Option<MGM_EXT_HOOKS>) {
+    changes::watch(hooks.is_some_and(|hooks| hooks.pfnEntryChanged.is_some()));
     let new = hooks.map(|hooks| Arc::new(Set { hooks, running: Mutex::new(0), none_runs: Condvar::new() }));
     let old = std::mem::replace(&mut *PRESENT.lock(), new);
     if let Some(old) = old
@@ -63,6 +66,18 @@ impl Drop for Running {
             self.0.none_runs.notify_all();
         }
     }
+}
+
+/// Tells that an entry has changed, or, without a flow, that any may have.
+pub(super) fn entry_changed(flow: Option<Flow>) {
+    let Some(running) = Running::enter() else { return };
+    let hooks = running.0.hooks;
+    let Some(changed) = hooks.pfnEntryChanged else { return };
+    let flow = flow.map(MGM_EXT_FLOW::from);
+    let at = flow.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: whoever set it has promised that it is such a function and may be called from any thread until it is taken
+    // away. The pointer is null or leads to a local that outlives the call.
+    unsafe { changed(hooks.pvContext, at) };
 }
 
 struct Hooked;

@@ -21,12 +21,15 @@
 
 mod buffer;
 mod callbacks;
+mod changes;
 mod clients;
 mod codes;
 mod convert;
 mod entries;
 mod ext;
 mod ext_types;
+mod families;
+mod forward;
 mod groups;
 mod hooks;
 mod process;
@@ -37,6 +40,8 @@ pub use clients::*;
 pub use entries::*;
 pub use ext::*;
 pub use ext_types::*;
+pub use families::*;
+pub use forward::*;
 pub use groups::*;
 pub use process::{MgmDeInitialize, MgmInitialize};
 pub use windows::*;

@@ -15,6 +15,7 @@
 //! A function that is under way while the manager stops may still succeed, except that what it makes does not survive:
 //! the life it began in is over, so it takes back what it made (see [`World::life`]).
 
+use super::changes;
 use super::codes::Code;
 use super::hooks;
 use super::service::Service;
@@ -112,6 +113,7 @@ pub(super) fn start(config: Option<ManagerConfig>) -> Result<(), Code> {
         (None, config) => {
             let config = config.unwrap_or_default();
             let manager = GroupManager::new(config.clone(), hooks::routes()).map_err(|_| Code::INVALID)?;
+            manager.forwarding().watch(changes::note);
             WORLD.get_or_init(|| World { manager, config, began: Instant::now() })
         }
     };

@@ -1,13 +1,22 @@
-//! The thread of the process-wide manager: it moves the clock.
+//! The thread of the process-wide manager: it moves the clock, works off what packets have brought, and tells whoever keeps
+//! a copy of the entries which of them have changed.
 
+use super::changes;
 use super::process::World;
+use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, Thread};
 use std::time::Duration;
 
 /// The clock moves at least so often, and a wake-up that got lost is made up for.
 const TICK: Duration = Duration::from_millis(250);
+
+/// So much is done at once before the clock is looked at again.
+const BATCH: usize = 64;
+
+/// Whom to wake when there is something to do.
+static THREAD: RwLock<Option<Thread>> = RwLock::new(None);
 
 /// The running thread.
 pub(super) struct Service {
@@ -20,6 +29,7 @@ impl Service {
         let stop = Arc::<AtomicBool>::default();
         let stopped = stop.clone();
         let thread = Builder::new().name("mgm".into()).spawn(move || serve(world, &stopped))?;
+        *THREAD.write() = Some(thread.thread().clone());
         Ok(Service { thread, stop })
     }
 
@@ -27,6 +37,7 @@ impl Service {
     pub(super) fn stop(self) {
         // SeqCst, as the load in `serve`, for simplicity's sake: the wake-up that follows orders the two anyway.
         self.stop.store(true, Ordering::SeqCst);
+        *THREAD.write() = None;
         self.thread.thread().unpark();
         if self.thread.thread().id() != std::thread::current().id() {
             // What panicked there was reported there.
@@ -35,9 +46,21 @@ impl Service {
     }
 }
 
+/// Wakes the thread. Never waits: while the manager is being started or stopped, the next tick has to do.
+pub(super) fn wake() {
+    if let Some(thread) = THREAD.try_read()
+        && let Some(thread) = &*thread
+    {
+        thread.unpark();
+    }
+}
+
 fn serve(world: &'static World, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
-        world.on_time();
-        std::thread::park_timeout(TICK);
+        let (manager, _) = world.on_time();
+        // What is brought while it works leaves a wake-up behind, so the wait ends at once.
+        if manager.serve(BATCH) + changes::tell(BATCH) == 0 {
+            std::thread::park_timeout(TICK);
+        }
     }
 }
