@@ -162,6 +162,40 @@ fn one_source_of_a_group() {
     ]);
 }
 
+/// Routes that change: RFC 2715 has both the old and the new owner of the incoming interface notice.
+#[test]
+fn one_source_of_a_group_whose_way_is_another_now() {
+    walk(&[
+        ("q joins (S,G) on 3", "route S 5", ""),
+        ("q joins (S,G) on 3", "rerouted", ""),
+        ("q joins (S,G) on 3", "route S 5; rerouted", "p: prune (S,G) at 1 TRUE \n r: join (S,G) TRUE"),
+        ("q joins (S,G) on 3; route S 5; rerouted", "q leaves (S,G) on 3", "r: prune (S,G) at 5 TRUE"),
+        ("q joins (S,G) on 3; route S 5", "q leaves (S,G) on 3", "p: prune (S,G) at 1 TRUE"),
+        // To another interface of the same owner.
+        ("q joins (S,G) on 3", "route S 2; rerouted", ""),
+        ("q joins (S,G) on 3; route S 2; rerouted", "q leaves (S,G) on 3", "p: prune (S,G) at 2 TRUE"),
+        // To nowhere, and from there.
+        ("q joins (S,G) on 3", "route S -; rerouted", "p: prune (S,G) at 1 TRUE"),
+        ("q joins (S,G) on 3; route S -; rerouted", "q leaves (S,G) on 3", ""),
+        ("route S -; q joins (S,G) on 3", "route S 1; rerouted", "p: join (S,G) TRUE"),
+        // To the only one who has joined, and to one of several.
+        ("q joins (S,G) on 3", "route S 4; rerouted", "p: prune (S,G) at 1 TRUE"),
+        (
+            "q joins (S,G) on 3; r joins (S,G) on 5",
+            "route S 4; rerouted",
+            "p: prune (S,G) at 1 TRUE \n q: join (S,G) TRUE",
+        ),
+        // What is not joined by name, or by nobody who counts.
+        ("q joins (*,G) on 3; g joins (S,G) on 4", "route S 5; rerouted", ""),
+        ("q joins (*,G) on 3; packet (S,G)", "route S 5; rerouted", ""),
+        (
+            "q joins (S,G) on 3; q joins (S,H) on 3; q joins (T,G) on 3",
+            "route S 5; rerouted",
+            "p: prune (S,G) at 1 TRUE \n p: prune (S,H) at 1 TRUE \n r: join (S,G) TRUE \n r: join (S,H) TRUE",
+        ),
+    ]);
+}
+
 /// (\*,\*): the alert pages give no rule; the same one, over those that want everything. RFC 2715 section 2.2 has such
 /// components count for every group.
 #[test]

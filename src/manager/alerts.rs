@@ -82,7 +82,7 @@ impl GroupManager {
                     && let Some(towards) = towards
                 {
                     state.towards.insert(flow, towards);
-                    self.tell_upstream(tell, towards, client, |_| Notice::Join(alert));
+                    self.tell_upstream(tell, towards, &[client], |_| Notice::Join(alert));
                 }
             }
             _ => self.tell_audience(tell, &Audience::of(&counted), client, || Notice::Join(alert)),
@@ -107,7 +107,7 @@ impl GroupManager {
                 if counted.is_empty()
                     && let Some(towards) = state.towards.remove(&flow)
                 {
-                    self.tell_upstream(tell, towards, client, |interface| {
+                    self.tell_upstream(tell, towards, &[client], |interface| {
                         Notice::Prune(self.prune(membership, interface, Cause::Membership), None)
                     });
                 }
@@ -118,6 +118,35 @@ impl GroupManager {
                     Notice::Prune(self.prune(membership, interface, Cause::Membership), None)
                 });
             }
+        }
+    }
+
+    /// The interface towards the source of a flow that is joined by name is another now, perhaps: the owners of both are told.
+    pub(super) fn turn(&self, change: &mut Change<'_>, flow: Flow, towards: Option<Interface>) {
+        let membership = Membership::OneSource(flow);
+        self.settle(change, membership);
+        let Change { state, tell } = change;
+        let wanting = state.records.counted(membership);
+        if wanting.is_empty() {
+            return;
+        }
+        let before = match towards {
+            Some(towards) => state.towards.insert(flow, towards),
+            None => state.towards.remove(&flow),
+        };
+        let owner =
+            |interface| self.interfaces.find(interface).and_then(|record| self.owned(record).deciding());
+        if before.and_then(owner) == towards.and_then(owner) {
+            return;
+        }
+        if let Some(before) = before {
+            self.tell_upstream(tell, before, &wanting, |interface| {
+                Notice::Prune(self.prune(membership, interface, Cause::Membership), None)
+            });
+        }
+        if let Some(towards) = towards {
+            let alert = JoinAlert { membership, cause: Cause::Membership };
+            self.tell_upstream(tell, towards, &wanting, |_| Notice::Join(alert));
         }
     }
 
@@ -195,17 +224,17 @@ impl GroupManager {
         }
     }
 
-    /// Tells the owner of an interface towards a source.
+    /// Tells the owner of an interface towards a source, unless it is the only one whom it is about.
     fn tell_upstream(
         &self,
         tell: &mut Tell<'_>,
         towards: Interface,
-        causer: Handle,
+        about: &[Handle],
         notice: impl FnOnce(Interface) -> Notice,
     ) {
         let Some(record) = self.interfaces.find(towards) else { return };
         let owned = self.owned(record);
-        if let Some(client) = owned.deciding().filter(|client| *client != causer)
+        if let Some(client) = owned.deciding().filter(|client| about != [*client])
             && let Some(outlet) = self.clients.outlet(client)
         {
             tell.queue(outlet, notice(towards), Some(owned.arrival_stamp(record)));

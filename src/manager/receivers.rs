@@ -32,11 +32,12 @@ impl GroupManager {
     ) -> Result<(), MembershipError> {
         // Whether the interface towards the source has to be told is seen under the lock; which it is, is asked before,
         // because the routes are the caller's.
+        let changes = self.routing.changes();
         let towards = match membership {
             Membership::OneSource(flow) if effect != Effect::Forward => self.towards(flow.source()),
             _ => None,
         };
-        self.say(client, interface, membership, |change, share, contribution| {
+        let said = self.say(client, interface, membership, |change, share, contribution| {
             if effect != Effect::Forward {
                 self.make_room(change, membership, share)?;
                 self.admit(change, membership, share, contribution, towards);
@@ -46,7 +47,14 @@ impl GroupManager {
                 act(&mut change.state, membership, share, Action::ForwardAdd(contribution.stamp));
             }
             Ok(())
-        })
+        });
+        // The routes have changed meanwhile, and whoever said so may have come by before the membership was there.
+        if let (Ok(()), Some(source)) = (said, membership.source())
+            && self.routing.changes() != changes
+        {
+            self.turn_joined(|affected| affected == source);
+        }
+        said
     }
 
     /// Says that there are no receivers left on an interface of the client's (`MgmDeleteGroupMembershipEntry`).

@@ -6,6 +6,7 @@ use crate::forwarding::{Family, Flow, InterfaceNumber, Stamp};
 use crate::handle::{Handle, Owners};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Bound;
 
 /// One role's share in an interface: what it says of it is kept apart from what the other role says.
 pub(super) type Share = (InterfaceNumber, Role);
@@ -64,6 +65,14 @@ impl Records {
         };
         let members = [everything, self.get(membership)].into_iter().flatten().flatten();
         members.filter(|(_, c)| !c.stamp.holds(owners)).map(|(share, _)| share.0).collect()
+    }
+
+    /// At most `most` of the flows behind one, or of all, whose source somebody that counts has joined by name.
+    pub(super) fn one_source_after(&self, after: Option<Flow>, most: usize) -> Vec<Flow> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let joined = self.one_source.range((from, Bound::Unbounded));
+        let counted = joined.filter(|(_, members)| members.values().any(|member| member.counts));
+        counted.map(|(flow, _)| *flow).take(most).collect()
     }
 
     /// Puts a contribution in where there is none.

@@ -1,7 +1,8 @@
 //! What follows from a change of the routes.
 
-use super::GroupManager;
-use std::collections::HashMap;
+use super::{GroupManager, Interface};
+use crate::forwarding::Flow;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,15 +20,19 @@ impl Routing {
     }
 }
 
-/// So many entries are looked at under the lock at a time.
+/// So many entries, or memberships, are looked at under the lock at a time.
 const AT_A_TIME: usize = 256;
+
+/// How often routes are asked again that keep changing.
+const ROUNDS: usize = 8;
 
 impl GroupManager {
     /// The routes have changed for the sources that `affected` says: has the [`Routes`](super::Routes) asked about each of
     /// those that has entries, and ends the entries whose packets have to arrive elsewhere now, so that the next packet
     /// has them made anew and their owners asked. How many those were.
     ///
-    /// Nobody is told of their end. What is merely said of the way, neighbour and route, is brought up to date where no
+    /// Nobody is told of their end. But where a source is joined by name, the owner of the interface that was towards it gets
+    /// a prune alert, and that of the other a join alert, unless they are one or the only one that has joined. What is merely said of the way, neighbour and route, is brought up to date where no
     /// client has put something else in its place. An entry that is being made at the same time is made of the new routes.
     ///
     /// The routes are asked on this thread, with no lock held. May wait for the membership lock.
@@ -48,7 +53,7 @@ impl GroupManager {
         let (mut after, mut ended) = (None, 0);
         loop {
             let page = self.state.lock().flows.routed_after(after, AT_A_TIME);
-            let Some((last, ..)) = page.last() else { return ended };
+            let Some((last, ..)) = page.last() else { break };
             after = Some(*last);
             let mut moved = Vec::new();
             for (flow, life, before) in page {
@@ -69,6 +74,30 @@ impl GroupManager {
             let (flows, with) = self.split(&mut state);
             ended +=
                 moved.into_iter().filter(|(flow, life, now)| flows.reroute(*flow, *life, *now, with)).count();
+        }
+        self.turn_joined(affected);
+        ended
+    }
+
+    /// Has the routes asked about the sources that are joined by name, and tells the owners of the interfaces towards them.
+    pub(super) fn turn_joined(&self, affected: impl Fn(IpAddr) -> bool) {
+        let mut after = None;
+        loop {
+            let page = self.state.lock().records.one_source_after(after, AT_A_TIME);
+            let Some(last) = page.last() else { return };
+            after = Some(*last);
+            let page: Vec<Flow> = page.into_iter().filter(|flow| affected(flow.source())).collect();
+            for _ in 0..ROUNDS {
+                let changes = self.routing.changes();
+                let answers: BTreeMap<Flow, Option<Interface>> =
+                    page.iter().map(|flow| (*flow, self.towards(flow.source()))).collect();
+                let mut change = self.change_state();
+                // What has changed again is asked again: of two that were asked at once the later answer has to count.
+                if self.routing.changes() == changes {
+                    answers.iter().for_each(|(flow, towards)| self.turn(&mut change, *flow, *towards));
+                    break;
+                }
+            }
         }
     }
 }

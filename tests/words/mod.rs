@@ -10,7 +10,8 @@
 //! p forwards (S,G) on 2      FORWARD add          p stops (S,G) on 2       FORWARD delete
 //! p joins and forwards (S,G) on 2                 p leaves and stops (S,G) on 2
 //! p takes 7                  p releases 7         p registers              p deregisters
-//! packet (S,G)               route S 3            route S -                time 100         flush
+//! packet (S,G)               time 100             flush
+//! route S 3                  route S -            rerouted                 what the routes say, and that they have changed
 //! p prefers 2                where packets have to arrive, when it is asked
 //! p vetoes 2                 p answers 60         how many seconds an entry may stay, when a prune alert asks
 //! ```
@@ -100,6 +101,7 @@ impl Words {
             "packet" => drop(self.manager.new_flow(flow(rest)).unwrap()),
             "time" => self.manager.advance(Duration::from_secs(rest.parse().unwrap())),
             "flush" => self.manager.flush_entries(),
+            "rerouted" => drop(self.manager.routes_changed(|_| true)),
             "route" => {
                 let (source, by) = rest.split_once(' ').unwrap();
                 let by = (by != "-").then(|| interface(by));
