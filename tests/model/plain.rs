@@ -151,8 +151,9 @@ impl Plain {
             }
             Call::RoutesChanged => {
                 let moved = self.routes_changed();
-                self.log.push(format!("{moved} entries went another way"));
-                "Ok".into()
+                let joined: Vec<Flow> = self.towards.keys().copied().collect();
+                joined.into_iter().for_each(|flow| self.turn(flow));
+                format!("{moved} entries went another way").into()
             }
             Call::Foreign(flow, true) => {
                 let taken = matches!(self.flows.get(flow), Some(Life::Entry(_)));

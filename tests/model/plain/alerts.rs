@@ -67,8 +67,7 @@ impl Plain {
             return self.queue_to_owner((share.0, ROUTING), What::LocalJoin(share.0, what));
         }
         if let (Membership::OneSource(flow), true) = (what, before.is_empty()) {
-            let route = self.routes[&flow.source()].filter(|i| i.family() == flow.family());
-            self.towards.insert(flow, route);
+            self.towards.insert(flow, self.routed(&flow));
         }
         for (other, towards) in self.concerned(what, client, before) {
             self.queue(other, What::Join(what, Cause::Membership), self.arrival(towards));
@@ -92,6 +91,25 @@ impl Plain {
         }
         if let (Membership::OneSource(flow), true) = (what, last) {
             self.towards.remove(&flow);
+        }
+    }
+
+    /// The way to a source that is joined by name is looked up again: its owners, the old and the new, are told if others
+    /// have joined.
+    pub(super) fn turn(&mut self, flow: Flow) {
+        let what = Membership::one_source(flow.source(), flow.group()).unwrap();
+        let (wanting, now) = (self.wanting(what), self.routed(&flow));
+        let before = self.towards.insert(flow, now).flatten();
+        let owner =
+            |way: Option<Interface>| way.and_then(|interface| self.owner(interface)).map(|(owner, _)| owner);
+        let (old, new) = (owner(before), owner(now));
+        let is_told = |owner: &usize| old != new && wanting.iter().any(|client| client != owner);
+        let (old, new) = (old.filter(is_told), new.filter(is_told));
+        if let (Some(old), Some(at)) = (old, before) {
+            self.queue(old, What::Prune(what, at, Cause::Membership, None), self.arrival(before));
+        }
+        if let Some(new) = new {
+            self.queue(new, What::Join(what, Cause::Membership), self.arrival(now));
         }
     }
 

@@ -180,7 +180,8 @@ impl Plain {
         (route, true, at)
     }
 
-    fn routed(&self, flow: &Flow) -> Option<Interface> {
+    /// How a flow's source is reached.
+    pub(super) fn routed(&self, flow: &Flow) -> Option<Interface> {
         self.routes[&flow.source()].filter(|interface| interface.family() == flow.family())
     }
 
