@@ -12,6 +12,8 @@
 //! p takes 7                  p releases 7         p registers              p deregisters
 //! packet (S,G)               time 100             flush
 //! route S 3                  route S -            rerouted                 what the routes say, and that they have changed
+//! wrong (S,G) on 2           a packet of it arrived there, though it should not, and was served
+//! p watches                  registers as one who wants to hear of that; it owns nothing yet
 //! p prefers 2                where packets have to arrive, when it is asked
 //! p vetoes 2                 p answers 60         how many seconds an entry may stay, when a prune alert asks
 //! ```
@@ -21,7 +23,7 @@ use mgm::forwarding::{Family, Flow};
 use mgm::handle::Handle;
 use mgm::manager::{
     Cause, Client, CreationAlert, Effect, GroupManager, Interface, JoinAlert, ManagerConfig, Membership,
-    Protocol, PruneAlert, ReversePath, ReversePathQuestion,
+    Protocol, PruneAlert, ReversePath, ReversePathQuestion, WrongInterfaceAlert,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -54,6 +56,7 @@ type Log = Arc<Mutex<Vec<String>>>;
 struct Told {
     name: String,
     log: Log,
+    watches: bool,
     path: Mutex<Option<Interface>>,
     vetoes: Mutex<Vec<Interface>>,
     answer: Mutex<Option<Duration>>,
@@ -100,6 +103,11 @@ impl Words {
         match first {
             "packet" => drop(self.manager.new_flow(flow(rest)).unwrap()),
             "time" => self.manager.advance(Duration::from_secs(rest.parse().unwrap())),
+            "wrong" => {
+                let (what, on) = rest.split_once(" on ").unwrap();
+                self.manager.wrong_interface(flow(what), interface(on), &[0x45]);
+                self.manager.serve(1);
+            }
             "flush" => self.manager.flush_entries(),
             "rerouted" => drop(self.manager.routes_changed(|_| true)),
             "route" => {
@@ -112,11 +120,12 @@ impl Words {
     }
 
     fn does(&mut self, name: &str, what: &str) {
-        if what == "registers" {
-            let client = Arc::new(Told { name: name.into(), log: self.log.clone(), ..Told::default() });
-            let id = PROTOCOLS.iter().find(|(known, _)| *known == name).unwrap().1;
+        if matches!(what, "registers" | "watches") {
+            let (name, log, watches) = (name.into(), self.log.clone(), what == "watches");
+            let client = Arc::new(Told { name, log, watches, ..Told::default() });
+            let id = PROTOCOLS.iter().find(|(known, _)| *known == client.name).unwrap().1;
             let handle = self.manager.register(Protocol::new(id, 0), client.clone()).unwrap();
-            self.clients.insert(name.into(), (handle, client));
+            self.clients.insert(client.name.clone(), (handle, client));
             return;
         }
         let (handle, client) = self.clients[name].clone();
@@ -211,8 +220,33 @@ impl Client for Told {
         self.hears(format!("enable {}", number(interface)));
     }
 
+    fn wants_wrong_interface(&self) -> bool {
+        self.watches
+    }
+
+    fn wrong_interface(&self, alert: &WrongInterfaceAlert) {
+        self.hears(format!("wrong interface: {} on {}", short_flow(alert.flow), number(alert.arrival)));
+    }
+
     fn notices_lost(&self, count: u64) {
         self.hears(format!("{count} notices lost"));
+    }
+}
+
+/// What was said before, what happens, who is told.
+pub(crate) type Row = (&'static str, &'static str, &'static str);
+
+/// Walks a table: one line of the last column is one call. Whoever is told first is told all that the change has for it,
+/// in the order of what happened; then the next one.
+pub(crate) fn walk(table: &[Row]) {
+    for (before, happens, told) in table {
+        let mut words = Words::new();
+        words.say(before);
+        words.heard();
+        words.say(happens);
+        let told: Vec<&str> = told.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        assert_eq!(words.heard(), told, "before: {before:?}, then: {happens:?}");
+        assert_eq!(words.manager.client_panics(), 0);
     }
 }
 

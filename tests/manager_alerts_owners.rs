@@ -1,0 +1,152 @@
+//! Who is called when interfaces change hands, and that refused calls call nobody: a table, as in `manager_alerts.rs`.
+
+mod words;
+
+use mgm::manager::{Effect, MembershipError, TakeError};
+use words::{Words, interface, membership, walk};
+
+/// `MgmReleaseInterfaceOwnership`: what the client wanted there ends as by so many deletes, in the order of walks.
+#[test]
+fn releasing_an_interface() {
+    walk(&[
+        ("", "q releases 3", ""),
+        (
+            "q joins (*,G) on 3",
+            "q releases 3",
+            "p: prune (*,G) at 3 TRUE \n r: prune (*,G) at 3 TRUE \n g: prune (*,G) at 3 TRUE",
+        ),
+        ("q joins (*,G) on 3; r joins (*,G) on 5", "q releases 3", "r: prune (*,G) at 3 TRUE"),
+        ("q joins (*,G) on 3; q joins (*,G) on 4", "q releases 3", ""),
+        ("q joins (S,G) on 3", "q releases 3", "p: prune (S,G) at 1 TRUE"),
+        (
+            "q joins (S,H) on 3; q joins (*,H) on 3; q joins (T,G) on 3; q joins (S,G) on 3; q joins (*,G) on 3; \
+             q joins (*,*) on 3; r joins (*,G) on 5; r joins (*,H) on 5; r joins (*,*) on 5",
+            "q releases 3",
+            "r: prune (*,*) at 3 TRUE \n r: prune (*,G) at 3 TRUE \n r: prune (*,H) at 3 TRUE \n \
+             p: prune (S,G) at 1 TRUE \n p: prune (T,G) at 1 TRUE \n p: prune (S,H) at 1 TRUE",
+        ),
+        (
+            "q joins (S,G) on 3; q joins (*,H) on 3; q joins (*,G) on 3; r joins (*,G) on 5; r joins (*,H) on 5",
+            "q releases 3",
+            "r: prune (*,G) at 3 TRUE \n r: prune (*,H) at 3 TRUE \n p: prune (S,G) at 1 TRUE",
+        ),
+        // Entries that went out there, after that.
+        (
+            "q joins (*,G) on 3; packet (S,G); packet (T,G); r joins (T,G) on 5",
+            "q releases 3",
+            "p: prune (*,G) at 3 TRUE \n \
+             p: prune (S,G) at 1 FALSE for 900 s \n \
+             r: prune (*,G) at 3 TRUE \n \
+             g: prune (*,G) at 3 TRUE",
+        ),
+        // Its owner knows what it does itself, and hears nothing more of what it gave up.
+        (
+            "p joins (*,G) on 2; packet (S,G)",
+            "p releases 2",
+            "q: prune (*,G) at 2 TRUE \n r: prune (*,G) at 2 TRUE \n g: prune (*,G) at 2 TRUE",
+        ),
+        ("r joins (S,G) on 5; p releases 1", "r leaves (S,G) on 5", ""),
+        ("r joins (S,G) on 5", "p releases 1", ""),
+    ]);
+}
+
+/// `PMGM_DISABLE_IGMP_CALLBACK` and `PMGM_ENABLE_IGMP_CALLBACK`: "a routing protocol is taking or releasing an interface on
+/// which IGMP is enabled". IGMP's own coming and going switches nothing.
+#[test]
+fn a_routing_protocol_comes_to_igmp_and_goes() {
+    walk(&[
+        ("", "r takes 6", "g: disable 6 \n g: enable 6"),
+        ("", "q releases 4", "g: disable 4 \n g: enable 4"),
+        ("r takes 6", "r releases 6", "g: disable 6 \n g: enable 6"),
+        ("", "r takes 7; r releases 7", ""),
+        // What IGMP wanted there has ended; where it was alone, others knew of it.
+        (
+            "g joins (*,G) on 6",
+            "r takes 6",
+            "p: prune (*,G) at 6 TRUE \n q: prune (*,G) at 6 TRUE \n r: prune (*,G) at 6 TRUE \n \
+             g: disable 6 \n g: enable 6",
+        ),
+        (
+            "g joins (*,G) on 6; packet (S,G)",
+            "r takes 6",
+            "p: prune (*,G) at 6 TRUE \n \
+             p: prune (S,G) at 1 FALSE for 900 s \n \
+             q: prune (*,G) at 6 TRUE \n \
+             r: prune (*,G) at 6 TRUE \n \
+             g: disable 6 \n \
+             g: enable 6",
+        ),
+        ("g joins (S,G) on 6", "r takes 6", "p: prune (S,G) at 1 TRUE \n g: disable 6 \n g: enable 6"),
+        ("g joins (*,G) on 4", "q releases 4", "g: disable 4 \n g: enable 4"),
+        (
+            "g joins (*,G) on 4; packet (S,G)",
+            "q releases 4",
+            "p: prune (S,G) at 1 FALSE for 900 s \n g: disable 4 \n g: enable 4",
+        ),
+        (
+            "q joins (*,G) on 4",
+            "q releases 4",
+            "p: prune (*,G) at 4 TRUE \n r: prune (*,G) at 4 TRUE \n g: prune (*,G) at 4 TRUE \n \
+             g: disable 4 \n g: enable 4",
+        ),
+        // After it, IGMP's wishes go where they belong by then.
+        ("g joins (*,G) on 6; r takes 6", "g joins (*,G) on 6", "r: local join (*,G) on 6"),
+        (
+            "g joins (*,G) on 4; q releases 4",
+            "g joins (*,G) on 4",
+            "p: join (*,G) TRUE \n q: join (*,G) TRUE \n r: join (*,G) TRUE",
+        ),
+        // IGMP comes and goes.
+        ("", "g takes 3", ""),
+        ("", "g releases 4", ""),
+        ("", "g releases 6", ""),
+        (
+            "g joins (*,G) on 6",
+            "g releases 6",
+            "p: prune (*,G) at 6 TRUE \n q: prune (*,G) at 6 TRUE \n r: prune (*,G) at 6 TRUE",
+        ),
+        (
+            "g joins (S,H) on 4; g joins (*,H) on 4; g joins (S,G) on 4; g joins (*,G) on 4; g joins (*,*) on 4",
+            "g releases 4",
+            "q: local leave (*,*) on 4 \n q: local leave (*,G) on 4 \n q: local leave (S,G) on 4 \n \
+             q: local leave (*,H) on 4 \n q: local leave (S,H) on 4",
+        ),
+        (
+            "g joins (*,G) on 4; packet (S,G)",
+            "g releases 4",
+            "q: local leave (*,G) on 4 \n p: prune (S,G) at 1 FALSE for 900 s",
+        ),
+        // Who leaves has nothing that anybody has to hear of.
+        ("r releases 5", "r deregisters", ""),
+    ]);
+}
+
+/// A call that is refused calls nobody; a take that loses has not switched IGMP off.
+#[test]
+fn refused_calls() {
+    let mut words = Words::new();
+    words.say("q joins (*,G) on 4; packet (S,G); g joins (*,G) on 4; r joins (*,G) on 5");
+    words.heard();
+    let (manager, handle) = (words.manager.clone(), |name: &str| words.handle(name));
+    let group = membership("(*,H)");
+    for (client, at) in [("r", "4"), ("q", "4"), ("g", "4"), ("g", "6")] {
+        let owned = Err(TakeError::Owned(interface(at)));
+        assert_eq!(manager.take(handle(client), interface(at)), owned, "{client}");
+    }
+    for (client, at) in [("r", "4"), ("r", "6"), ("g", "3"), ("g", "9")] {
+        manager.release(handle(client), interface(at)).unwrap_err();
+        for effect in [Effect::Join, Effect::JoinAndForward, Effect::Forward] {
+            manager.add_membership(handle(client), interface(at), group, effect).unwrap_err();
+            manager
+                .delete_membership(handle(client), interface(at), membership("(*,G)"), effect)
+                .unwrap_err();
+        }
+    }
+    let of_the_other_family = MembershipError::FamiliesDiffer(interface("1'"));
+    assert_eq!(
+        manager.add_membership(handle("p"), interface("1'"), group, Effect::Join),
+        Err(of_the_other_family)
+    );
+    manager.deregister(handle("q")).unwrap_err();
+    assert_eq!(words.heard(), [""; 0]);
+}
