@@ -7,6 +7,7 @@ mod output;
 mod progress;
 mod report;
 mod setup;
+mod stress;
 mod tables;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +25,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Forward(forward::Arguments),
+    Stress(stress::Arguments),
 }
 
 /// What ends the program with an exit code other than 0.
@@ -35,6 +37,11 @@ struct Failure {
 impl Failure {
     /// The capture could not be read to its end.
     fn capture(error: impl Into<anyhow::Error>) -> Failure {
+        Failure { code: 1, error: error.into() }
+    }
+
+    /// What was seen cannot be explained.
+    fn violation(error: impl Into<anyhow::Error>) -> Failure {
         Failure { code: 1, error: error.into() }
     }
 
@@ -59,6 +66,7 @@ fn main() -> ExitCode {
         .init();
     let result = match Arguments::parse().command {
         Command::Forward(arguments) => forward::run(&arguments),
+        Command::Stress(arguments) => stress::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -42,7 +42,7 @@ pub(crate) fn all(report: &Report, churned: &Counts, capture: &str) -> String {
 }
 
 /// A table whose columns are named; those whose name begins with `#` hold numbers.
-fn table(columns: &[&str]) -> Table {
+pub(crate) fn table(columns: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     let name = |column: &&str| Cell::new(column.trim_start_matches('#')).add_attribute(Attribute::Bold);
@@ -146,7 +146,7 @@ fn rates(report: &Report, churned: &Counts) -> Table {
 }
 
 /// A number that people can read: 1 234 567.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

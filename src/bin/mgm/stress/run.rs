@@ -1,0 +1,230 @@
+//! Real threads on one manager, in short windows between which all of them rest.
+//!
+//! A batch is a number of windows that some of the threads run together, as many as there are processors, so that they do
+//! overlap; which threads, changes from batch to batch. Each thread keeps what it called and when in a list of its own: a log
+//! that threads share would order them, and hide what goes wrong between them.
+
+use super::Universe;
+use super::calls::{Answer, Call, Name, Wish};
+use super::check::Event;
+use mgm::manager::GroupManager;
+use rand::distr::{Distribution, weighted::WeightedIndex};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+/// How many calls each thread makes in a window.
+const CALLS: usize = 6;
+/// How many windows a batch has.
+const WINDOWS: usize = 64;
+
+/// What the threads share.
+pub(crate) struct Arena<'u> {
+    universe: &'u Universe,
+    manager: GroupManager,
+    /// The handle registered last under each name, IGMP's at the end.
+    handles: Vec<AtomicU64>,
+    began: Instant,
+    /// How many threads run a batch together.
+    together: usize,
+    turn: Mutex<Turn>,
+    changed: Condvar,
+    /// How often a thread of the batch has come to the start of a window.
+    arrived: AtomicUsize,
+    /// A thread has panicked: nobody waits for it.
+    failed: AtomicBool,
+}
+
+/// Tells the others when a thread ends, however it does.
+struct Leave<'a, 'u>(&'a Arena<'u>);
+
+impl Drop for Leave<'_, '_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.failed.store(true, Ordering::SeqCst);
+            self.0.end();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Turn {
+    batch: u64,
+    /// How many threads have not ended the batch.
+    at_work: usize,
+    events: Vec<(usize, Event)>,
+    over: bool,
+}
+
+/// The windows of a batch.
+pub(crate) type Windows = Vec<Vec<Event>>;
+
+impl<'u> Arena<'u> {
+    pub(crate) fn new(universe: &'u Universe, manager: GroupManager) -> Arena<'u> {
+        let processors = thread::available_parallelism().map_or(2, usize::from);
+        Arena {
+            universe,
+            manager,
+            handles: (0..=universe.clients).map(|_| AtomicU64::new(0)).collect(),
+            began: Instant::now(),
+            together: universe.threads.min(processors.clamp(2, 4)),
+            turn: Mutex::default(),
+            changed: Condvar::new(),
+            arrived: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn manager(&self) -> &GroupManager {
+        &self.manager
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'g>(&self, turn: MutexGuard<'g, Turn>) -> MutexGuard<'g, Turn> {
+        self.changed.wait(turn).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the next threads run a batch: the windows it had.
+    pub(crate) fn batch(&self) -> Windows {
+        self.arrived.store(0, Ordering::Relaxed);
+        let mut turn = self.turn();
+        turn.batch += 1;
+        turn.at_work = self.together;
+        self.changed.notify_all();
+        while turn.at_work > 0 && !self.failed() {
+            turn = self.wait(turn);
+        }
+        let mut windows: Windows = (0..WINDOWS).map(|_| Vec::with_capacity(CALLS * self.together)).collect();
+        for (window, event) in turn.events.drain(..) {
+            windows[window].push(event);
+        }
+        windows
+    }
+
+    /// Whether a thread has panicked.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// Sends the threads home.
+    pub(crate) fn end(&self) {
+        self.turn().over = true;
+        self.changed.notify_all();
+    }
+
+    /// Whether it is this thread's turn.
+    fn chosen(&self, thread: usize, batch: u64) -> bool {
+        let threads = self.universe.threads;
+        let first = (batch as usize * self.together) % threads;
+        (thread + threads - first) % threads < self.together
+    }
+
+    /// What thread number `thread` does.
+    pub(crate) fn work(&self, thread: usize) {
+        let seed = self.universe.seed.wrapping_add((thread as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut dice = SmallRng::seed_from_u64(seed);
+        let _leave = Leave(self);
+        let mut done = 0;
+        loop {
+            let batch = {
+                let mut turn = self.turn();
+                while !turn.over && (turn.batch == done || !self.chosen(thread, turn.batch)) {
+                    done = turn.batch;
+                    turn = self.wait(turn);
+                }
+                if turn.over {
+                    return;
+                }
+                turn.batch
+            };
+            done = batch;
+            let mut events = Vec::with_capacity(WINDOWS * CALLS);
+            for window in 0..WINDOWS {
+                self.meet(window);
+                for _ in 0..CALLS {
+                    events.push((window, self.call(thread, &mut dice)));
+                }
+            }
+            let mut turn = self.turn();
+            turn.events.append(&mut events);
+            turn.at_work -= 1;
+            if turn.at_work == 0 {
+                self.changed.notify_all();
+            }
+        }
+    }
+
+    /// Waits until every thread of the batch has ended the window before.
+    fn meet(&self, window: usize) {
+        // Both SeqCst: what one did before it arrived comes before what the others do after.
+        self.arrived.fetch_add(1, Ordering::SeqCst);
+        let mut looks = 0_u32;
+        while self.arrived.load(Ordering::SeqCst) < (window + 1) * self.together && !self.failed() {
+            looks = looks.wrapping_add(1);
+            // Not at once, or the threads would set out one after the other.
+            if looks.is_multiple_of(1000) {
+                thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+    }
+
+    fn call(&self, thread: usize, dice: &mut SmallRng) -> Event {
+        let call = self.choose(dice);
+        // Now and then a little later, so that windows do not always meet in the same way.
+        if dice.random_ratio(1, 4) {
+            (0..dice.random_range(0..10)).for_each(|_| std::hint::spin_loop());
+        }
+        let began = self.now();
+        let answer = call.make(&self.manager);
+        let ended = self.now();
+        if let (Call::Register(name), Answer::Handle(bits)) = (&call, &answer) {
+            self.handles[self.place(*name)].store(*bits, Ordering::Relaxed);
+        }
+        Event { thread, call, answer, began, ended }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn place(&self, name: Name) -> usize {
+        if name == Name::IGMP { self.universe.clients as usize } else { name.0 as usize }
+    }
+
+    fn choose(&self, dice: &mut SmallRng) -> Call {
+        let universe = self.universe;
+        let who = dice.random_range(0..=universe.clients);
+        let name = if who == universe.clients { Name::IGMP } else { Name(who) };
+        let handle = self.handles[self.place(name)].load(Ordering::Relaxed);
+        let interface = dice.random_range(0..universe.interfaces);
+        let flow = (dice.random_range(0..universe.groups), dice.random_range(0..2));
+        let wish = match dice.random_range(0..8) {
+            0 => Wish { group: None, source: None },
+            1 | 2 => Wish { group: Some(flow.0), source: Some(flow.1) },
+            _ => Wish { group: Some(flow.0), source: None },
+        };
+        match universe.weights.sample(dice) {
+            0 => Call::Register(name),
+            1 => Call::Deregister(handle),
+            2 => Call::Take(handle, interface),
+            3 => Call::Release(handle, interface),
+            4 => Call::OwnerOf(interface),
+            5 => Call::Resolve(handle),
+            6 => Call::Add(handle, interface, wish),
+            7 => Call::Delete(handle, interface, wish),
+            8 => Call::NewFlow(flow),
+            _ => Call::Walk,
+        }
+    }
+}
+
+/// How often each kind of call is made, as [`Call::KINDS`] has them.
+pub(crate) type Weights = WeightedIndex<u32>;
