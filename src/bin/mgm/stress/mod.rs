@@ -32,6 +32,7 @@ use violation::Violation;
 /// specification, from every state in which the one before it can have ended. Exit code 1 and a file for --replay when a window
 /// cannot be explained.
 #[derive(Args)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     /// How many threads. As many as there are processors, at most 4, run at a time; which ones, changes all the time.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=256))]
@@ -63,6 +64,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "json", "unchecked"])]
     replay: Option<PathBuf>,
 }
+
+const EXIT_CODES: &str = "Exit codes:
+  0  every window was explained
+  1  a window cannot be explained
+  2  it was called in a way that cannot work";
 
 /// What the threads have to do with.
 pub(crate) struct Universe {
