@@ -67,3 +67,29 @@ pub(super) fn tell(most: usize) -> usize {
     }
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    #[test]
+    fn what_is_not_noted_one_by_one_is_told_as_one_change_of_anything() {
+        let group: IpAddr = [239, 0, 0, 1].into();
+        let flow = |n: u32| Flow::new(Ipv4Addr::from_bits(0x0A00_0000 + n).into(), group).unwrap();
+        watch(true);
+        // Twice each: a flow is noted once.
+        for n in (0..MOST as u32).chain(0..MOST as u32) {
+            note(flow(n));
+        }
+        assert_eq!((tell(10), tell(usize::MAX), tell(1)), (10, MOST - 10, 0));
+        for n in 0..MOST as u32 + 5 {
+            note(flow(n));
+        }
+        assert_eq!((tell(usize::MAX), tell(1)), (MOST + 1, 0));
+        note(flow(1));
+        watch(false);
+        note(flow(2));
+        assert_eq!(tell(1), 0);
+    }
+}

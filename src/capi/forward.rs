@@ -96,7 +96,7 @@ impl Worker {
 /// What to do with a packet (from its IP header on) that arrived on an interface: *pdwVerdict is MGM_EXT_FORWARD, and then
 /// rgOutgoing says where to; or MGM_EXT_NO_RECEIVERS, MGM_EXT_WRONG_IF, MGM_EXT_NO_ENTRY or MGM_EXT_QUEUE_FULL.
 /// *pdwOutgoing says how many interfaces have room in rgOutgoing, and on return how many there are. The packet is counted
-/// accordingly. Takes no lock and calls nobody: a flow without an entry, and the owner of a wrong interface, are seen to
+/// accordingly. Takes no lock (but in a thread's first call) and calls nobody: a flow without an entry, and the owner of a wrong interface, are seen to
 /// on the manager's thread.
 ///
 /// ERROR_INSUFFICIENT_BUFFER: rgOutgoing, which may be null without room, is too small; the packet is not counted: call

@@ -32,6 +32,7 @@ mod families;
 mod forward;
 mod groups;
 mod hooks;
+mod mib;
 mod process;
 mod service;
 mod windows;

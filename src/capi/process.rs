@@ -158,6 +158,8 @@ pub(super) fn stop() -> Result<(), Code> {
                 }
             }
         }
+        // What packets have brought and nobody has worked off goes with the entries: there is nobody left to ask about it.
+        while manager.serve(usize::MAX) > 0 {}
         manager.flush_entries();
     }
     drop(stopping);
