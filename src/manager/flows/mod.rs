@@ -14,20 +14,24 @@
 //!
 //! An idle record is what is left of a flow without an entry: the number its packets are counted under.
 
+mod look;
+mod record;
+
 use super::clock::Clock;
 use super::interfaces::Interfaces;
 use super::records::{Records, Share};
 use super::said::{Action, Said};
 use super::upstream::{PathInfo, Upstream};
-use super::{FlowState, Interface, ReversePath};
+use super::{FlowState, Interface};
 use crate::forwarding::{
-    Counter, Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, OutgoingNumber,
-    PublishError, Stamp, WorkerCounters,
+    Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, PublishError, Stamp,
+    WorkerCounters,
 };
 use crate::handle::Owners;
+pub(super) use record::EntryView;
+use record::{Life, Published, Record, close, count, count_early, state, state_now};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,76 +52,28 @@ pub struct Incidents {
 }
 
 /// An entry has lost its last outgoing interface, or got its first.
-pub(super) struct Transition {
-    pub(super) flow: Flow,
+pub(in crate::manager) struct Transition {
+    pub(in crate::manager) flow: Flow,
     /// Which of the flow's entries.
-    pub(super) life: u64,
-    pub(super) incoming: Incoming,
-    pub(super) negative: bool,
-}
-
-struct Published {
-    /// No two entries have the same.
-    life: u64,
-    upstream: Upstream,
-    path: PathInfo,
-    outgoing: Vec<Outgoing>,
-    /// When its life began: when it was made, or when a client last set its time-out.
-    made: Duration,
-    deadline: Duration,
-    /// When it became negative, in the order of such events.
-    negative: Option<u64>,
-    mentioned: BTreeSet<InterfaceNumber>,
-}
-
-enum Life {
-    Idle {
-        since: u64,
-    },
-    /// Its makers wait for answers. The shares whose owner has acted since the question was asked: an answer to it is
-    /// older than that, and yields.
-    Building {
-        acted: BTreeSet<Share>,
-    },
-    Entry(Box<Published>),
-}
-
-struct Record {
-    number: Option<FlowNumber>,
-    /// Under which numbers the copies to each interface are counted that was an outgoing one once, by interface.
-    outgoing: Vec<(InterfaceNumber, OutgoingNumber)>,
-    /// Packets to be counted once it has a number: those that came while the entry was being made, and those that found
-    /// the queue full.
-    early: (u64, u64),
-    said: Said,
-    life: Life,
-}
-
-/// What a walk sees of an entry.
-pub(super) struct EntryView<'a> {
-    pub(super) flow: Flow,
-    pub(super) number: Option<FlowNumber>,
-    pub(super) upstream: Upstream,
-    pub(super) path: PathInfo,
-    pub(super) outgoing: &'a [Outgoing],
-    pub(super) made: Duration,
-    pub(super) deadline: Duration,
+    pub(in crate::manager) life: u64,
+    pub(in crate::manager) incoming: Incoming,
+    pub(in crate::manager) negative: bool,
 }
 
 /// How many of what are kept, and for how long.
-pub(super) struct Limits {
-    pub(super) entries: usize,
-    pub(super) negative: usize,
-    pub(super) idle: usize,
-    pub(super) lifetime: Duration,
+pub(in crate::manager) struct Limits {
+    pub(in crate::manager) entries: usize,
+    pub(in crate::manager) negative: usize,
+    pub(in crate::manager) idle: usize,
+    pub(in crate::manager) lifetime: Duration,
 }
 
 /// What a record is worked on with.
 #[derive(Clone, Copy)]
-pub(super) struct With<'a> {
-    pub(super) records: &'a Records,
-    pub(super) table: &'a ForwardingTable,
-    pub(super) interfaces: &'a Interfaces,
+pub(in crate::manager) struct With<'a> {
+    pub(in crate::manager) records: &'a Records,
+    pub(in crate::manager) table: &'a ForwardingTable,
+    pub(in crate::manager) interfaces: &'a Interfaces,
 }
 
 impl With<'_> {
@@ -127,7 +83,7 @@ impl With<'_> {
 }
 
 /// What became of the wish to make an entry.
-pub(super) enum Begun {
+pub(in crate::manager) enum Begun {
     /// There is one.
     Live(FlowState),
     /// Somebody is making it.
@@ -139,13 +95,13 @@ pub(super) enum Begun {
 }
 
 /// Every flow that has an entry, is getting one, or has counters that are kept.
-pub(super) struct Flows {
+pub(in crate::manager) struct Flows {
     records: BTreeMap<Flow, Record>,
     limits: Limits,
     clock: Arc<Clock>,
     /// What is counted of flows before packets find their entries.
     counts: WorkerCounters,
-    pub(super) incidents: Incidents,
+    pub(in crate::manager) incidents: Incidents,
     /// What owners of incoming interfaces are to be told.
     transitions: Vec<Transition>,
     /// Orders events of the lists below.
@@ -160,7 +116,7 @@ pub(super) struct Flows {
 }
 
 impl Flows {
-    pub(super) fn new(limits: Limits, clock: Arc<Clock>, counts: WorkerCounters) -> Flows {
+    pub(in crate::manager) fn new(limits: Limits, clock: Arc<Clock>, counts: WorkerCounters) -> Flows {
         Flows {
             records: BTreeMap::new(),
             limits,
@@ -178,7 +134,7 @@ impl Flows {
     }
 
     /// Starts to make an entry, unless there is one or somebody else does.
-    pub(super) fn begin(&mut self, flow: Flow, with: With<'_>) -> Begun {
+    pub(in crate::manager) fn begin(&mut self, flow: Flow, with: With<'_>) -> Begun {
         let mut reader = with.table.reader();
         let found = reader.lookup(&flow).is_some();
         drop(reader);
@@ -207,14 +163,19 @@ impl Flows {
     }
 
     /// Gives up making an entry.
-    pub(super) fn abandon(&mut self, flow: Flow, with: With<'_>) {
+    pub(in crate::manager) fn abandon(&mut self, flow: Flow, with: With<'_>) {
         if matches!(self.records.get(&flow), Some(Record { life: Life::Building { .. }, .. })) {
             self.end(flow, with);
         }
     }
 
     /// Notes that the owners are being asked about a flow, and says which outgoing interfaces it would have.
-    pub(super) fn ask(&mut self, flow: Flow, upstream: &Upstream, with: With<'_>) -> Vec<Outgoing> {
+    pub(in crate::manager) fn ask(
+        &mut self,
+        flow: Flow,
+        upstream: &Upstream,
+        with: With<'_>,
+    ) -> Vec<Outgoing> {
         match self.records.get_mut(&flow) {
             Some(record) if matches!(record.life, Life::Building { .. }) => {
                 record.life = Life::Building { acted: BTreeSet::new() };
@@ -226,7 +187,7 @@ impl Flows {
 
     /// Makes the entry of a flow whose owners have been asked: its state; `None` when the upstream does not hold any more
     /// and everything has to be asked again.
-    pub(super) fn finish(
+    pub(in crate::manager) fn finish(
         &mut self,
         flow: Flow,
         upstream: Upstream,
@@ -310,7 +271,7 @@ impl Flows {
     }
 
     /// An owner acts on its share: what it said before on the flows that a membership covers yields.
-    pub(super) fn act(&mut self, flow: Flow, share: Share, action: Action) {
+    pub(in crate::manager) fn act(&mut self, flow: Flow, share: Share, action: Action) {
         let Some(record) = self.records.get_mut(&flow) else { return };
         match &mut record.life {
             Life::Idle { .. } => return,
@@ -323,7 +284,7 @@ impl Flows {
     }
 
     /// Publishes a flow's entry anew if it is not what the records say any more.
-    pub(super) fn renew(&mut self, flow: Flow, with: With<'_>) {
+    pub(in crate::manager) fn renew(&mut self, flow: Flow, with: With<'_>) {
         let Some(Record { number, outgoing: counted, said, life: Life::Entry(entry), .. }) =
             self.records.get_mut(&flow)
         else {
@@ -354,7 +315,7 @@ impl Flows {
     }
 
     /// Counts packets of a flow that came before it had an entry: at once, or when it gets the one that is being made.
-    pub(super) fn count_upcalls(&mut self, flow: Flow, uninitialized: u64, overflow: u64) {
+    pub(in crate::manager) fn count_upcalls(&mut self, flow: Flow, uninitialized: u64, overflow: u64) {
         let Some(record) = self.records.get_mut(&flow) else { return };
         record.early.0 += uninitialized;
         record.early.1 += overflow;
@@ -364,12 +325,12 @@ impl Flows {
     }
 
     /// The transitions since the last call.
-    pub(super) fn take_transitions(&mut self) -> Vec<Transition> {
+    pub(in crate::manager) fn take_transitions(&mut self) -> Vec<Transition> {
         std::mem::take(&mut self.transitions)
     }
 
     /// Has a negative entry live so long from now on, if it is still that entry.
-    pub(super) fn set_timeout(&mut self, flow: Flow, life: u64, timeout: Duration) {
+    pub(in crate::manager) fn set_timeout(&mut self, flow: Flow, life: u64, timeout: Duration) {
         let Some(Record { life: Life::Entry(entry), .. }) = self.records.get_mut(&flow) else { return };
         if entry.life != life || entry.negative.is_none() {
             return;
@@ -417,7 +378,7 @@ impl Flows {
     }
 
     /// Ends a flow's entry if its incoming interface has changed hands.
-    pub(super) fn end_if_dead(&mut self, flow: Flow, with: With<'_>) {
+    pub(in crate::manager) fn end_if_dead(&mut self, flow: Flow, with: With<'_>) {
         if let Some(Record { life: Life::Entry(entry), .. }) = self.records.get(&flow)
             && !entry.upstream.holds(with.owners())
         {
@@ -468,39 +429,8 @@ impl Flows {
         }
     }
 
-    /// The flows that a membership covers and that have an entry or are getting one.
-    pub(super) fn covered(&self, membership: super::Membership) -> Vec<Flow> {
-        use super::Membership::{AnySource, Everything, OneSource};
-        let active =
-            |(flow, record): (&Flow, &Record)| (!matches!(record.life, Life::Idle { .. })).then_some(*flow);
-        match membership {
-            OneSource(flow) => self.records.get_key_value(&flow).and_then(active).into_iter().collect(),
-            AnySource(group) => {
-                let from = Flow::first_of(group.address());
-                let of_group =
-                    self.records.range(from..).take_while(|(flow, _)| flow.group() == group.address());
-                of_group.filter_map(active).collect()
-            }
-            Everything(family) => {
-                let of_family = self.records.iter().filter(|(flow, _)| flow.family() == family);
-                of_family.filter_map(active).collect()
-            }
-        }
-    }
-
-    /// The flows whose entry has to do with an interface.
-    pub(super) fn mentioning(&self, number: InterfaceNumber) -> Vec<Flow> {
-        let from = self.mentions.range((number, Flow::first_of(IpAddr::from([0; 4])))..);
-        from.take_while(|(n, _)| *n == number).map(|(_, flow)| *flow).collect()
-    }
-
-    pub(super) fn is_mentioned(&self, number: InterfaceNumber) -> bool {
-        let from = (number, Flow::first_of(IpAddr::from([0; 4])));
-        self.mentions.range(from..).next().is_some_and(|(n, _)| *n == number)
-    }
-
     /// Ends the entries that wait for an interface to be taken.
-    pub(super) fn interface_taken(&mut self, interface: Interface, with: With<'_>) {
+    pub(in crate::manager) fn interface_taken(&mut self, interface: Interface, with: With<'_>) {
         let from = self.unknown.range((interface, Flow::first_of(IpAddr::from([0; 4])))..);
         let waiting: Vec<Flow> = from.take_while(|(i, _)| *i == interface).map(|(_, flow)| *flow).collect();
         for flow in waiting {
@@ -509,7 +439,7 @@ impl Flows {
     }
 
     /// Ends the entries whose lifetime is over.
-    pub(super) fn expire(&mut self, with: With<'_>) {
+    pub(in crate::manager) fn expire(&mut self, with: With<'_>) {
         while let Some((deadline, flow)) = self.deadlines.first().copied()
             && deadline <= self.clock.now()
         {
@@ -518,147 +448,15 @@ impl Flows {
         self.clock.wake_at(self.next_deadline());
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Duration> {
+    pub(in crate::manager) fn next_deadline(&self) -> Option<Duration> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// Ends every entry.
-    pub(super) fn flush(&mut self, with: With<'_>) {
+    pub(in crate::manager) fn flush(&mut self, with: With<'_>) {
         while let Some((_, flow)) = self.deadlines.first().copied() {
             self.end(flow, with);
         }
-    }
-
-    /// The entries behind a flow, or all of them, in the order of flows.
-    pub(super) fn entries(
-        &self,
-        after: Option<Flow>,
-        owners: &Owners,
-    ) -> impl Iterator<Item = EntryView<'_>> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.records
-            .range((from, Bound::Unbounded))
-            .filter_map(|(flow, record)| record.view(*flow))
-            .filter(|entry| entry.upstream.holds(owners))
-    }
-
-    /// The entry of a flow.
-    pub(super) fn entry(&self, flow: &Flow, owners: &Owners) -> Option<EntryView<'_>> {
-        self.records.get(flow)?.view(*flow).filter(|entry| entry.upstream.holds(owners))
-    }
-
-    /// At most `most` entries behind a flow, or of all of them: each with its life and what the routes said of its source.
-    pub(super) fn routed_after(
-        &self,
-        after: Option<Flow>,
-        most: usize,
-    ) -> Vec<(Flow, u64, Option<ReversePath>)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let entries =
-            self.records.range((from, Bound::Unbounded)).filter_map(|(flow, record)| match &record.life {
-                Life::Entry(entry) => Some((*flow, entry.life, entry.path.routed)),
-                _ => None,
-            });
-        entries.take(most).collect()
-    }
-
-    /// The routes say something else of an entry's source, if it is still that entry. It ends when that is another
-    /// interface; whether it has.
-    pub(super) fn reroute(
-        &mut self,
-        flow: Flow,
-        life: u64,
-        routed: Option<ReversePath>,
-        with: With<'_>,
-    ) -> bool {
-        let Some(Record { life: Life::Entry(entry), .. }) = self.records.get_mut(&flow) else { return false };
-        if entry.life != life {
-            return false;
-        }
-        let before = std::mem::replace(&mut entry.path.routed, routed);
-        let towards = |path: Option<ReversePath>| {
-            path.map(|path| path.interface).filter(|interface| interface.family() == flow.family())
-        };
-        if towards(before) != towards(routed) {
-            self.end(flow, with);
-            return true;
-        }
-        // What a client has put in its place stays.
-        let (neighbour, route) = (|path: ReversePath| path.neighbour, |path: ReversePath| path.route);
-        if entry.path.neighbour == before.and_then(neighbour) {
-            entry.path.neighbour = routed.and_then(neighbour);
-        }
-        if entry.path.route == before.and_then(route) {
-            entry.path.route = routed.and_then(route);
-        }
-        false
-    }
-
-    /// What an entry has to say of the way to its source, to be changed.
-    pub(super) fn path_mut(&mut self, flow: &Flow) -> Option<&mut PathInfo> {
-        match self.records.get_mut(flow) {
-            Some(Record { life: Life::Entry(entry), .. }) => Some(&mut entry.path),
-            _ => None,
-        }
-    }
-}
-
-impl Record {
-    fn view(&self, flow: Flow) -> Option<EntryView<'_>> {
-        let Life::Entry(entry) = &self.life else { return None };
-        Some(EntryView {
-            flow,
-            number: self.number,
-            upstream: entry.upstream,
-            path: entry.path,
-            outgoing: &entry.outgoing,
-            made: entry.made,
-            deadline: entry.deadline,
-        })
-    }
-}
-
-/// The state of an entry some of whose interfaces may have changed hands and not been swept yet.
-fn state_now(outgoing: &[Outgoing], owners: &Owners) -> FlowState {
-    let alive = outgoing.iter().any(|out| out.stamp.holds(owners));
-    if alive { FlowState::Active } else { FlowState::Negative }
-}
-
-fn state(outgoing: &[Outgoing]) -> FlowState {
-    if outgoing.is_empty() { FlowState::Negative } else { FlowState::Active }
-}
-
-/// Counts what came before the flow had a number.
-fn count_early(counts: &mut WorkerCounters, record: &mut Record, number: FlowNumber) {
-    // Most flows have none: the memory of what is counted seldom is left alone.
-    if record.early != (0, 0) {
-        let (uninitialized, overflow) = std::mem::take(&mut record.early);
-        counts.add(number, Counter::Uninitialized, uninitialized);
-        counts.add(number, Counter::QueueOverflow, overflow);
-    }
-}
-
-/// Has the copies to each interface counted, under the number they were counted under before if they were.
-fn count(
-    counted: &mut Vec<(InterfaceNumber, OutgoingNumber)>,
-    outgoing: &mut [Outgoing],
-    table: &ForwardingTable,
-) {
-    for outgoing in outgoing {
-        let at = counted.binary_search_by_key(&outgoing.interface, |(interface, _)| *interface);
-        let at = at.unwrap_or_else(|at| {
-            counted.insert(at, (outgoing.interface, table.open_outgoing_number()));
-            at
-        });
-        outgoing.number = counted[at].1;
-    }
-}
-
-/// Gives the numbers of a flow back.
-fn close(number: FlowNumber, counted: &mut Vec<(InterfaceNumber, OutgoingNumber)>, table: &ForwardingTable) {
-    table.close_number(number);
-    for (_, number) in counted.drain(..) {
-        table.close_outgoing_number(number);
     }
 }
 
