@@ -6,10 +6,11 @@ use common::hearing::{Heard, hearing};
 use common::*;
 use mgm::handle::Handle;
 use mgm::manager::{
-    Cause, Client, Effect, FlowState, JoinAlert, ManagerConfig, Membership, MembershipError, PruneAlert,
+    Cause, Client, Effect, FlowState, GroupManager, JoinAlert, ManagerConfig, Membership, MembershipError,
+    PruneAlert,
 };
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -351,4 +352,51 @@ fn who_has_left_while_it_is_switched_off_is_not_switched_on() {
             router.join(igmp, 5, ONE);
         }
     }
+}
+
+/// `PMGM_PRUNE_ALERT_CALLBACK`, `pdwTimeout`: the answer is for the entry that was asked about, while it has no receivers.
+#[test]
+fn an_answer_to_a_prune_alert_that_comes_too_late_changes_nothing() {
+    /// Has something happen while it is asked, and answers then.
+    struct Late(Weak<GroupManager>, Mutex<Option<Box<dyn Fn(&GroupManager) + Send>>>);
+
+    impl Client for Late {
+        fn prune_alert(&self, alert: &mut PruneAlert) {
+            if let Some(happens) = self.1.lock().unwrap().take() {
+                happens(&self.0.upgrade().unwrap());
+                alert.set_timeout(Duration::from_secs(60));
+            }
+        }
+    }
+
+    let expires = |happens: fn(&GroupManager, Handle)| {
+        let router = Router::new();
+        let late = Arc::new(Late(Arc::downgrade(&router.manager), Mutex::default()));
+        router.client_with(1, &[1], late.clone());
+        let q = router.client(2, &[2]);
+        *late.1.lock().unwrap() = Some(Box::new(move |manager| happens(manager, q)));
+        router.new_flow(FLOW).unwrap();
+        router.manager.entry(flow(FLOW)).map(|entry| entry.expires.as_secs())
+    };
+    assert_eq!(expires(|_, _| {}), Some(60));
+    assert_eq!(
+        expires(|manager, _| manager.advance(Duration::from_secs(100))),
+        Some(160),
+        "from the answer on"
+    );
+    let forward = |manager: &GroupManager, q| {
+        manager.add_membership(q, v4(2), membership(FLOW), Effect::Forward).unwrap();
+    };
+    assert_eq!(expires(forward), Some(900), "it has receivers by now");
+    let stopped = |manager: &GroupManager, q| {
+        manager.add_membership(q, v4(2), membership(FLOW), Effect::Forward).unwrap();
+        manager.delete_membership(q, v4(2), membership(FLOW), Effect::Forward).unwrap();
+    };
+    assert_eq!(expires(stopped), Some(60), "it had some, and has none again");
+    let another = |manager: &GroupManager, _| {
+        manager.flush_entries();
+        manager.new_flow(flow(FLOW)).unwrap();
+    };
+    assert_eq!(expires(another), Some(900), "it is another");
+    assert_eq!(expires(|manager, _| manager.flush_entries()), None);
 }
