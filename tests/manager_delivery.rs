@@ -357,8 +357,10 @@ fn who_has_left_while_it_is_switched_off_is_not_switched_on() {
 /// `PMGM_PRUNE_ALERT_CALLBACK`, `pdwTimeout`: the answer is for the entry that was asked about, while it has no receivers.
 #[test]
 fn an_answer_to_a_prune_alert_that_comes_too_late_changes_nothing() {
+    type Happens = Box<dyn Fn(&GroupManager) + Send>;
+
     /// Has something happen while it is asked, and answers then.
-    struct Late(Weak<GroupManager>, Mutex<Option<Box<dyn Fn(&GroupManager) + Send>>>);
+    struct Late(Weak<GroupManager>, Mutex<Option<Happens>>);
 
     impl Client for Late {
         fn prune_alert(&self, alert: &mut PruneAlert) {
