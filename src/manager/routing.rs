@@ -32,8 +32,9 @@ impl GroupManager {
     /// has them made anew and their owners asked. How many those were.
     ///
     /// Nobody is told of their end. But where a source is joined by name, the owner of the interface that was towards it gets
-    /// a prune alert, and that of the other a join alert, unless they are one or the only one that has joined. What is merely said of the way, neighbour and route, is brought up to date where no
-    /// client has put something else in its place. An entry that is being made at the same time is made of the new routes.
+    /// a prune alert, and that of the other a join alert, unless they are one or the only one that has joined. What is merely
+    /// said of the way, neighbour and route, is brought up to date where no client has put something else in its place. An
+    /// entry that is being made at the same time is made of the new routes.
     ///
     /// The routes are asked on this thread, with no lock held. May wait for the membership lock.
     ///
