@@ -234,3 +234,29 @@ pub(super) fn leaves_its_link(group: IpAddr) -> bool {
         IpAddr::V6(group) => group.octets()[1] & 0x0F > 2,
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::{Effect, ManagerConfig, Membership};
+    use super::*;
+    use std::sync::Arc;
+
+    /// Between a release's effect and its sweep the entry still lists the interface.
+    #[test]
+    fn a_flow_whose_last_receivers_have_just_been_released_is_negative_before_the_sweep() {
+        let routes = |_| Some(ReversePath::through(Interface::v4(1)));
+        let manager = GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap();
+        let client = manager.register(Protocol::new(1, 0), Arc::new(())).unwrap();
+        let (up, lan) = (Interface::v4(1), Interface::v4(2));
+        manager.take(client, up).unwrap();
+        manager.take(client, lan).unwrap();
+        let group = "239.1.1.1".parse().unwrap();
+        manager.add_membership(client, lan, Membership::any_source(group).unwrap(), Effect::Join).unwrap();
+        let flow = Flow::new("192.0.2.1".parse().unwrap(), group).unwrap();
+        assert_eq!(manager.new_flow(flow), Ok(FlowState::Active));
+        // The effect alone, as when the releasing thread is stopped right behind it.
+        let record = manager.interfaces.find(lan).unwrap();
+        manager.clients.table.release(client, record.owner(Role::Routing)).unwrap();
+        assert_eq!(manager.new_flow(flow), Ok(FlowState::Negative));
+    }
+}
