@@ -8,6 +8,7 @@
 //! - [`protocol`]: clients that ship with the crate, written only against the manager's public face.
 //! - [`plane`]: where packets come from and go to.
 //! - `capi`: the C interface, `libmgm`, over one manager of the process (feature `capi`).
+//! - `spec`: what a manager does when calls come one after the other, for checkers and tests (feature `spec`).
 
 mod sync;
 
@@ -25,6 +26,8 @@ pub mod handle;
 pub mod manager;
 pub mod plane;
 pub mod protocol;
+#[cfg(all(feature = "spec", not(loom)))]
+pub mod spec;
 
 // The README's example is compiled and run with the tests.
 #[cfg(doctest)]

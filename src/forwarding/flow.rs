@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address family. Families never meet: an IPv4 and an IPv6 protocol can share a wire without seeing each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Family {
     /// IPv4.
     V4,
@@ -34,6 +35,8 @@ impl Family {
 /// assert!(Flow::new("192.0.2.7".parse().unwrap(), "192.0.2.8".parse().unwrap()).is_err());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(into = "(IpAddr, IpAddr)", try_from = "(IpAddr, IpAddr)"))]
 pub struct Flow {
     source: IpAddr,
     group: IpAddr,
@@ -96,6 +99,21 @@ impl Flow {
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         Flow { source, group }
+    }
+}
+
+/// (source, group).
+impl From<Flow> for (IpAddr, IpAddr) {
+    fn from(flow: Flow) -> (IpAddr, IpAddr) {
+        (flow.source, flow.group)
+    }
+}
+
+impl TryFrom<(IpAddr, IpAddr)> for Flow {
+    type Error = FlowError;
+
+    fn try_from((source, group): (IpAddr, IpAddr)) -> Result<Flow, FlowError> {
+        Flow::new(source, group)
     }
 }
 

@@ -31,6 +31,7 @@ impl ReversePathQuestion<'_> {
 
 /// What caused an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Cause {
     /// The memberships changed (`bMemberUpdate` and `bMemberDelete` TRUE).
     Membership,

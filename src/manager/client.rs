@@ -7,6 +7,7 @@ use std::fmt;
 
 /// Which protocol, and which of its instances: unique among those that are registered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Protocol {
     /// The protocol's number, as `PROTOCOL_ID` of the Windows SDK's `routprot.h` makes them.
     pub id: u32,

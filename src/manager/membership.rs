@@ -14,6 +14,7 @@ use std::net::IpAddr;
 /// assert_eq!(anybody.to_string(), "(*, 239.1.2.3)");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Membership {
     /// (*, *): every group of a family.
     Everything(Family),
@@ -25,6 +26,8 @@ pub enum Membership {
 
 /// A multicast group address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(into = "IpAddr", try_from = "IpAddr"))]
 pub struct Group(IpAddr);
 
 impl Group {
@@ -40,6 +43,20 @@ impl Group {
     #[must_use]
     pub const fn address(self) -> IpAddr {
         self.0
+    }
+}
+
+impl From<Group> for IpAddr {
+    fn from(group: Group) -> IpAddr {
+        group.address()
+    }
+}
+
+impl TryFrom<IpAddr> for Group {
+    type Error = FlowError;
+
+    fn try_from(address: IpAddr) -> Result<Group, FlowError> {
+        Group::new(address)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sequences of calls, made of a real manager and of a plain single-threaded model of it, and compared after each call:
+//! Sequences of calls, made of a real manager and of the specification, and compared after each call:
 //! the outcome, what clients were asked and told, in order, and everything there is to see.
 //!
 //! The manager's tests and its fuzz target share this.
@@ -12,10 +12,10 @@ mod told;
 use calls::{Bytes, Call};
 use mgm::forwarding::{Family, Flow};
 use mgm::manager::{Interface, ManagerConfig, Membership, Protocol};
+use mgm::spec::SeenEntry;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// How a call ended: "Ok", a flow's state or the name of the error.
 pub type Outcome = Cow<'static, str>;
@@ -29,14 +29,6 @@ pub struct Seen {
     pub clients: BTreeMap<Protocol, BTreeSet<Interface>>,
     pub known: Vec<Interface>,
     pub foreign: BTreeSet<Flow>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub struct SeenEntry {
-    pub flow: Flow,
-    pub incoming: Option<Interface>,
-    pub outgoing: BTreeSet<Interface>,
-    pub expires: Duration,
 }
 
 pub fn default_route(source: IpAddr) -> Interface {

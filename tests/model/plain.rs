@@ -1,27 +1,18 @@
-//! The manager as anybody would write it who had one thread, no stamps and no packets to forward: every change of hands
-//! removes at once what hung on it.
-
-mod alerts;
-mod entries;
+//! The specification, and clients around it: who answer what they are asked, are told one thing after the other, and make
+//! calls from inside.
 
 use super::calls::{Call, sources};
-use super::{Outcome, Seen};
-use alerts::{Outbox, Switches};
-use entries::Life;
+use super::{Outcome, Seen, told};
 use mgm::forwarding::Flow;
-use mgm::manager::{Effect, Interface, ManagerConfig, Membership, Protocol};
-use std::collections::{BTreeMap, BTreeSet};
+use mgm::manager::{Interface, ManagerConfig, Protocol};
+use mgm::spec::{Begun, Finished, Notice, Role, Share, Spec, Stamp, Told, Way};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-const ROUTING: usize = 0;
-const IGMP: usize = 1;
-
-type Share = (Interface, usize);
-
+/// A client that has registered once, and by whose number the specification knows it.
 struct Client {
     protocol: Protocol,
-    live: bool,
     path: Option<Interface>,
     vetoes: Vec<Interface>,
     timeout: Option<Duration>,
@@ -29,33 +20,21 @@ struct Client {
     outbox: Outbox,
 }
 
-/// A membership on a share.
-#[derive(Clone, Copy)]
-struct Member {
-    client: usize,
-    /// Whether others are told of it: not what IGMP says beside a routing protocol, which decides on it.
-    counts: bool,
+/// The notices for a client, and whether it is being told something.
+#[derive(Default)]
+struct Outbox {
+    notices: VecDeque<Notice>,
+    lost: u64,
+    telling: bool,
 }
 
 pub struct Plain {
     config: ManagerConfig,
+    spec: Spec,
     clients: Vec<Client>,
-    /// In the order in which they were first taken.
-    known: Vec<Interface>,
-    owners: BTreeMap<Share, usize>,
-    /// How often a share has changed hands.
-    changes: BTreeMap<Share, u64>,
-    memberships: BTreeMap<(Membership, Share), Member>,
     routes: BTreeMap<IpAddr, Option<Interface>>,
     /// How often it was said that they changed.
     route_changes: u64,
-    /// Where the packets of a flow come from that somebody asks for by name.
-    towards: BTreeMap<Flow, Option<Interface>>,
-    switches: Switches,
-    flows: BTreeMap<Flow, Life>,
-    foreign: BTreeSet<Flow>,
-    now: Duration,
-    events: u64,
     /// For each call under way, whom it has something to tell.
     to_tell: Vec<Vec<usize>>,
     pub log: Vec<String>,
@@ -65,20 +44,11 @@ impl Plain {
     pub fn new(config: ManagerConfig) -> Plain {
         let routes = sources().map(|source| (source, Some(super::default_route(source))));
         Plain {
+            spec: Spec::new(&config),
             config,
             clients: Vec::new(),
-            known: Vec::new(),
-            owners: BTreeMap::new(),
-            changes: BTreeMap::new(),
-            memberships: BTreeMap::new(),
             routes: routes.into(),
             route_changes: 0,
-            towards: BTreeMap::new(),
-            switches: Switches::default(),
-            flows: BTreeMap::new(),
-            foreign: BTreeSet::new(),
-            now: Duration::ZERO,
-            events: 0,
             to_tell: Vec::new(),
             log: Vec::new(),
         }
@@ -87,90 +57,79 @@ impl Plain {
     pub fn call(&mut self, call: &Call) -> Outcome {
         self.to_tell.push(Vec::new());
         let outcome = self.carry_out(call);
+        self.queue();
         self.deliver();
         outcome
     }
 
     fn carry_out(&mut self, call: &Call) -> Outcome {
-        match call {
+        let id = |client: &usize| self.who(*client).map_or(u64::MAX, |client| client as u64);
+        let outcome = match call {
             Call::Register(protocol) => {
-                if self.clients.iter().any(|c| c.live && c.protocol == *protocol) {
-                    return "AlreadyRegistered".into();
+                let outcome = self.spec.register(*protocol, self.clients.len() as u64);
+                if outcome == mgm::spec::Outcome::Ok {
+                    self.clients.push(Client {
+                        protocol: *protocol,
+                        path: None,
+                        vetoes: Vec::new(),
+                        timeout: None,
+                        script: None,
+                        outbox: Outbox::default(),
+                    });
                 }
-                self.clients.push(Client {
-                    protocol: *protocol,
-                    live: true,
-                    path: None,
-                    vetoes: Vec::new(),
-                    timeout: None,
-                    script: None,
-                    outbox: Outbox::default(),
-                });
-                "Ok".into()
+                outcome
             }
-            Call::Deregister(client) => {
-                let Some(client) = self.live(*client) else { return "Stale".into() };
-                match self.owners.values().filter(|owner| **owner == client).count() {
-                    0 => self.clients[client].live = false,
-                    n => return format!("StillOwns({n})").into(),
-                }
-                "Ok".into()
+            Call::Deregister(client) => self.spec.deregister(id(client)),
+            Call::Take(client, interface) => self.spec.take(id(client), *interface),
+            Call::Release(client, interface) => self.spec.release(id(client), *interface),
+            Call::Add(client, interface, what, effect) => {
+                let towards = what.source().and_then(|source| self.towards(source));
+                self.spec.add(id(client), *interface, *what, *effect, towards)
             }
-            Call::Take(client, interface) => self.take(*client, *interface),
-            Call::Release(client, interface) => self.release(*client, *interface),
-            Call::Add(client, interface, membership, effect) => {
-                self.change(*client, *interface, *membership, *effect, true)
-            }
-            Call::Delete(client, interface, membership, effect) => {
-                self.change(*client, *interface, *membership, *effect, false)
+            Call::Delete(client, interface, what, effect) => {
+                self.spec.delete(id(client), *interface, *what, *effect)
             }
             Call::NewFlow(flow) => self.new_flow(*flow),
-            Call::Advance(by) => {
-                self.now += *by;
-                let now = self.now;
-                self.flows.retain(|_, life| !matches!(life, Life::Entry(made) if made.deadline <= now));
-                "Ok".into()
+            Call::RoutesChanged => {
+                self.route_changes += 1;
+                let routes = &self.routes;
+                let moved = self.spec.routes_changed(|flow| towards(routes, flow.source()));
+                return format!("{moved} entries went another way").into();
             }
-            Call::Flush => {
-                self.flows.retain(|_, life| !matches!(life, Life::Entry(_)));
-                "Ok".into()
+            Call::Foreign(flow, true) => self.spec.publish_foreign(*flow),
+            other => {
+                self.surroundings(other);
+                mgm::spec::Outcome::Ok
             }
+        };
+        outcome.to_string().into()
+    }
+
+    /// What is no call of the manager's, or never refused.
+    fn surroundings(&mut self, call: &Call) {
+        match call {
+            Call::Advance(by) => self.spec.advance(*by),
+            Call::Flush => self.spec.flush(),
             Call::Veto(client, interfaces) => {
-                self.with_client(*client, |client| client.vetoes = interfaces.clone())
+                self.with_client(*client, |client| client.vetoes = interfaces.clone());
             }
             Call::Path(client, interface) => self.with_client(*client, |client| client.path = *interface),
             Call::Timeout(client, timeout) => {
-                self.with_client(*client, |client| client.timeout = Some(*timeout))
+                self.with_client(*client, |client| client.timeout = Some(*timeout));
             }
             Call::Script(client, call) => {
-                self.with_client(*client, |client| client.script = Some((**call).clone()))
+                self.with_client(*client, |client| client.script = Some((**call).clone()));
             }
-            Call::Route(source, interface) => {
-                self.routes.insert(*source, *interface);
-                "Ok".into()
-            }
-            Call::RoutesChanged => {
-                let moved = self.routes_changed();
-                let joined: Vec<Flow> = self.towards.keys().copied().collect();
-                joined.into_iter().for_each(|flow| self.turn(flow));
-                format!("{moved} entries went another way").into()
-            }
-            Call::Foreign(flow, true) => {
-                let taken = matches!(self.flows.get(flow), Some(Life::Entry(_)));
-                if taken || !self.foreign.insert(*flow) { "Exists".into() } else { "Ok".into() }
-            }
-            Call::Foreign(flow, false) => {
-                self.foreign.remove(flow);
-                "Ok".into()
-            }
+            Call::Route(source, interface) => _ = self.routes.insert(*source, *interface),
+            Call::Foreign(flow, false) => self.spec.withdraw_foreign(*flow),
+            other => unreachable!("{other:?} is a call"),
         }
     }
 
-    fn with_client(&mut self, client: usize, f: impl FnOnce(&mut Client)) -> Outcome {
+    fn with_client(&mut self, client: usize, f: impl FnOnce(&mut Client)) {
         if let Some(client) = self.who(client) {
             f(&mut self.clients[client]);
         }
-        "Ok".into()
     }
 
     /// Which client a number means.
@@ -179,147 +138,175 @@ impl Plain {
         super::calls::who(number, &registered)
     }
 
-    fn live(&self, number: usize) -> Option<usize> {
-        self.who(number).filter(|n| self.clients[*n].live)
+    fn is_there(&self, client: usize) -> bool {
+        self.spec.protocol_of(client as u64).is_some()
     }
 
-    fn role(&self, client: usize) -> usize {
-        let client = &self.clients[client];
-        if client.protocol.id == self.config.igmp_protocol { IGMP } else { ROUTING }
+    fn towards(&self, source: IpAddr) -> Option<Interface> {
+        towards(&self.routes, source)
     }
 
-    /// Who decides on what arrives there: the routing protocol, else IGMP.
-    fn owner(&self, interface: Interface) -> Option<(usize, Share)> {
-        let of = |role| self.owners.get(&(interface, role)).map(|owner| (*owner, (interface, role)));
-        of(ROUTING).or_else(|| of(IGMP))
-    }
-
-    fn changes(&self, share: Share) -> u64 {
-        self.changes.get(&share).copied().unwrap_or(0)
-    }
-
-    fn take(&mut self, client: usize, interface: Interface) -> Outcome {
-        let Some(client) = self.live(client) else { return "Stale".into() };
-        let role = self.role(client);
-        if !self.known.contains(&interface) {
-            if self.known.len() == self.config.interfaces as usize {
-                return "TooManyInterfaces".into();
+    /// A flow's first packet: the owner of the interface towards its source is asked where it arrives, those of the outgoing
+    /// ones whether they want it there.
+    fn new_flow(&mut self, flow: Flow) -> mgm::spec::Outcome {
+        if let Begun::Answered(outcome) = self.spec.begin_flow(flow) {
+            return outcome;
+        }
+        loop {
+            let (changes, routed) = (self.route_changes, self.towards(flow.source()));
+            let way = self.way_in(flow, routed);
+            let vetoes = self.ask_owners(flow, way);
+            if self.route_changes != changes {
+                continue;
             }
-            self.known.push(interface);
-            self.flows.retain(|_, life| !matches!(life, Life::Entry(made) if made.route == Some(interface)));
-        }
-        if self.owners.contains_key(&(interface, role)) {
-            return "Owned".into();
-        }
-        self.owners.insert((interface, role), client);
-        self.changed(client, interface, role);
-        "Ok".into()
-    }
-
-    fn release(&mut self, client: usize, interface: Interface) -> Outcome {
-        let Some(client) = self.live(client) else { return "Stale".into() };
-        let role = self.role(client);
-        if self.owners.get(&(interface, role)) != Some(&client) {
-            return "NotOwner".into();
-        }
-        self.owners.remove(&(interface, role));
-        self.changed(client, interface, role);
-        "Ok".into()
-    }
-
-    /// A client has changed who has a share: what hung on it goes. IGMP's hangs on the routing protocol's, too.
-    fn changed(&mut self, client: usize, interface: Interface, role: usize) {
-        *self.changes.entry((interface, role)).or_default() += 1;
-        let hung = |share: &Share| share.0 == interface && (role == ROUTING || share.1 == IGMP);
-        let mut gone: Vec<_> = self.memberships.keys().copied().filter(|(_, share)| hung(share)).collect();
-        gone.sort_by_key(|(m, share)| (m.group(), m.source(), *share));
-        for (membership, share) in gone {
-            self.forget(membership, share, role == IGMP);
-        }
-        let arrival = role == ROUTING || !self.owners.contains_key(&(interface, ROUTING));
-        self.flows.retain(|_, life| match life {
-            Life::Entry(made) => {
-                made.said.retain(|share, _| !hung(share));
-                !(arrival && made.route == Some(interface))
+            match self.spec.finish_flow(flow, way, routed, &vetoes) {
+                Finished::Answered(outcome) => return outcome,
+                Finished::Again => {}
             }
-            Life::Building { said, .. } => {
-                said.retain(|share, _| !hung(share));
-                true
-            }
-        });
-        self.renew(client);
-        if role == ROUTING {
-            self.switch(interface);
         }
     }
 
-    fn change(
-        &mut self,
-        client: usize,
-        interface: Interface,
-        what: Membership,
-        effect: Effect,
-        add: bool,
-    ) -> Outcome {
-        let Some(client) = self.live(client) else { return "Stale".into() };
-        let role = self.role(client);
-        if interface.family() != what.family() {
-            return "FamiliesDiffer".into();
-        }
-        let share = (interface, role);
-        match self.owners.get(&share) {
-            None => return "NotTaken".into(),
-            Some(owner) if *owner != client => return "NotOwner".into(),
-            Some(_) if role == IGMP && !self.settled(interface) => return "ChangingHands".into(),
-            Some(_) => {}
-        }
-        let (join, forward) = (effect != Effect::Forward, effect != Effect::Join);
-        if join && add {
-            let most = self.config.memberships as usize;
-            if !self.memberships.contains_key(&(what, share)) && self.memberships.len() == most {
-                return "TooMany".into();
+    fn way_in(&mut self, flow: Flow, routed: Option<Interface>) -> Way {
+        let way = self.spec.way_by(routed);
+        let (Way::In { interface, owned: true, .. }, Some(owner)) =
+            (way, routed.and_then(|interface| self.spec.deciding(interface)))
+        else {
+            return way;
+        };
+        let client = owner as usize;
+        let igmp = self.clients[client].protocol.id == self.config.igmp_protocol;
+        let role = if igmp { Role::Igmp } else { Role::Routing };
+        let answer = self.clients[client].path.unwrap_or(interface);
+        self.tell_if_there(client, told::reverse_path(client, flow, interface));
+        self.spec.way_answered(&flow, owner, role, answer).unwrap_or(way)
+    }
+
+    /// Asks the owners in the order of protocols; their vetoes, with what they hang on.
+    fn ask_owners(&mut self, flow: Flow, way: Way) -> Vec<(Share, Stamp)> {
+        let mut vetoes = Vec::new();
+        for (client, offered) in self.spec.ask_owners(&flow, &way).into_values() {
+            let client = client as usize;
+            let still: Vec<_> =
+                offered.into_iter().filter(|offered| self.spec.holds(offered.stamp)).collect();
+            if still.is_empty() || !self.is_there(client) {
+                continue;
             }
-            self.keep(what, share, client);
-        } else if join {
-            self.forget(what, share, true);
-        }
-        for (_, life) in self.flows.iter_mut().filter(|(flow, _)| what.covers(flow)) {
-            let said = match life {
-                Life::Entry(made) => &mut made.said,
-                Life::Building { said, acted } => {
-                    acted.insert(share);
-                    said
+            let shown: Vec<_> = still.iter().map(|offered| (offered.share.0, offered.igmp)).collect();
+            for offered in still {
+                if self.clients[client].vetoes.contains(&offered.share.0) {
+                    vetoes.push((offered.share, offered.stamp));
                 }
-            };
-            let said = said.entry(share).or_default();
-            if join {
-                said.edit = None;
             }
-            if forward {
-                said.edit = Some(add);
+            self.tell_if_there(client, told::asked(client, flow, way.interface(), &shown));
+        }
+        vetoes
+    }
+
+    /// What the call has to tell goes into the outboxes; what does not fit is counted, but switches are never lost.
+    fn queue(&mut self) {
+        let room = self.config.notices as usize;
+        for notice in self.spec.take_notices() {
+            let to = notice.to as usize;
+            let outbox = &mut self.clients[to].outbox;
+            let full = outbox.notices.len() >= room;
+            let switch = matches!(notice.told, Told::Switch(_));
+            let same = |other: &Notice| other.told == notice.told && other.needs == notice.needs;
+            if switch && full && outbox.notices.iter().any(same) {
+                // It goes together with that one.
+                self.spec.switched(&Notice { change: 0, ..notice });
+                let other = self.clients[to].outbox.notices.iter_mut().find(|other| same(other));
+                other.expect("just seen").change = notice.change;
+            } else if switch || !full {
+                outbox.notices.push_back(notice);
+            } else {
+                outbox.lost += 1;
             }
-            if add {
-                said.veto = false;
+            if let Some(to_tell) = self.to_tell.last_mut() {
+                to_tell.push(to);
             }
         }
-        self.renew(client);
-        "Ok".into()
+    }
+
+    /// Ends a call: has everybody told whom it has something to tell.
+    fn deliver(&mut self) {
+        for client in self.to_tell.pop().unwrap_or_default() {
+            if std::mem::replace(&mut self.clients[client].outbox.telling, true) {
+                continue;
+            }
+            loop {
+                let outbox = &mut self.clients[client].outbox;
+                if let Some(notice) = outbox.notices.pop_front() {
+                    self.tell(client, &notice);
+                } else if outbox.lost > 0 {
+                    let lost = std::mem::take(&mut outbox.lost);
+                    self.tell_if_there(client, told::lost(client, lost));
+                } else {
+                    outbox.telling = false;
+                    break;
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, client: usize, notice: &Notice) {
+        let holds = |plain: &Plain| notice.needs.is_none_or(|stamp| plain.spec.holds(stamp));
+        if let Told::Switch(interface) = notice.told {
+            let worth_telling = holds(self);
+            if worth_telling {
+                self.tell_if_there(client, told::disable(client, interface));
+            }
+            self.spec.switched(notice);
+            // It may have given the interface up meanwhile.
+            if worth_telling && holds(self) {
+                self.tell_if_there(client, told::enable(client, interface));
+            }
+            return;
+        }
+        if !holds(self) || !self.is_there(client) {
+            return;
+        }
+        let (life, answer) = (self.config.entry_lifetime, self.clients[client].timeout);
+        let text = match notice.told {
+            Told::Join(what, cause) => told::join(client, what, cause),
+            Told::Prune(what, at, cause) => told::prune(client, what, at, cause, life),
+            Told::LocalJoin(at, what) => told::local_join(client, at, what),
+            Told::LocalLeave(at, what) => told::local_leave(client, at, what),
+            Told::Switch(_) => unreachable!("told above"),
+        };
+        self.tell_if_there(client, text);
+        if let (Some(entry), Some(answer)) = (notice.entry, answer) {
+            let seconds = answer.as_secs() + u64::from(answer.subsec_nanos() > 0);
+            if seconds > 0 {
+                self.spec.set_timeout(entry, Duration::from_secs(seconds));
+            }
+        }
+    }
+
+    /// Calls a client, which may call back.
+    fn tell_if_there(&mut self, client: usize, what: String) {
+        if !self.is_there(client) {
+            return;
+        }
+        self.log.push(what);
+        if let Some(call) = self.clients[client].script.take() {
+            let outcome = self.call(&call);
+            self.log.push(format!("{call:?}: {outcome}"));
+        }
     }
 
     pub fn seen(&self) -> Seen {
-        let client = |n: usize| self.clients[n].protocol;
-        let memberships = self.memberships.iter();
-        let owned = |n: usize| self.owners.iter().filter(move |(_, owner)| **owner == n);
-        let live = self.clients.iter().enumerate().filter(|(_, client)| client.live);
         Seen {
-            entries: self.seen_entries(),
-            memberships: memberships.map(|((m, share), by)| (share.0, *m, client(by.client))).collect(),
-            owners: super::calls::interfaces().map(|i| self.owner(i).map(|(n, _)| client(n))).into(),
-            clients: live
-                .map(|(n, client)| (client.protocol, owned(n).map(|(share, _)| share.0).collect()))
-                .collect(),
-            known: self.known.clone(),
-            foreign: self.foreign.clone(),
+            entries: self.spec.entries(),
+            memberships: self.spec.memberships(),
+            owners: super::calls::interfaces().map(|interface| self.spec.owner_of(interface)).into(),
+            clients: self.spec.clients(),
+            known: self.spec.known().to_vec(),
+            foreign: self.spec.foreign().clone(),
         }
     }
+}
+
+/// How a source is reached; by an interface of another family it is not.
+fn towards(routes: &BTreeMap<IpAddr, Option<Interface>>, source: IpAddr) -> Option<Interface> {
+    routes[&source].filter(|interface| mgm::forwarding::Family::of(source) == interface.family())
 }

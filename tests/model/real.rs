@@ -1,14 +1,14 @@
 //! The real manager, and what surrounds it.
 
 use super::calls::{self, Call};
-use super::{Outcome, Seen, SeenEntry, default_route, told};
+use super::{Outcome, Seen, default_route, told};
 use mgm::forwarding::{Entry, Flow, InterfaceNumber};
 use mgm::handle::Handle;
 use mgm::manager::{
-    Client, CreationAlert, DeregisterError, EntryRecord, FlowState, GroupKind, GroupManager, Interface,
-    JoinAlert, ManagerConfig, Membership, MembershipError, NewFlowError, Protocol, PruneAlert, RegisterError,
-    ReleaseError, ReversePath, ReversePathQuestion, TakeError,
+    Client, CreationAlert, EntryRecord, FlowState, GroupKind, GroupManager, Interface, JoinAlert,
+    ManagerConfig, Membership, Protocol, PruneAlert, ReversePath, ReversePathQuestion,
 };
+use mgm::spec::SeenEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, Weak};
@@ -241,8 +241,7 @@ impl World {
                 self.clients.lock().unwrap().push((handle, client));
                 "Ok".into()
             }
-            Err(RegisterError::AlreadyRegistered(_)) => "AlreadyRegistered".into(),
-            Err(RegisterError::Full(_)) => "Full".into(),
+            Err(refused) => said(refused),
         }
     }
 
@@ -256,41 +255,18 @@ impl World {
     fn call(&self, call: &Call) -> Outcome {
         match call {
             Call::Register(protocol) => self.register(*protocol),
-            Call::Deregister(client) => match self.manager.deregister(self.handle(*client)) {
-                Ok(()) => "Ok".into(),
-                Err(DeregisterError::Stale) => "Stale".into(),
-                Err(DeregisterError::StillOwns(n)) => format!("StillOwns({n})").into(),
-            },
-            Call::Take(client, interface) => match self.manager.take(self.handle(*client), *interface) {
-                Ok(()) => "Ok".into(),
-                Err(TakeError::Stale) => "Stale".into(),
-                Err(TakeError::Owned(_)) => "Owned".into(),
-                Err(TakeError::TooManyInterfaces(_)) => "TooManyInterfaces".into(),
-            },
-            Call::Release(client, interface) => {
-                match self.manager.release(self.handle(*client), *interface) {
-                    Ok(()) => "Ok".into(),
-                    Err(ReleaseError::Stale) => "Stale".into(),
-                    Err(ReleaseError::NotOwner(_)) => "NotOwner".into(),
-                }
-            }
+            Call::Deregister(client) => said(self.manager.deregister(self.handle(*client))),
+            Call::Take(client, interface) => said(self.manager.take(self.handle(*client), *interface)),
+            Call::Release(client, interface) => said(self.manager.release(self.handle(*client), *interface)),
             Call::Add(client, interface, membership, effect) => {
                 let client = self.handle(*client);
-                changed(self.manager.add_membership(client, *interface, *membership, *effect))
+                said(self.manager.add_membership(client, *interface, *membership, *effect))
             }
             Call::Delete(client, interface, membership, effect) => {
                 let client = self.handle(*client);
-                changed(self.manager.delete_membership(client, *interface, *membership, *effect))
+                said(self.manager.delete_membership(client, *interface, *membership, *effect))
             }
-            Call::NewFlow(flow) => match self.manager.new_flow(*flow) {
-                Ok(FlowState::Active) => "Active".into(),
-                Ok(FlowState::Negative) => "Negative".into(),
-                Err(NewFlowError::Building(_)) => "Building".into(),
-                Err(NewFlowError::TooDeep(_)) => "TooDeep".into(),
-                Err(NewFlowError::Full(_)) => "Full".into(),
-                Err(NewFlowError::Foreign(_)) => "Foreign".into(),
-                Err(NewFlowError::NotForwarded(_)) => "NotForwarded".into(),
-            },
+            Call::NewFlow(flow) => said(self.manager.new_flow(*flow)),
             Call::Advance(by) => {
                 let mut now = self.now.lock().unwrap();
                 *now += *by;
@@ -330,7 +306,7 @@ impl World {
                     }
                     Err(_) => {
                         forwarding.close_number(number);
-                        "Exists".into()
+                        "Foreign".into()
                     }
                 }
             }
@@ -344,14 +320,7 @@ impl World {
     }
 }
 
-fn changed(result: Result<(), MembershipError>) -> Outcome {
-    match result {
-        Ok(()) => "Ok".into(),
-        Err(MembershipError::Stale) => "Stale".into(),
-        Err(MembershipError::NotTaken(_)) => "NotTaken".into(),
-        Err(MembershipError::NotOwner(_)) => "NotOwner".into(),
-        Err(MembershipError::ChangingHands(_)) => "ChangingHands".into(),
-        Err(MembershipError::FamiliesDiffer(_)) => "FamiliesDiffer".into(),
-        Err(MembershipError::TooMany(_)) => "TooMany".into(),
-    }
+/// How a call ended, in the specification's words.
+fn said(result: impl Into<mgm::spec::Outcome>) -> Outcome {
+    result.into().to_string().into()
 }
