@@ -1,5 +1,7 @@
 //! `mgm stress`, run as users run it.
 
+use mgm::manager::ManagerConfig;
+use mgm::spec::Spec;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -24,7 +26,7 @@ fn a_short_run_explains_everything_it_saw() {
     assert!(report["windows_checked"].as_u64().unwrap() >= 100, "{report}");
     assert!(report["garbage_pending"].is_u64());
     let operations = report["operations"].as_object().unwrap();
-    assert_eq!(operations.len(), 10);
+    assert_eq!(operations.len(), 11);
     for (name, operation) in operations {
         let number = |key: &str| operation[key].as_u64().unwrap();
         assert!(number("count") > 0, "{name}: the mix has every call");
@@ -33,16 +35,23 @@ fn a_short_run_explains_everything_it_saw() {
     }
 }
 
-/// A window in which a client is registered and resolved, `resolved` being the answer.
-fn window(file: &str, resolved: Value) -> Output {
+/// A window in which a client is registered and resolved, `resolved` being the answer, and told that nobody wants something
+/// any more, if that is to be.
+fn window(file: &str, resolved: Value, told: bool) -> Output {
     let event = |thread: u32, began: u64, call: Value, answer: Value| json!({"thread": thread, "call": call, "answer": answer, "began": began, "ended": began + 10});
+    let gone =
+        json!({"Told": {"Prune": [{"Everything": "V4"}, {"index": 1, "next_hop": "0.0.0.0"}, "Membership"]}});
+    let heard = if told { json!({"77": [{"at": 25, "sound": gone}]}) } else { json!({}) };
     let kept = json!({
         "command": "mgm stress",
-        "begins": [{"clients": [], "owners": [], "memberships": []}],
-        "events": [
-            event(0, 0, json!({"Register": 0}), json!({"Handle": 77})),
-            event(1, 20, json!({"Resolve": 77}), json!({"Name": resolved})),
-        ],
+        "begins": [Spec::new(&ManagerConfig::default())],
+        "window": {
+            "events": [
+                event(0, 0, json!({"Register": {"id": 1, "component": 0}}), json!({"Handle": 77})),
+                event(1, 20, json!({"Resolve": 77}), json!({"Name": resolved})),
+            ],
+            "heard": heard,
+        },
     });
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
     std::fs::write(&path, kept.to_string()).unwrap();
@@ -51,12 +60,17 @@ fn window(file: &str, resolved: Value) -> Output {
 
 #[test]
 fn a_window_that_was_kept_is_checked_again() {
-    let good = window("good.json", json!(0));
+    let name = json!({"id": 1, "component": 0});
+    let good = window("good.json", name.clone(), false);
     assert!(good.status.success(), "{good:?}");
-    let bad = window("bad.json", json!(null));
+    let bad = window("bad.json", json!(null), false);
     assert_eq!(bad.status.code(), Some(1), "{bad:?}");
-    let told = String::from_utf8(bad.stderr).unwrap();
-    assert!(told.contains("thread 1") && told.contains("Resolve(77) -> Name(None)"), "{told}");
+    let shown = String::from_utf8(bad.stderr).unwrap();
+    assert!(shown.contains("thread 1") && shown.contains("Resolve(77) -> Name(None)"), "{shown}");
+    let told = window("told.json", name, true);
+    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    let shown = String::from_utf8(told.stderr).unwrap();
+    assert!(shown.contains("client 77: Told(Prune((*, *)"), "{shown}");
 }
 
 #[test]

@@ -157,6 +157,16 @@ struct State {
     switches: Switches,
 }
 
+impl State {
+    /// The interface towards the source that a membership names, if somebody counts for that.
+    fn towards(&self, membership: Membership) -> Option<Interface> {
+        match membership {
+            Membership::OneSource(flow) => self.towards.get(&flow).copied(),
+            _ => None,
+        }
+    }
+}
+
 impl GroupManager {
     /// A manager without clients that asks `routes` for the way to a source.
     ///

@@ -2,16 +2,37 @@
 
 use super::change::Change;
 use super::interfaces::{InterfaceRecord, Role};
+use super::records::{Contribution, Share};
 use super::switches::Switch;
-use super::{GroupManager, Interface, MembershipError, NoOwner, Protocol, ReleaseError, TakeError};
-use crate::forwarding::Stamp;
+use super::walks::steady;
+use super::{
+    GroupManager, Interface, Membership, MembershipError, NoOwner, Protocol, ReleaseError, State, TakeError,
+};
+use crate::forwarding::{InterfaceNumber, Stamp};
 use crate::handle::{ClaimError, Handle, OwnerWord, ReleaseError as TableReleaseError};
 
 /// Who owned an interface at one instant.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Owned {
     routing: (OwnerWord, Option<Handle>),
     igmp: (OwnerWord, Option<Handle>),
+}
+
+/// The interface towards a source, if there is one, and who owned it at one instant, if it was ever taken. Those who are told of
+/// (s,g) are found at the instant of what they are told of, and not some time later under the same lock: owners change
+/// without it.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Towards(pub(super) Option<(Interface, Option<Owned>)>);
+
+impl Towards {
+    pub(super) fn interface(self) -> Option<Interface> {
+        self.0.map(|(interface, _)| interface)
+    }
+
+    /// Who decides what arrives there.
+    pub(super) fn deciding(self) -> Option<Handle> {
+        self.0?.1?.deciding()
+    }
 }
 
 impl Owned {
@@ -156,20 +177,30 @@ impl GroupManager {
         }
     }
 
-    /// Who owns the interface, if the client may say something of it.
+    /// Who owns the interface, if the client may say something of it, and who owned the one towards a source at that
+    /// instant.
     pub(super) fn owned_by(
         &self,
         client: Handle,
         role: Role,
         record: &InterfaceRecord,
-    ) -> Result<Owned, MembershipError> {
-        let (owned, live) = self.owned_while(record, || self.clients.validate(client));
+        towards: Option<Interface>,
+    ) -> Result<(Owned, Towards), MembershipError> {
+        let look = || (self.clients.validate(client), self.owned_towards(towards));
+        let (owned, (live, towards)) = self.owned_while(record, look);
         match owned.by(role) {
             _ if !live => Err(MembershipError::Stale),
             None => Err(MembershipError::NotTaken(record.interface)),
-            Some(owner) if owner == client => Ok(owned),
+            Some(owner) if owner == client => Ok((owned, towards)),
             Some(_) => Err(MembershipError::NotOwner(record.interface)),
         }
+    }
+
+    /// Who owns the interface towards a source.
+    pub(super) fn owned_towards(&self, towards: Option<Interface>) -> Towards {
+        Towards(
+            towards.map(|interface| (interface, self.interfaces.find(interface).map(|of| self.owned(of)))),
+        )
     }
 
     fn make_record(&self, interface: Interface) -> Result<&InterfaceRecord, TakeError> {
@@ -221,33 +252,45 @@ impl GroupManager {
     /// `causer` is the client whose call this is part of, if it has to do with the interface.
     pub(super) fn sweep(&self, change: &mut Change<'_>, record: &InterfaceRecord, causer: Option<Handle>) {
         let number = record.number;
-        let owners = self.clients.table.owners();
-        let records = &change.state.records;
-        let mut dead: Vec<_> = [(number, Role::Routing), (number, Role::Igmp)]
-            .into_iter()
-            .flat_map(|share| records.of_share(share).map(move |membership| (membership, share)))
-            .filter_map(|(membership, share)| {
-                let contribution = records.get(membership)?.get(&share)?;
-                (!contribution.stamp.holds(owners)).then_some((membership, share, *contribution))
-            })
-            .collect();
-        dead.sort_by_key(|(membership, share, _)| (membership.group(), membership.source(), *share));
+        // What is dead, and who is told of it, as it was at one instant.
+        let dead = steady(|| self.dead_on(&change.state, number));
         // Whoever sweeps, a release was its client's doing. What ends because the routing protocol has changed is not IGMP's.
         let igmp = Stamp::one(record.igmp, self.owned(record).words().1);
         let gave_up =
-            dead.iter().filter(|(_, (_, role), of)| *role == Role::Routing || !of.stamp.hangs_on(&igmp));
-        let causers: Vec<Handle> = gave_up.map(|(_, _, of)| of.client).chain(causer).collect();
-        for (membership, share, _) in dead {
-            self.dismiss(change, membership, share);
+            dead.iter().filter(|(_, (_, role), of, _)| *role == Role::Routing || !of.stamp.hangs_on(&igmp));
+        let causers: Vec<Handle> = gave_up.map(|(_, _, of, _)| of.client).chain(causer).collect();
+        for (membership, share, _, towards) in dead {
+            self.dismiss(change, membership, share, towards);
         }
         let (flows, with) = self.split(&mut change.state);
         flows.interface_taken(record.interface, with);
         // First what ends, so that what merely becomes negative finds the more room.
         let mentioning = flows.mentioning(number);
         mentioning.iter().for_each(|flow| flows.end_if_dead(*flow, with));
-        mentioning.iter().for_each(|flow| flows.renew(*flow, with));
+        mentioning.iter().for_each(|flow| flows.renew(*flow, Some(number), with));
         let used = flows.is_mentioned(number) || with.records.mentions(number);
         record.set_in_use(used);
         self.tell_of_entries(change, &causers);
+    }
+
+    /// The memberships on an interface that are dead, in the order in which they are told of, each with who has the interface
+    /// towards its source.
+    fn dead_on(
+        &self,
+        state: &State,
+        number: InterfaceNumber,
+    ) -> Vec<(Membership, Share, Contribution, Towards)> {
+        let owners = self.clients.table.owners();
+        let dead_on_share = |share: Share| {
+            state.records.of_share(share).filter_map(move |membership| {
+                let contribution = state.records.get(membership)?.get(&share)?;
+                let towards = self.owned_towards(state.towards(membership));
+                (!contribution.stamp.holds(owners)).then_some((membership, share, *contribution, towards))
+            })
+        };
+        let mut dead: Vec<_> =
+            [(number, Role::Routing), (number, Role::Igmp)].into_iter().flat_map(dead_on_share).collect();
+        dead.sort_by_key(|(membership, share, ..)| (membership.group(), membership.source(), *share));
+        dead
     }
 }

@@ -2,6 +2,7 @@
 
 use super::change::Change;
 use super::interfaces::Role;
+use super::ownership::Towards;
 use super::records::{Contribution, Share};
 use super::said::Action;
 use super::{Effect, GroupManager, Interface, Membership, MembershipError, State};
@@ -37,17 +38,18 @@ impl GroupManager {
             Membership::OneSource(flow) if effect != Effect::Forward => self.towards(flow.source()),
             _ => None,
         };
-        let said = self.say(client, interface, membership, |change, share, contribution| {
-            if effect != Effect::Forward {
-                self.make_room(change, membership, share)?;
-                self.admit(change, membership, share, contribution, towards);
-                act(&mut change.state, membership, share, Action::JoinAdd);
-            }
-            if effect != Effect::Join {
-                act(&mut change.state, membership, share, Action::ForwardAdd(contribution.stamp));
-            }
-            Ok(())
-        });
+        let said =
+            self.say(client, interface, membership, towards, |change, share, contribution, towards| {
+                if effect != Effect::Forward {
+                    self.make_room(change, membership, share)?;
+                    self.admit(change, membership, share, contribution, towards);
+                    act(&mut change.state, membership, share, Action::JoinAdd);
+                }
+                if effect != Effect::Join {
+                    act(&mut change.state, membership, share, Action::ForwardAdd(contribution.stamp));
+                }
+                Ok(())
+            });
         // The routes have changed meanwhile, and whoever said so may have come by before the membership was there.
         if let (Ok(()), Some(source)) = (said, membership.source())
             && self.routing.changes() != changes
@@ -78,9 +80,9 @@ impl GroupManager {
         membership: Membership,
         effect: Effect,
     ) -> Result<(), MembershipError> {
-        self.say(client, interface, membership, |change, share, contribution| {
+        self.say(client, interface, membership, None, |change, share, contribution, towards| {
             if effect != Effect::Forward {
-                self.dismiss(change, membership, share);
+                self.dismiss(change, membership, share, towards);
                 act(&mut change.state, membership, share, Action::JoinDelete);
             }
             if effect != Effect::Join {
@@ -90,14 +92,16 @@ impl GroupManager {
         })
     }
 
-    /// Checks that the client may say something of the interface, has it said, renews the entries it covers, and tells whom
+    /// Checks that the client may say something of the interface, has it said (`towards` is the interface towards the source
+    /// of (s,g), unless somebody has it already), renews the entries it covers, and tells whom
     /// all that matters to.
     fn say(
         &self,
         client: Handle,
         interface: Interface,
         membership: Membership,
-        say: impl FnOnce(&mut Change<'_>, Share, Contribution) -> Result<(), MembershipError>,
+        towards: Option<Interface>,
+        say: impl FnOnce(&mut Change<'_>, Share, Contribution, Towards) -> Result<(), MembershipError>,
     ) -> Result<(), MembershipError> {
         let role = self.clients.role(client).ok_or(MembershipError::Stale)?;
         if interface.family() != membership.family() {
@@ -106,20 +110,27 @@ impl GroupManager {
         let record = self.interfaces.find(interface).ok_or(MembershipError::NotTaken(interface))?;
         let mut change = self.change_state();
         // From here on whoever changes the ownership sweeps after us; and the ownership is looked at after that. What is
-        // said is said at the instant of that look: a change that comes later finds it and sweeps it.
+        // said is said at the instant of the last such look: a change that comes later finds it and sweeps it. Nothing that
+        // counts beside it is dead at that instant, because there is nothing dead after it, and under the lock nothing comes
+        // to life. Each further look is due to a change of hands, somebody else's call that succeeded.
         record.set_in_use(true);
-        let owned = self.owned_by(client, role, record)?;
-        let (routing, igmp) = owned.words();
-        if role == Role::Igmp && !change.state.switches.settled(record.number, igmp, routing) {
-            return Err(MembershipError::ChangingHands(interface));
-        }
-        self.settle(&mut change, membership);
+        let (owned, towards) = loop {
+            let upstream = change.state.towards(membership).or(towards);
+            let looked = self.owned_by(client, role, record, upstream)?;
+            let (routing, igmp) = looked.0.words();
+            if role == Role::Igmp && !change.state.switches.settled(record.number, igmp, routing) {
+                return Err(MembershipError::ChangingHands(interface));
+            }
+            if !self.settle(&mut change, membership) || cfg!(feature = "bug-settle-once") {
+                break looked;
+            }
+        };
         let counts = role == Role::Routing || owned.without_routing();
         let contribution = Contribution { client, stamp: owned.stamp(record, role), counts };
-        say(&mut change, (record.number, role), contribution)?;
+        say(&mut change, (record.number, role), contribution, towards)?;
         let (flows, with) = self.split(&mut change.state);
         for flow in flows.covered(membership) {
-            flows.renew(flow, with);
+            flows.renew(flow, None, with);
         }
         self.tell_of_entries(&mut change, &[client]);
         Ok(())

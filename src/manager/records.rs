@@ -12,7 +12,7 @@ use std::ops::Bound;
 pub(super) type Share = (InterfaceNumber, Role);
 
 /// One membership on one interface. It counts while its stamp holds.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Contribution {
     pub(super) client: Handle,
     pub(super) stamp: Stamp,

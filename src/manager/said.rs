@@ -24,6 +24,17 @@ struct Words {
     edit: Option<(bool, Stamp)>,
 }
 
+/// What of the records counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// What holds at this moment.
+    Live,
+    /// What has not been swept. An interface that is changing hands at this moment is then given up, and others are told, by its
+    /// own sweep and by nobody else: who looks at the flow for another reason cannot tell whose doing it was. Nothing is
+    /// forwarded through it meanwhile, because the packet path compares stamps.
+    Kept,
+}
+
 /// What owners have said of one flow beside their memberships.
 #[derive(Default)]
 pub(super) struct Said {
@@ -50,11 +61,13 @@ impl Said {
         self.shares.entry(share).or_default().veto = Some(stamp);
     }
 
-    /// Forgets what does not count any more.
-    pub(super) fn forget_dead(&mut self, owners: &Owners) {
-        self.shares.retain(|_, words| {
-            words.veto = words.veto.filter(|stamp| stamp.holds(owners));
-            words.edit = words.edit.filter(|(_, stamp)| stamp.holds(owners));
+    /// Forgets what was said of an interface and does not count any more.
+    pub(super) fn forget_dead(&mut self, interface: InterfaceNumber, owners: &Owners) {
+        self.shares.retain(|share, words| {
+            if share.0 == interface {
+                words.veto = words.veto.filter(|stamp| stamp.holds(owners));
+                words.edit = words.edit.filter(|(_, stamp)| stamp.holds(owners));
+            }
             words.veto.is_some() || words.edit.is_some()
         });
     }
@@ -74,22 +87,37 @@ impl Said {
         upstream: &Upstream,
         records: &Records,
         owners: &Owners,
+        which: Which,
     ) -> Vec<Outgoing> {
-        let mut shares: BTreeMap<Share, Stamp> =
-            records.covering(flow).filter(|(_, stamp)| stamp.holds(owners)).collect();
+        let mut shares: BTreeMap<Share, Stamp> = BTreeMap::new();
+        for (share, stamp) in records.covering(flow) {
+            if which == Which::Kept || stamp.holds(owners) {
+                let first = shares.entry(share).or_insert(stamp);
+                // What is over makes room for what the next owner says.
+                if !first.holds(owners) {
+                    *first = stamp;
+                }
+            }
+        }
+        let alive = |shares: &BTreeMap<Share, Stamp>, share| {
+            shares.get(share).is_some_and(|stamp| stamp.holds(owners))
+        };
+        let counts = |shares: &BTreeMap<Share, Stamp>, share, said: Stamp| {
+            said.holds(owners) || which == Which::Kept && !alive(shares, share)
+        };
         for (share, words) in &self.shares {
             match words.edit {
-                Some((true, stamp)) if stamp.holds(owners) => {
+                Some((true, stamp)) if counts(&shares, share, stamp) => {
                     shares.insert(*share, stamp);
                 }
-                Some((false, stamp)) if stamp.holds(owners) => {
+                Some((false, stamp)) if counts(&shares, share, stamp) => {
                     shares.remove(share);
                 }
                 _ => {}
             }
         }
         for (share, words) in &self.shares {
-            if words.veto.is_some_and(|stamp| stamp.holds(owners)) {
+            if words.veto.is_some_and(|stamp| counts(&shares, share, stamp)) {
                 shares.remove(share);
                 if share.1 == Role::Routing {
                     shares.remove(&(share.0, Role::Igmp));
@@ -99,9 +127,11 @@ impl Said {
         // The routing protocol's share comes first of an interface's two.
         let mut outgoing: Vec<Outgoing> = Vec::with_capacity(shares.len());
         for ((interface, _), stamp) in shares {
-            let new = outgoing.last().is_none_or(|last| last.interface != interface);
-            if new && upstream.lets_out(interface) {
-                outgoing.push(Outgoing::uncounted(interface, stamp));
+            match outgoing.last_mut().filter(|last| last.interface == interface) {
+                Some(last) if !last.stamp.holds(owners) => last.stamp = stamp,
+                Some(_) => {}
+                None if upstream.lets_out(interface) => outgoing.push(Outgoing::uncounted(interface, stamp)),
+                None => {}
             }
         }
         outgoing

@@ -55,6 +55,14 @@ pub struct Stamp {
     igmp: Option<u64>,
 }
 
+impl Stamp {
+    /// The interface whose shares must not change hands.
+    #[must_use]
+    pub fn interface(self) -> Interface {
+        self.interface
+    }
+}
+
 /// What a client is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Told {
@@ -538,7 +546,7 @@ impl Spec {
         };
         let mentioning: Vec<Flow> = self.entries_where(|_, entry| mentions(entry));
         self.end_flows(|spec, entry| mentions(entry) && !spec.arrives(&entry.way));
-        self.renew(mentioning, &causers);
+        self.renew(mentioning, Some(interface), &causers);
     }
 }
 
@@ -632,7 +640,7 @@ impl Spec {
             }
         }
         let covered = self.entries_where(|flow, _| what.covers(flow));
-        self.renew(covered, &BTreeSet::from([client]));
+        self.renew(covered, None, &BTreeSet::from([client]));
         Outcome::Ok
     }
 
@@ -714,7 +722,13 @@ fn counts_for(of: &Membership, what: Membership) -> bool {
 // ---- Who is told: PMGM_JOIN_ALERT_CALLBACK, PMGM_PRUNE_ALERT_CALLBACK, PMGM_LOCAL_JOIN_CALLBACK; RFC 2715 section 3.1 --
 
 impl Spec {
-    /// Whom there is something to tell, since the last call of this.
+    /// Whom there is something to tell.
+    #[must_use]
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// Takes that out: whom there was something to tell since the last call of this.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
@@ -792,7 +806,7 @@ impl Spec {
         match self.flows.get(&flow) {
             Some(Life::Building { .. }) => return Begun::Answered(Outcome::Building),
             Some(Life::Entry(entry)) if self.arrives(&entry.way) => {
-                return Begun::Answered(state(&self.outgoing(&flow, &entry.way, &entry.said)));
+                return Begun::Answered(state(&self.outgoing(&flow, &entry.way, &entry.said, false)));
             }
             None if self.foreign.contains(&flow) => return Begun::Answered(Outcome::Foreign),
             _ => {}
@@ -829,7 +843,7 @@ impl Spec {
         let Some(Life::Building { said, acted }) = self.flows.get_mut(flow) else { return offers };
         acted.clear();
         let said = said.clone();
-        let outgoing = self.outgoing(flow, way, &said);
+        let outgoing = self.outgoing(flow, way, &said, false);
         for interface in self.known.iter().filter(|known| outgoing.contains(known)) {
             for role in [Role::Routing, Role::Igmp] {
                 let share = (*interface, role);
@@ -865,7 +879,7 @@ impl Spec {
                 said.entry(*share).or_default().veto = Some(*stamp);
             }
         }
-        let outgoing = self.outgoing(&flow, &way, &said);
+        let outgoing = self.outgoing(&flow, &way, &said, false);
         let answer = state(&outgoing);
         self.events += 1;
         let life = self.events;
@@ -959,28 +973,35 @@ impl Spec {
     }
 
     /// Where packets are copied to: (s,g), (*,g) and (*,*), as FORWARD edits and vetoes leave it, but never out by the way in.
-    /// The routing protocol's veto takes the interface out, IGMP's what IGMP put in.
-    fn outgoing(&self, flow: &Flow, way: &Way, said: &Says) -> BTreeSet<Interface> {
+    /// The routing protocol's veto takes the interface out, IGMP's what IGMP put in. What is over but not yet cleared away
+    /// is `kept` or not.
+    fn outgoing(&self, flow: &Flow, way: &Way, said: &Says, kept: bool) -> BTreeSet<Interface> {
         let Way::In { interface: incoming, owned: true, .. } = *way else { return BTreeSet::new() };
-        let members = self.memberships.iter();
-        let covering = members.filter(|((what, _), member)| what.covers(flow) && self.holds(member.stamp));
-        let mut shares: BTreeSet<Share> = covering.map(|((_, share), _)| *share).collect();
+        let covering = self.memberships.iter().filter(|((what, _), _)| what.covers(flow));
+        let covering: Vec<(Share, bool)> =
+            covering.map(|((_, share), member)| (*share, self.holds(member.stamp))).collect();
+        let mut shares: BTreeSet<Share> =
+            covering.iter().filter(|(_, alive)| kept || *alive).map(|(share, _)| *share).collect();
+        // What an owner said that is over gives way to what the next one has joined.
+        let counts = |share: &Share, stamp| {
+            self.holds(stamp) || kept && !covering.iter().any(|(of, alive)| of == share && *alive)
+        };
         for (share, words) in said {
             match words.edit {
-                Some((true, stamp)) if self.holds(stamp) => _ = shares.insert(*share),
-                Some((false, stamp)) if self.holds(stamp) => _ = shares.remove(share),
+                Some((true, stamp)) if counts(share, stamp) => _ = shares.insert(*share),
+                Some((false, stamp)) if counts(share, stamp) => _ = shares.remove(share),
                 _ => {}
             }
         }
         let vetoed = |share: &Share| {
-            said.get(share).and_then(|words| words.veto).is_some_and(|stamp| self.holds(stamp))
+            said.get(share).and_then(|words| words.veto).is_some_and(|stamp| counts(share, stamp))
         };
         let let_out = shares.iter().filter(|share| !vetoed(share) && !vetoed(&(share.0, Role::Routing)));
         let_out.map(|share| share.0).filter(|interface| *interface != incoming).collect()
     }
 
     /// Makes entries anew, in the order of flows, and tells of those that have begun or ceased to forward.
-    fn renew(&mut self, flows: Vec<Flow>, causers: &BTreeSet<ClientId>) {
+    fn renew(&mut self, flows: Vec<Flow>, swept: Option<Interface>, causers: &BTreeSet<ClientId>) {
         let mut turns = Vec::new();
         for flow in flows {
             let Some(Life::Entry(entry)) = self.flows.get(&flow) else { continue };
@@ -989,12 +1010,14 @@ impl Spec {
                 self.flows.remove(&flow);
                 continue;
             }
-            entry.said.retain(|_, words| {
-                words.veto = words.veto.filter(|stamp| self.holds(*stamp));
-                words.edit = words.edit.filter(|(_, stamp)| self.holds(*stamp));
+            entry.said.retain(|share, words| {
+                if Some(share.0) == swept {
+                    words.veto = words.veto.filter(|stamp| self.holds(*stamp));
+                    words.edit = words.edit.filter(|(_, stamp)| self.holds(*stamp));
+                }
                 *words != Said::default()
             });
-            let outgoing = self.outgoing(&flow, &entry.way, &entry.said);
+            let outgoing = self.outgoing(&flow, &entry.way, &entry.said, true);
             if let Way::In { interface, stamp, .. } = entry.way
                 && outgoing.is_empty() != entry.outgoing.is_empty()
             {
@@ -1080,7 +1103,7 @@ impl Spec {
             Life::Entry(entry) if self.arrives(&entry.way) => Some(SeenEntry {
                 flow: *flow,
                 incoming: entry.way.interface(),
-                outgoing: self.outgoing(flow, &entry.way, &entry.said),
+                outgoing: self.outgoing(flow, &entry.way, &entry.said, false),
                 expires: entry.deadline,
             }),
             _ => None,
@@ -1157,5 +1180,16 @@ impl Spec {
             }
         }
         self.events = events.len() as u64;
+    }
+}
+
+impl std::fmt::Display for Spec {
+    /// What has been agreed on: who is registered, who owns what, who wants what where, which flows have entries.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "clients {:?}, owners {:?}", self.clients, self.owners)?;
+        let memberships: Vec<_> = self.memberships().into_iter().map(|(at, what, _)| (what, at)).collect();
+        let entries: Vec<_> =
+            self.entries().into_iter().map(|entry| (entry.flow, entry.incoming, entry.outgoing)).collect();
+        write!(f, ", memberships {memberships:?}, entries {entries:?}")
     }
 }

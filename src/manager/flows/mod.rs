@@ -20,7 +20,7 @@ mod record;
 use super::clock::Clock;
 use super::interfaces::Interfaces;
 use super::records::{Records, Share};
-use super::said::{Action, Said};
+use super::said::{Action, Said, Which};
 use super::upstream::{PathInfo, Upstream};
 use super::{FlowState, Interface};
 use crate::forwarding::{
@@ -179,7 +179,7 @@ impl Flows {
         match self.records.get_mut(&flow) {
             Some(record) if matches!(record.life, Life::Building { .. }) => {
                 record.life = Life::Building { acted: BTreeSet::new() };
-                record.said.outgoing(&flow, upstream, with.records, with.owners())
+                record.said.outgoing(&flow, upstream, with.records, with.owners(), Which::Live)
             }
             _ => Vec::new(),
         }
@@ -212,7 +212,8 @@ impl Flows {
                 record.said.veto(*share, *stamp);
             }
         }
-        let mut outgoing = record.said.outgoing(&flow, &upstream, with.records, with.owners());
+        let said = &record.said;
+        let mut outgoing = said.outgoing(&flow, &upstream, with.records, with.owners(), Which::Live);
         count(&mut record.outgoing, &mut outgoing, with.table);
         if let Err(refused) = with.table.publish(Entry::new(flow, number, upstream.incoming(), &outgoing)) {
             if record.number.is_none() {
@@ -283,15 +284,19 @@ impl Flows {
         record.said.act(share, action);
     }
 
-    /// Publishes a flow's entry anew if it is not what the records say any more.
-    pub(in crate::manager) fn renew(&mut self, flow: Flow, with: With<'_>) {
+    /// Publishes a flow's entry anew if it is not what the records say any more; `swept` is the interface that is being
+    /// swept, if that is why.
+    pub(in crate::manager) fn renew(&mut self, flow: Flow, swept: Option<InterfaceNumber>, with: With<'_>) {
         let Some(Record { number, outgoing: counted, said, life: Life::Entry(entry), .. }) =
             self.records.get_mut(&flow)
         else {
             return;
         };
-        said.forget_dead(with.owners());
-        let mut outgoing = said.outgoing(&flow, &entry.upstream, with.records, with.owners());
+        if let Some(swept) = swept {
+            said.forget_dead(swept, with.owners());
+        }
+        let which = if cfg!(feature = "bug-renew-live") { Which::Live } else { Which::Kept };
+        let mut outgoing = said.outgoing(&flow, &entry.upstream, with.records, with.owners(), which);
         count(counted, &mut outgoing, with.table);
         let (Some(number), true) = (*number, entry.upstream.holds(with.owners())) else {
             return self.end(flow, with);

@@ -1,125 +1,48 @@
 //! The calls that are made, the answers they get, and how they are made of a real manager.
 
-use super::spec::{self, Role};
-use mgm::forwarding::{Family, Flow};
+use super::listener::Listener;
+use mgm::forwarding::Flow;
+use mgm::handle::Handle;
 use mgm::manager::{
-    DeregisterError, Effect, FlowState, GroupManager, Interface as RealInterface, Membership,
-    MembershipError, NewFlowError, Protocol, RegisterError, ReleaseError, ReversePath, Routes, TakeError,
+    Effect, GroupManager, Interface, Membership, Protocol, RegisterError, ReversePath, Routes,
 };
+use mgm::spec::Outcome;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-pub(crate) type Interface = u32;
-
-/// A group and a source.
-pub(crate) type FlowNumber = (u32, u32);
-
-/// Who registers: a routing protocol, or IGMP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct Name(pub(crate) u32);
-
-impl Name {
-    pub(crate) const IGMP: Name = Name(u32::MAX);
-
-    pub(crate) fn role(self) -> Role {
-        if self == Name::IGMP { Role::Igmp } else { Role::Routing }
-    }
-
-    fn protocol(self) -> Protocol {
-        if self == Name::IGMP { Protocol::new(Protocol::IGMP, 0) } else { Protocol::new(0x4000_0001, self.0) }
-    }
-
-    fn of(protocol: Protocol) -> Name {
-        if protocol.id == Protocol::IGMP { Name::IGMP } else { Name(protocol.component) }
-    }
-}
-
-/// What is wanted: (*,*), (*,g) or (s,g).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct Wish {
-    pub(crate) group: Option<u32>,
-    pub(crate) source: Option<u32>,
-}
-
-impl Wish {
-    pub(crate) fn covers(self, (group, source): FlowNumber) -> bool {
-        self.group.is_none_or(|g| g == group) && self.source.is_none_or(|s| s == source)
-    }
-
-    fn membership(self) -> Option<Membership> {
-        match (self.group, self.source) {
-            (None, _) => Some(Membership::everything(Family::V4)),
-            (Some(group), None) => Membership::any_source(address(GROUPS, group)).ok(),
-            (Some(group), Some(source)) => {
-                Membership::one_source(address(SOURCES, source), address(GROUPS, group)).ok()
-            }
-        }
-    }
-
-    fn of(membership: &Membership) -> Wish {
-        Wish {
-            group: membership.group().map(|g| number(GROUPS, g)),
-            source: membership.source().map(|s| number(SOURCES, s)),
-        }
-    }
-}
-
-const GROUPS: u32 = 0xEF01_0000;
-const SOURCES: u32 = 0x0A00_0001;
-
-fn address(base: u32, number: u32) -> IpAddr {
-    Ipv4Addr::from(base.wrapping_add(number)).into()
-}
-
-fn number(base: u32, address: IpAddr) -> u32 {
-    match address {
-        IpAddr::V4(address) => u32::from(address).wrapping_sub(base),
-        IpAddr::V6(_) => u32::MAX,
-    }
-}
-
 /// A call. Handles are named by their bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Call {
-    Register(Name),
+    Register(Protocol),
     Deregister(u64),
     Take(u64, Interface),
     Release(u64, Interface),
     OwnerOf(Interface),
     Resolve(u64),
-    Add(u64, Interface, Wish),
-    Delete(u64, Interface, Wish),
-    NewFlow(FlowNumber),
+    Add(u64, Interface, Membership),
+    Delete(u64, Interface, Membership),
+    NewFlow(Flow),
     /// Every membership there is.
-    Walk,
+    Memberships,
+    /// Every entry there is.
+    Entries,
 }
 
 /// What it answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    Done,
+    Is(Outcome),
     Handle(u64),
-    Name(Option<Name>),
-    Active,
-    Negative,
-    Memberships(Vec<(Interface, Name, Wish)>),
-    Stale,
-    AlreadyRegistered,
-    Full,
-    StillOwns(u32),
-    Owned,
-    NotOwner,
-    NotTaken,
-    ChangingHands,
-    Building,
-    /// What no call should answer here, as it said it.
-    Other(String),
+    Name(Option<Protocol>),
+    Memberships(Vec<(Interface, Membership, Protocol)>),
+    /// Each with where its packets arrive and where they are copied to.
+    Entries(Vec<(Flow, Option<Interface>, Vec<Interface>)>),
 }
 
 impl Call {
     /// What latencies and counts are kept by.
-    pub(crate) const KINDS: [&'static str; 10] = [
+    pub(crate) const KINDS: [&'static str; 11] = [
         "register",
         "deregister",
         "take",
@@ -129,7 +52,8 @@ impl Call {
         "add_membership",
         "delete_membership",
         "new_flow",
-        "walk",
+        "memberships",
+        "entries",
     ];
 
     /// Its place in [`Call::KINDS`].
@@ -144,98 +68,92 @@ impl Call {
             Call::Add(..) => 6,
             Call::Delete(..) => 7,
             Call::NewFlow(_) => 8,
-            Call::Walk => 9,
+            Call::Memberships => 9,
+            Call::Entries => 10,
         }
     }
 
-    /// Makes the call.
-    pub(crate) fn make(&self, manager: &GroupManager) -> Answer {
-        match *self {
-            Call::Register(name) => match manager.register(name.protocol(), Arc::new(())) {
-                Ok(handle) => Answer::Handle(handle.bits()),
-                Err(RegisterError::AlreadyRegistered(_)) => Answer::AlreadyRegistered,
-                Err(RegisterError::Full(_)) => Answer::Full,
-            },
-            Call::Deregister(bits) => match manager.deregister(spec::handle(bits)) {
-                Ok(()) => Answer::Done,
-                Err(DeregisterError::Stale) => Answer::Stale,
-                Err(DeregisterError::StillOwns(n)) => Answer::StillOwns(n),
-            },
-            Call::Take(bits, interface) => {
-                match manager.take(spec::handle(bits), RealInterface::v4(interface)) {
-                    Ok(()) => Answer::Done,
-                    Err(TakeError::Stale) => Answer::Stale,
-                    Err(TakeError::Owned(_)) => Answer::Owned,
-                    Err(other) => Answer::Other(other.to_string()),
+    /// Makes the call; `listener` is who registers.
+    pub(crate) fn make(&self, manager: &GroupManager, listener: impl FnOnce() -> Arc<Listener>) -> Answer {
+        let outcome = match *self {
+            Call::Register(protocol) => {
+                let listener = listener();
+                match manager.register(protocol, listener.clone()) {
+                    Ok(handle) => {
+                        listener.registered(handle);
+                        return Answer::Handle(handle.bits());
+                    }
+                    Err(refused) => refused.into(),
                 }
             }
-            Call::Release(bits, interface) => {
-                match manager.release(spec::handle(bits), RealInterface::v4(interface)) {
-                    Ok(()) => Answer::Done,
-                    Err(ReleaseError::Stale) => Answer::Stale,
-                    Err(ReleaseError::NotOwner(_)) => Answer::NotOwner,
-                }
+            Call::Deregister(client) => manager.deregister(Handle::from(client)).into(),
+            Call::Take(client, interface) => manager.take(Handle::from(client), interface).into(),
+            Call::Release(client, interface) => manager.release(Handle::from(client), interface).into(),
+            Call::OwnerOf(interface) => return Answer::Name(manager.owner_of(interface).ok()),
+            Call::Resolve(client) => return Answer::Name(manager.protocol_of(Handle::from(client))),
+            Call::Add(client, interface, what) => {
+                manager.add_membership(Handle::from(client), interface, what, Effect::Join).into()
             }
-            Call::OwnerOf(interface) => {
-                Answer::Name(manager.owner_of(RealInterface::v4(interface)).ok().map(Name::of))
+            Call::Delete(client, interface, what) => {
+                manager.delete_membership(Handle::from(client), interface, what, Effect::Join).into()
             }
-            Call::Resolve(bits) => Answer::Name(manager.protocol_of(spec::handle(bits)).map(Name::of)),
-            Call::Add(bits, interface, wish) => membership(wish, |membership| {
-                manager.add_membership(
-                    spec::handle(bits),
-                    RealInterface::v4(interface),
-                    membership,
-                    Effect::Join,
-                )
-            }),
-            Call::Delete(bits, interface, wish) => membership(wish, |membership| {
-                manager.delete_membership(
-                    spec::handle(bits),
-                    RealInterface::v4(interface),
-                    membership,
-                    Effect::Join,
-                )
-            }),
-            Call::NewFlow((group, source)) => {
-                let Ok(flow) = Flow::new(address(SOURCES, source), address(GROUPS, group)) else {
-                    return Answer::Other("not a flow".into());
-                };
-                match manager.new_flow(flow) {
-                    Ok(FlowState::Active) => Answer::Active,
-                    Ok(FlowState::Negative) => Answer::Negative,
-                    Err(NewFlowError::Building(_)) => Answer::Building,
-                    Err(other) => Answer::Other(other.to_string()),
-                }
+            Call::NewFlow(flow) => manager.new_flow(flow).into(),
+            Call::Memberships => {
+                let all = manager.memberships();
+                let mut all: Vec<_> =
+                    all.iter().map(|of| (of.interface, of.membership, of.protocol)).collect();
+                all.sort_unstable();
+                return Answer::Memberships(all);
             }
-            Call::Walk => {
-                let mut all: Vec<_> = manager
-                    .memberships()
-                    .iter()
-                    .map(|record| {
-                        (record.interface.index(), Name::of(record.protocol), Wish::of(&record.membership))
-                    })
-                    .collect();
-                // As the specification has them: by interface and role, a routing protocol before IGMP.
-                all.sort_unstable_by_key(|(interface, name, wish)| (*interface, name.role(), *wish));
-                Answer::Memberships(all)
+            Call::Entries => {
+                let entries = manager.entries().into_iter().map(|entry| {
+                    let mut outgoing: Vec<_> = entry.outgoing.iter().map(|out| out.interface).collect();
+                    outgoing.sort_unstable();
+                    (entry.flow, entry.incoming, outgoing)
+                });
+                return Answer::Entries(entries.collect());
             }
-        }
+        };
+        Answer::Is(outcome)
     }
 }
 
-fn membership(wish: Wish, call: impl FnOnce(Membership) -> Result<(), MembershipError>) -> Answer {
-    let Some(membership) = wish.membership() else { return Answer::Other("not a membership".into()) };
-    match call(membership) {
-        Ok(()) => Answer::Done,
-        Err(MembershipError::Stale) => Answer::Stale,
-        Err(MembershipError::NotTaken(_)) => Answer::NotTaken,
-        Err(MembershipError::NotOwner(_)) => Answer::NotOwner,
-        Err(MembershipError::ChangingHands(_)) => Answer::ChangingHands,
-        Err(other) => Answer::Other(other.to_string()),
-    }
+/// Whether a registration was refused for want of room: slots of clients that left may still wait for readers.
+pub(crate) fn is_full(answer: &Answer) -> bool {
+    *answer == Answer::Is(RegisterError::Full(0).into())
 }
 
-/// Every source is reached through interface 0.
-pub(crate) fn routes() -> Arc<dyn Routes> {
-    Arc::new(|_| Some(ReversePath::through(RealInterface::v4(0))))
+/// What there is in the world of a run: small numbers become names.
+pub(crate) mod world {
+    use super::*;
+
+    /// The routing protocol of a number; `None` is IGMP.
+    pub(crate) fn protocol(number: Option<u32>) -> Protocol {
+        number.map_or(Protocol::new(Protocol::IGMP, 0), |number| Protocol::new(0x4000_0001, number))
+    }
+
+    /// An interface; sources are behind number 0.
+    pub(crate) fn interface(number: u32) -> Interface {
+        Interface::v4(number)
+    }
+
+    fn group(number: u32) -> IpAddr {
+        Ipv4Addr::from(0xEF01_0000_u32.wrapping_add(number)).into()
+    }
+
+    /// A source of a group's.
+    pub(crate) fn flow(group_number: u32, source: u32) -> Flow {
+        let source = Ipv4Addr::from(0x0A00_0001_u32.wrapping_add(source)).into();
+        Flow::new(source, group(group_number)).expect("a host's address and a group's")
+    }
+
+    /// Where every source is.
+    pub(crate) fn towards_sources() -> Interface {
+        interface(0)
+    }
+
+    /// Every source is reached through interface 0.
+    pub(crate) fn routes() -> Arc<dyn Routes> {
+        Arc::new(|_| Some(ReversePath::through(towards_sources())))
+    }
 }

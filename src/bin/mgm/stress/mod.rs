@@ -2,23 +2,23 @@
 
 mod calls;
 mod check;
+mod listener;
 mod mix;
 mod report;
 mod run;
-mod spec;
 mod violation;
 
 use crate::Failure;
 use anyhow::anyhow;
 use calls::Answer;
-use check::Event;
-use clap::Args;
+use check::{States, Window};
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use mgm::manager::{GroupManager, ManagerConfig};
+use mgm::spec::Spec;
 use report::Report;
 use run::{Arena, Weights};
-use spec::State;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::thread;
@@ -54,15 +54,26 @@ pub(crate) struct Arguments {
     /// How many groups.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
     groups: u32,
-    /// Do not check: only make the calls and time them.
-    #[arg(long)]
-    unchecked: bool,
+    /// How much is written down and checked.
+    #[arg(long, value_enum, default_value_t = Check::All)]
+    check: Check,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
     /// Check a window that was kept by an earlier run.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "json", "unchecked"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "json", "check"])]
     replay: Option<PathBuf>,
+}
+
+/// How much is written down and checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Check {
+    /// Calls are only made and timed.
+    None,
+    /// What calls answered.
+    Answers,
+    /// And what clients were told, in which order.
+    All,
 }
 
 const EXIT_CODES: &str = "Exit codes:
@@ -78,6 +89,8 @@ pub(crate) struct Universe {
     clients: u32,
     groups: u32,
     weights: Weights,
+    /// Whether clients write down what they are told.
+    listen: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -91,9 +104,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         clients: arguments.clients,
         groups: arguments.groups,
         weights: mix::weights(&arguments.mix).map_err(Failure::usage)?,
+        listen: arguments.check == Check::All,
     };
     let config = ManagerConfig { clients: (universe.clients + 1) * 64, ..ManagerConfig::default() };
-    let manager = GroupManager::new(config, calls::routes()).map_err(Failure::usage)?;
+    let states = States::from_iter([Spec::new(&config)]);
+    let manager = GroupManager::new(config, calls::world::routes()).map_err(Failure::usage)?;
     let arena = Arena::new(&universe, manager);
     let mut report = Report::new(universe.seed);
     let found = thread::scope(|scope| {
@@ -101,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let arena = &arena;
             scope.spawn(move || arena.work(number));
         }
-        let found = check_all(&arena, arguments, &mut report);
+        let found = check_all(&arena, arguments, states, &mut report);
         arena.end();
         found
     });
@@ -122,24 +137,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Has batch after batch run, and checks what it did; the first window that cannot be explained.
-fn check_all(arena: &Arena<'_>, arguments: &Arguments, report: &mut Report) -> Option<Violation> {
+fn check_all(
+    arena: &Arena<'_>,
+    arguments: &Arguments,
+    mut states: States,
+    report: &mut Report,
+) -> Option<Violation> {
     let began = Instant::now();
     let until = Duration::from_secs(arguments.seconds);
     let line = progress();
-    let mut states = HashSet::from([State::default()]);
     let mut issued = Issued::default();
     let mut found = None;
     while began.elapsed() < until && found.is_none() && !arena.failed() {
-        for events in arena.batch() {
-            report.take_in(&events);
-            if arguments.unchecked {
+        for window in arena.batch() {
+            report.take_in(&window.events);
+            if arguments.check == Check::None {
                 continue;
             }
-            let ends = if issued.all_new(&events) { check::ends(&events, &states) } else { HashSet::new() };
+            let ends =
+                if issued.all_new(&window) { check::ends(&window, &states) } else { States::default() };
             report.windows_checked += 1;
             if ends.is_empty() {
                 report.violations += 1;
-                found = Some(Violation { command: String::new(), begins: states.clone(), events });
+                let begins = states.iter().cloned().collect();
+                found = Some(Violation { command: String::new(), begins, window });
                 break;
             }
             states = ends;
@@ -165,8 +186,9 @@ fn check_all(arena: &Arena<'_>, arguments: &Arguments, report: &mut Report) -> O
 struct Issued(HashMap<u32, u32>);
 
 impl Issued {
-    fn all_new(&mut self, events: &[Event]) -> bool {
-        let mut issued: Vec<u64> = events
+    fn all_new(&mut self, window: &Window) -> bool {
+        let mut issued: Vec<u64> = window
+            .events
             .iter()
             .filter_map(|event| match event.answer {
                 Answer::Handle(bits) => Some(bits),
@@ -187,7 +209,7 @@ fn replay(file: &std::path::Path) -> Result<(), Failure> {
         eprintln!("{violation}\nmade by: {}", violation.command);
         return Err(Failure::violation(anyhow!("{} cannot be explained", file.display())));
     }
-    println!("{} can be explained: {} calls", file.display(), violation.events.len());
+    println!("{} can be explained: {} calls", file.display(), violation.window.events.len());
     Ok(())
 }
 

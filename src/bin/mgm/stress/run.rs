@@ -5,14 +5,17 @@
 //! that threads share would order them, and hide what goes wrong between them.
 
 use super::Universe;
-use super::calls::{Answer, Call, Name, Wish};
-use super::check::Event;
-use mgm::manager::GroupManager;
+use super::calls::{Answer, Call, world};
+use super::check::{Event, Window};
+use super::listener::{self, Listener};
+use mgm::forwarding::Flow;
+use mgm::manager::{GroupManager, Interface, Membership};
 use rand::distr::{Distribution, weighted::WeightedIndex};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -27,6 +30,8 @@ pub(crate) struct Arena<'u> {
     manager: GroupManager,
     /// The handle registered last under each name, IGMP's at the end.
     handles: Vec<AtomicU64>,
+    /// Who is registered, or was in this batch. Only between batches.
+    listeners: Mutex<Vec<Arc<Listener>>>,
     began: Instant,
     /// How many threads run a batch together.
     together: usize,
@@ -56,11 +61,21 @@ struct Turn {
     /// How many threads have not ended the batch.
     at_work: usize,
     events: Vec<(usize, Event)>,
+    registered: Vec<Arc<Listener>>,
     over: bool,
 }
 
-/// The windows of a batch.
-pub(crate) type Windows = Vec<Vec<Event>>;
+/// A call that a thread is about to make, but for the handle, which is whatever the name has by then.
+struct Plan {
+    kind: usize,
+    /// Whose: the number of a routing protocol, or of IGMP behind them.
+    who: u32,
+    interface: Interface,
+    what: Membership,
+    flow: Flow,
+    /// How many looks later.
+    pause: u32,
+}
 
 impl<'u> Arena<'u> {
     pub(crate) fn new(universe: &'u Universe, manager: GroupManager) -> Arena<'u> {
@@ -69,6 +84,7 @@ impl<'u> Arena<'u> {
             universe,
             manager,
             handles: (0..=universe.clients).map(|_| AtomicU64::new(0)).collect(),
+            listeners: Mutex::default(),
             began: Instant::now(),
             together: universe.threads.min(processors.clamp(2, 4)),
             turn: Mutex::default(),
@@ -91,7 +107,7 @@ impl<'u> Arena<'u> {
     }
 
     /// Has the next threads run a batch: the windows it had.
-    pub(crate) fn batch(&self) -> Windows {
+    pub(crate) fn batch(&self) -> Vec<Window> {
         self.arrived.store(0, Ordering::Relaxed);
         let mut turn = self.turn();
         turn.batch += 1;
@@ -100,11 +116,31 @@ impl<'u> Arena<'u> {
         while turn.at_work > 0 && !self.failed() {
             turn = self.wait(turn);
         }
-        let mut windows: Windows = (0..WINDOWS).map(|_| Vec::with_capacity(CALLS * self.together)).collect();
+        let heard = self.universe.listen.then(BTreeMap::new);
+        let empty = || Window { events: Vec::with_capacity(CALLS * self.together), heard: heard.clone() };
+        let mut windows: Vec<Window> = (0..WINDOWS).map(|_| empty()).collect();
         for (window, event) in turn.events.drain(..) {
-            windows[window].push(event);
+            windows[window].events.push(event);
         }
+        if self.universe.listen {
+            self.collect(&mut turn.registered, &mut windows);
+        }
+        turn.registered.clear();
         windows
+    }
+
+    /// What clients were told in the batch goes to its windows.
+    fn collect(&self, registered: &mut Vec<Arc<Listener>>, windows: &mut [Window]) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.append(registered);
+        listeners.retain(|listener| {
+            let Some(handle) = listener.handle() else { return false };
+            for (window, heard) in listener.take() {
+                let all = windows[window].heard.get_or_insert_default();
+                all.entry(handle.bits()).or_default().push(heard);
+            }
+            self.manager.protocol_of(handle).is_some()
+        });
     }
 
     /// Whether a thread has panicked.
@@ -145,14 +181,17 @@ impl<'u> Arena<'u> {
             };
             done = batch;
             let mut events = Vec::with_capacity(WINDOWS * CALLS);
+            let mut registered = Vec::new();
             for window in 0..WINDOWS {
+                // Drawn before the window begins, so that in it there is nothing but calls.
+                let plans: [Plan; CALLS] = std::array::from_fn(|_| self.draw(&mut dice));
+                listener::enter(window);
                 self.meet(window);
-                for _ in 0..CALLS {
-                    events.push((window, self.call(thread, &mut dice)));
-                }
+                events.extend(plans.map(|plan| (window, self.call(thread, &plan, &mut registered))));
             }
             let mut turn = self.turn();
             turn.events.append(&mut events);
+            turn.registered.append(&mut registered);
             turn.at_work -= 1;
             if turn.at_work == 0 {
                 self.changed.notify_all();
@@ -168,7 +207,7 @@ impl<'u> Arena<'u> {
         while self.arrived.load(Ordering::SeqCst) < (window + 1) * self.together && !self.failed() {
             looks = looks.wrapping_add(1);
             // Not at once, or the threads would set out one after the other.
-            if looks.is_multiple_of(1000) {
+            if looks.is_multiple_of(5_000) {
                 thread::yield_now();
             } else {
                 std::hint::spin_loop();
@@ -176,17 +215,19 @@ impl<'u> Arena<'u> {
         }
     }
 
-    fn call(&self, thread: usize, dice: &mut SmallRng) -> Event {
-        let call = self.choose(dice);
-        // Now and then a little later, so that windows do not always meet in the same way.
-        if dice.random_ratio(1, 4) {
-            (0..dice.random_range(0..10)).for_each(|_| std::hint::spin_loop());
-        }
+    fn call(&self, thread: usize, plan: &Plan, registered: &mut Vec<Arc<Listener>>) -> Event {
+        (0..plan.pause).for_each(|_| std::hint::spin_loop());
+        let place = &self.handles[plan.who as usize];
+        let call = plan.call(place.load(Ordering::Relaxed), self.universe.clients);
+        let new = || Listener::new(self.began);
+        // Made outside the call's time.
+        let listener = matches!(call, Call::Register(_)).then(new);
         let began = self.now();
-        let answer = call.make(&self.manager);
+        let answer = call.make(&self.manager, || listener.clone().unwrap_or_else(new));
         let ended = self.now();
-        if let (Call::Register(name), Answer::Handle(bits)) = (&call, &answer) {
-            self.handles[self.place(*name)].store(*bits, Ordering::Relaxed);
+        if let Answer::Handle(bits) = answer {
+            place.store(bits, Ordering::Relaxed);
+            registered.extend(listener);
         }
         Event { thread, call, answer, began, ended }
     }
@@ -195,33 +236,41 @@ impl<'u> Arena<'u> {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn place(&self, name: Name) -> usize {
-        if name == Name::IGMP { self.universe.clients as usize } else { name.0 as usize }
-    }
-
-    fn choose(&self, dice: &mut SmallRng) -> Call {
+    fn draw(&self, dice: &mut SmallRng) -> Plan {
         let universe = self.universe;
-        let who = dice.random_range(0..=universe.clients);
-        let name = if who == universe.clients { Name::IGMP } else { Name(who) };
-        let handle = self.handles[self.place(name)].load(Ordering::Relaxed);
-        let interface = dice.random_range(0..universe.interfaces);
-        let flow = (dice.random_range(0..universe.groups), dice.random_range(0..2));
-        let wish = match dice.random_range(0..8) {
-            0 => Wish { group: None, source: None },
-            1 | 2 => Wish { group: Some(flow.0), source: Some(flow.1) },
-            _ => Wish { group: Some(flow.0), source: None },
-        };
-        match universe.weights.sample(dice) {
-            0 => Call::Register(name),
+        let flow = world::flow(dice.random_range(0..universe.groups), dice.random_range(0..2));
+        let any_source = Membership::any_source(flow.group()).unwrap_or(Membership::OneSource(flow));
+        Plan {
+            kind: universe.weights.sample(dice),
+            who: dice.random_range(0..=universe.clients),
+            interface: world::interface(dice.random_range(0..universe.interfaces)),
+            what: match dice.random_range(0..8) {
+                0 => Membership::everything(flow.family()),
+                1 | 2 => Membership::OneSource(flow),
+                _ => any_source,
+            },
+            flow,
+            // Now and then a little later, so that windows do not always meet in the same way.
+            pause: if dice.random_ratio(1, 8) { dice.random_range(0..10) } else { 0 },
+        }
+    }
+}
+
+impl Plan {
+    fn call(&self, handle: u64, clients: u32) -> Call {
+        let Plan { interface, what, flow, .. } = *self;
+        match self.kind {
+            0 => Call::Register(world::protocol((self.who < clients).then_some(self.who))),
             1 => Call::Deregister(handle),
             2 => Call::Take(handle, interface),
             3 => Call::Release(handle, interface),
             4 => Call::OwnerOf(interface),
             5 => Call::Resolve(handle),
-            6 => Call::Add(handle, interface, wish),
-            7 => Call::Delete(handle, interface, wish),
+            6 => Call::Add(handle, interface, what),
+            7 => Call::Delete(handle, interface, what),
             8 => Call::NewFlow(flow),
-            _ => Call::Walk,
+            9 => Call::Memberships,
+            _ => Call::Entries,
         }
     }
 }
