@@ -91,6 +91,20 @@ impl Router {
     /// # Errors
     /// What `transmit` answers.
     pub fn run(&self, recording: &Recording, run: Run<'_>) -> io::Result<Totals> {
+        self.run_while(recording, run, &mut |_| true)
+    }
+
+    /// The same, for as long as it is wanted: before each further pass `go_on` is asked whether there shall be one. It is
+    /// told how far the manager's clock has come, of at most 584 years; [`Run::passes`] are the most there are.
+    ///
+    /// # Errors
+    /// What `transmit` answers.
+    pub fn run_while(
+        &self,
+        recording: &Recording,
+        run: Run<'_>,
+        go_on: &mut dyn FnMut(Duration) -> bool,
+    ) -> io::Result<Totals> {
         let numbering = Numbering::new(&self.manager, self.ports.len());
         let shared = Shared { manager: &self.manager, ports: &self.ports, numbering: &numbering };
         thread::scope(|scope| {
@@ -108,7 +122,7 @@ impl Router {
                 now: Duration::ZERO,
                 wake: None,
             };
-            passage.passes(recording, run)?;
+            passage.passes(recording, run, go_on)?;
             let Passage { crew, mut totals, .. } = passage;
             totals += &crew.finish();
             Ok(totals)
@@ -137,11 +151,19 @@ struct Passage<'scope, 'r> {
 }
 
 impl<'scope, 'r: 'scope> Passage<'scope, 'r> {
-    fn passes(&mut self, recording: &Recording, run: Run<'_>) -> io::Result<()> {
+    fn passes(
+        &mut self,
+        recording: &Recording,
+        run: Run<'_>,
+        go_on: &mut dyn FnMut(Duration) -> bool,
+    ) -> io::Result<()> {
         let Run { passes, mut transmit, progress, .. } = run;
         let mut copy = Copy::default();
         for pass in 0..passes.get() {
             if pass > 0 {
+                if !go_on(self.now) {
+                    break;
+                }
                 self.begin_anew();
                 transmit = None;
             }
