@@ -10,14 +10,14 @@ mod counts;
 pub(crate) use counts::Counts;
 
 use counts::Operation;
-use mgm::forwarding::{Entry, Family, Flow, FlowNumber, ForwardingTable, PublishError};
+use mgm::forwarding::{Entry, Family, Flow, FlowNumber, ForwardingReader, ForwardingTable, PublishError};
 use mgm::handle::Handle;
 use mgm::manager::{
     DeregisterError, GroupManager, Interface, NoOwner, Protocol, RegisterError, ReleaseError, TakeError,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 /// The capture's interfaces, by the role in which they are taken for good.
@@ -33,7 +33,7 @@ impl Live {
 }
 
 /// Where the threads' own interfaces begin: no capture has that many.
-const OWN_INTERFACES: u32 = 0x4000_0000;
+pub(crate) const OWN_INTERFACES: u32 = 0x4000_0000;
 /// So many flows has each thread of its own.
 const FLOWS: u16 = 8;
 /// A protocol of type PROTO_TYPE_MCAST that no list has.
@@ -52,19 +52,23 @@ pub(crate) struct BrokenPromise {
 /// The threads at work.
 pub(crate) struct Churn {
     stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
     threads: Vec<JoinHandle<Result<Counts, BrokenPromise>>>,
 }
 
 impl Churn {
     pub(crate) fn start(manager: &Arc<GroupManager>, live: &Live, threads: u16) -> Churn {
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let threads = (0..threads)
             .map(|number| {
-                let (manager, live, stop) = (manager.clone(), live.clone(), stop.clone());
+                let (manager, live, stop, done) = (manager.clone(), live.clone(), stop.clone(), done.clone());
                 thread::spawn(move || {
                     let mut pest = Pest::new(&manager, live, number)?;
                     loop {
+                        let before = pest.counts.total();
                         pest.cycle()?;
+                        // Relaxed: a count.
+                        done.fetch_add(pest.counts.total() - before, Ordering::Relaxed);
                         // Relaxed: it says nothing but "enough".
                         if stop.load(Ordering::Relaxed) {
                             return Ok(pest.counts);
@@ -73,7 +77,18 @@ impl Churn {
                 })
             })
             .collect();
-        Churn { stop, threads }
+        Churn { stop, done, threads }
+    }
+
+    /// How many operations the threads have done so far.
+    pub(crate) fn operations(&self) -> u64 {
+        // Relaxed: a count.
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Whether a thread has ended before it was told to: [`stop`](Churn::stop) tells why.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
     }
 
     /// Lets every thread end its round; what they did.
@@ -88,7 +103,7 @@ impl Churn {
     }
 }
 
-fn broken(what: impl Into<String>, answer: impl Into<String>) -> BrokenPromise {
+pub(crate) fn broken(what: impl Into<String>, answer: impl Into<String>) -> BrokenPromise {
     BrokenPromise { what: what.into(), answer: answer.into() }
 }
 
@@ -105,6 +120,13 @@ fn expect<T: std::fmt::Debug>(
     }
     counts.count(operation);
     Ok(())
+}
+
+/// What is found, by a reader that holds nothing back afterwards.
+fn looked_up(reader: &mut ForwardingReader<'_>, flow: &Flow) -> Option<Flow> {
+    let found = reader.lookup(flow).map(Entry::flow);
+    reader.park();
+    found
 }
 
 /// One thread.
@@ -156,9 +178,11 @@ impl<'m> Pest<'m> {
         let (routing, igmp) = (self.register(self.routing)?, self.register(self.igmp)?);
         self.take_own(routing, igmp)?;
         self.refusals(routing, igmp)?;
+        // One a round: a reader takes part in the epoch, and two kilobytes of memory that wait for a grace period when it goes.
+        let mut reader = self.table.reader();
         for at in 0..self.flows.len() {
             let (flow, number) = self.flows[at];
-            self.publish(flow, number)?;
+            self.publish(flow, number, &mut reader)?;
         }
         self.leave(routing, igmp)
     }
@@ -262,7 +286,12 @@ impl<'m> Pest<'m> {
         Ok(())
     }
 
-    fn publish(&mut self, flow: Flow, number: FlowNumber) -> Result<(), BrokenPromise> {
+    fn publish(
+        &mut self,
+        flow: Flow,
+        number: FlowNumber,
+        reader: &mut ForwardingReader<'_>,
+    ) -> Result<(), BrokenPromise> {
         let Pest { table, counts, .. } = self;
         let entry = || Entry::new(flow, number, None, &[]);
         match table.publish(entry()) {
@@ -288,11 +317,11 @@ impl<'m> Pest<'m> {
             Err(PublishError::Full(_)) => thread::yield_now(),
             Err(error) => return Err(broken(format!("replacing {flow}"), error.to_string())),
         }
-        let found = table.reader().lookup(&flow).map(Entry::flow);
+        let found = looked_up(reader, &flow);
         expect(counts, Operation::Lookup, found, |a| *a == Some(flow), || format!("looking {flow} up"))?;
         let withdrawn = table.withdraw(&flow);
         expect(counts, Operation::Withdraw, withdrawn, |a| *a, || format!("withdrawing {flow}"))?;
-        let found = table.reader().lookup(&flow).map(Entry::flow);
+        let found = looked_up(reader, &flow);
         expect(counts, Operation::Lookup, found, Option::is_none, || {
             format!("looking {flow} up, withdrawn")
         })?;

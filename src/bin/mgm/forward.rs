@@ -76,7 +76,7 @@ const EXIT_CODES: &str = "Exit codes:
   2  wrong usage, a configuration that cannot work included
   3  an operation of --churn that must fail succeeded, or the other way round: a bug, please report it";
 
-fn at_most_256(text: &str) -> Result<NonZeroUsize, String> {
+pub(crate) fn at_most_256(text: &str) -> Result<NonZeroUsize, String> {
     let number: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
     if number.get() <= 256 { Ok(number) } else { Err("more than 256".to_owned()) }
 }
@@ -144,7 +144,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     recording.into_end().with_context(name).map_err(Failure::capture)
 }
 
-fn read(path: &Path) -> anyhow::Result<Recording> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Recording> {
     let (input, length): (Box<dyn Read>, _) = if path.as_os_str() == "-" {
         (Box::new(io::stdin().lock()), 0)
     } else {

@@ -3,10 +3,13 @@
 mod churn;
 mod config;
 mod forward;
+mod html;
 mod output;
 mod progress;
 mod report;
+mod samples;
 mod setup;
+mod soak;
 mod stress;
 mod tables;
 
@@ -25,6 +28,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Forward(forward::Arguments),
+    Soak(soak::Arguments),
     Stress(stress::Arguments),
 }
 
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         .init();
     let result = match Arguments::parse().command {
         Command::Forward(arguments) => forward::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::Stress(arguments) => stress::run(&arguments),
     };
     match result {

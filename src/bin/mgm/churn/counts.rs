@@ -83,6 +83,12 @@ impl Counts {
         operations.iter().map(|operation| self.times[*operation as usize]).sum()
     }
 
+    /// Every operation that was answered.
+    pub(crate) fn total(&self) -> u64 {
+        // Told besides, of a registration.
+        self.times.iter().sum::<u64>() - self.times[Operation::RegisterReusedSlot as usize]
+    }
+
     /// Takes and releases, refused ones included.
     pub(crate) fn claims(&self) -> u64 {
         use Operation::{Release, ReleaseRefused, Take, TakeRefused};
@@ -117,6 +123,8 @@ mod tests {
         all.add(&one);
         assert!(Operation::ALL.iter().enumerate().all(|(at, (operation, _))| at == *operation as usize));
         assert!(all.operations().contains(&("take_refused", 2)));
+        one.count(Operation::RegisterReusedSlot);
+        assert_eq!((all.total(), one.total()), (6, 3));
         assert_eq!((all.claims(), all.publications(), all.highest_generation()), (4, 2, 7));
     }
 }

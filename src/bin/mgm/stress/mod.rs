@@ -9,6 +9,7 @@ mod run;
 mod violation;
 
 use crate::Failure;
+use crate::html::Destination;
 use anyhow::anyhow;
 use calls::Answer;
 use check::{States, Window};
@@ -60,8 +61,11 @@ pub(crate) struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// Write a report with plots to FILE, one page of HTML that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Check a window that was kept by an earlier run.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "json", "check"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "json", "check", "report"])]
     replay: Option<PathBuf>,
 }
 
@@ -106,11 +110,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         weights: mix::weights(&arguments.mix).map_err(Failure::usage)?,
         listen: arguments.check == Check::All,
     };
+    let destination =
+        arguments.report.as_deref().map(Destination::open).transpose().map_err(Failure::usage)?;
     let config = ManagerConfig { clients: (universe.clients + 1) * 64, ..ManagerConfig::default() };
     let states = States::from_iter([Spec::new(&config)]);
     let manager = GroupManager::new(config, calls::world::routes()).map_err(Failure::usage)?;
     let arena = Arena::new(&universe, manager);
-    let mut report = Report::new(universe.seed);
+    let mut report = Report::new(universe.seed, Duration::from_secs(arguments.seconds));
     let found = thread::scope(|scope| {
         for number in 0..universe.threads {
             let arena = &arena;
@@ -122,12 +128,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     report.garbage_pending = arena.manager().garbage_pending();
     println!("{}", if arguments.json { report.json() } else { report.table() });
+    let mut found = found;
+    found.iter_mut().for_each(Violation::shorten);
+    if let Some(destination) = destination {
+        let timeline = found.as_ref().map(Violation::to_string);
+        let page = report.page(&command(arguments, universe.seed), timeline.as_deref());
+        page.and_then(|page| destination.write(&page)).map_err(Failure::violation)?;
+    }
     match found {
         None => Ok(()),
         Some(mut violation) => {
             violation.command = command(arguments, universe.seed);
             let file = PathBuf::from(format!("mgm-stress-{}.json", universe.seed));
-            violation.shorten();
             eprintln!("{violation}\nagain: {}", violation.command);
             violation.save(&file).map_err(Failure::violation)?;
             eprintln!("kept: mgm stress --replay {}", file.display());
@@ -165,6 +177,7 @@ fn check_all(
             }
             states = ends;
         }
+        report.tick(began.elapsed());
         if let Some(line) = &line {
             let (operations, windows) = (report.total(), report.windows_checked);
             line.set_message(format!(
