@@ -171,7 +171,7 @@ fn words_lapse_when_they_are_not_renewed() {
 
 #[test]
 fn what_the_limits_refuse_is_counted_and_changes_nothing_else() {
-    let limits = Limits { groups: 2, hosts: 2, sources: 3, total: 100 };
+    let limits = Limits { groups: 2, hosts: 2, sources: 3, total: 100, ..Limits::default() };
     let mut hosts = Hosts::new(INTERVAL, limits);
     let groups = ["239.0.0.1", "239.0.0.2", "239.0.0.3"].map(ip);
     assert!(hosts.report(groups[0], host(1), at(0)));
@@ -196,6 +196,26 @@ fn what_the_limits_refuse_is_counted_and_changes_nothing_else() {
     assert_eq!(hosts.refused().sources, 4);
     hosts.clear();
     assert_eq!((hosts.is_empty(), hosts.next_deadline(), hosts.refused().sources), (true, None, 4));
+}
+
+#[test]
+fn a_group_has_so_many_sources_whoever_names_them() {
+    let mut hosts = Hosts::new(INTERVAL, Limits { group_sources: 3, ..Limits::default() });
+    let other = ip("239.9.9.9");
+    assert!(hosts.record(group(), host(1), Allow, sources("ab"), at(0)));
+    assert!(
+        hosts.record(group(), host(2), IsExclude, sources("bcd"), at(0)),
+        "b is known, and there is room for c"
+    );
+    assert!(!hosts.record(group(), host(3), Allow, sources("e"), at(0)));
+    assert_eq!(hosts.wanted(group()), wanted(true, "ab", "c"));
+    assert_eq!((hosts.refused().sources, hosts.refused().hosts), (2, 0));
+    assert!(hosts.record(other, host(3), Allow, sources("efg"), at(0)), "another group has room of its own");
+    assert!(hosts.record(group(), host(3), Allow, sources("abc"), at(0)), "what others name costs nothing");
+    assert!(hosts.leave(group(), host(1)));
+    assert!(hosts.leave(group(), host(3)));
+    assert!(hosts.record(group(), host(3), Allow, sources("e"), at(0)), "a is room again");
+    assert!(!hosts.record(group(), host(4), Allow, sources("d"), at(0)));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Longer lives reach nothing that this many steps do not, and take long to check.
 const STEPS: usize = 60;
 
-const SMALL: Limits = Limits { groups: 3, hosts: 2, sources: 3, total: 10 };
+const SMALL: Limits = Limits { groups: 3, hosts: 2, sources: 3, group_sources: 4, total: 10 };
 
 struct Life {
     manager: Arc<GroupManager>,

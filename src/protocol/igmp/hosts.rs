@@ -66,13 +66,16 @@ pub struct Limits {
     /// Sources in one host's state for one group. 512 by default; the list of one IGMPv3 report in an Ethernet frame has
     /// 366 at most.
     pub sources: usize,
+    /// Different sources that the hosts of one group name, all together. 2048 by default: what one report can cost grows
+    /// with it, because the network's wishes for the group are worked out anew.
+    pub group_sources: usize,
     /// Hosts and sources of all groups together: what bounds the memory. 65536 by default.
     pub total: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { groups: 4096, hosts: 1024, sources: 512, total: 65536 }
+        Limits { groups: 4096, hosts: 1024, sources: 512, group_sources: 2048, total: 65536 }
     }
 }
 
@@ -256,9 +259,18 @@ impl Hosts {
         let most = self.limits.sources.min(room.saturating_sub(1));
         let mut refused = 0;
         let sources = sources.into_iter();
+        // A source that somebody names already costs the group nothing.
+        let named = self.groups.get(&group).map(|group| &group.sources);
+        let mut group_room = self.limits.group_sources.saturating_sub(named.map_or(0, BTreeMap::len));
+        let mut admit = |source: &IpAddr| {
+            let known = named.is_some_and(|named| named.contains_key(source));
+            let room = known || group_room > 0;
+            group_room -= usize::from(room && !known);
+            room
+        };
         let new = match (kind, old.clone()) {
             (RecordKind::IsInclude | RecordKind::Allow, Some(Filter::Include(mut included))) => {
-                include(&mut included, sources, until, most, &mut refused);
+                include(&mut included, sources, until, most, &mut admit, &mut refused);
                 Filter::Include(included)
             }
             (RecordKind::Block, Some(Filter::Include(mut included))) => {
@@ -271,17 +283,17 @@ impl Hosts {
                 Filter::Exclude(excluded, until)
             }
             (RecordKind::Block, Some(Filter::Exclude(mut excluded, until))) => {
-                exclude(&mut excluded, sources, most, &mut refused);
+                exclude(&mut excluded, sources, most, &mut admit, &mut refused);
                 Filter::Exclude(excluded, until)
             }
             (RecordKind::IsExclude | RecordKind::ToExclude, _) => {
                 let mut excluded = BTreeSet::new();
-                exclude(&mut excluded, sources, most, &mut refused);
+                exclude(&mut excluded, sources, most, &mut admit, &mut refused);
                 Filter::Exclude(excluded, until)
             }
             (RecordKind::IsInclude | RecordKind::ToInclude | RecordKind::Allow, _) => {
                 let mut included = BTreeMap::new();
-                include(&mut included, sources, until, most, &mut refused);
+                include(&mut included, sources, until, most, &mut admit, &mut refused);
                 Filter::Include(included)
             }
         };
@@ -360,6 +372,12 @@ impl Hosts {
         self.groups.get(&group).into_iter().flat_map(|group| group.hosts.keys().copied())
     }
 
+    /// Whether a group has a tracked host.
+    #[must_use]
+    pub fn tracks(&self, group: IpAddr) -> bool {
+        self.groups.contains_key(&group)
+    }
+
     /// Whether no host is tracked.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -432,35 +450,40 @@ impl Hosts {
     }
 }
 
-/// Adds or renews sources, up to a number.
+/// Adds or renews sources, up to a number, as far as the group admits them.
 fn include(
     included: &mut BTreeMap<IpAddr, Duration>,
     sources: impl Iterator<Item = IpAddr>,
     until: Duration,
     most: usize,
+    admit: &mut impl FnMut(&IpAddr) -> bool,
     refused: &mut u64,
 ) {
     for source in sources {
         let len = included.len();
         match included.entry(source) {
             Entry::Occupied(mut known) => _ = known.insert(until),
-            Entry::Vacant(new) if len < most => _ = new.insert(until),
+            Entry::Vacant(new) if len < most && admit(new.key()) => _ = new.insert(until),
             Entry::Vacant(_) => *refused += 1,
         }
     }
 }
 
-/// Adds sources, up to a number.
+/// Adds sources, up to a number, as far as the group admits them.
 fn exclude(
     excluded: &mut BTreeSet<IpAddr>,
     sources: impl Iterator<Item = IpAddr>,
     most: usize,
+    admit: &mut impl FnMut(&IpAddr) -> bool,
     refused: &mut u64,
 ) {
     for source in sources {
-        if excluded.len() < most {
+        if excluded.contains(&source) {
+            continue;
+        }
+        if excluded.len() < most && admit(&source) {
             excluded.insert(source);
-        } else if !excluded.contains(&source) {
+        } else {
             *refused += 1;
         }
     }

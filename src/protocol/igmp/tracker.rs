@@ -35,13 +35,32 @@ pub(super) struct State {
     /// When something lapses next, of each interface where anything does.
     due: BTreeSet<(Duration, Interface)>,
     /// The groups of which the manager is to be told.
-    dirty: BTreeSet<(Interface, IpAddr)>,
+    dirty: Dirty,
     /// Whether a thread is telling it: no other changes what was told.
     telling: bool,
     /// The latest time given.
     now: Duration,
     /// How many lives interfaces have begun.
     lives: u64,
+}
+
+/// Groups of which the manager is to be told: those that hosts want, those it was told of, and the one it is being told of.
+/// There are no others, so that what comes and goes while a telling takes long does not pile up.
+#[derive(Debug, Default)]
+struct Dirty {
+    groups: BTreeSet<(Interface, IpAddr)>,
+    being_told: Option<(Interface, IpAddr)>,
+}
+
+impl Dirty {
+    /// The hosts' wishes for a group may have changed. `forgotten`: nobody wants it, and the manager was not told of it.
+    fn note(&mut self, interface: Interface, group: IpAddr, forgotten: bool) {
+        if forgotten && self.being_told != Some((interface, group)) {
+            self.groups.remove(&(interface, group));
+        } else {
+            self.groups.insert((interface, group));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -161,10 +180,12 @@ impl State {
             && due <= self.now
         {
             let Some(tracked) = self.interfaces.get_mut(&interface) else { return };
-            tracked.hosts.advance(self.now, |group| {
-                self.counters.lapsed += 1;
-                self.dirty.insert((interface, group));
-            });
+            let mut lapsed = Vec::new();
+            tracked.hosts.advance(self.now, |group| lapsed.push(group));
+            self.counters.lapsed += lapsed.len() as u64;
+            for group in lapsed {
+                self.dirty.note(interface, group, tracked.is_forgotten(group));
+            }
             tracked.reschedule(interface, &mut self.due);
         }
     }
@@ -236,9 +257,9 @@ impl State {
     pub(super) fn forget_hosts(&mut self) {
         self.now = Duration::ZERO;
         for (&interface, tracked) in &mut self.interfaces {
-            self.dirty.extend(tracked.told.keys().map(|&group| (interface, group)));
+            self.dirty.groups.extend(tracked.told.keys().map(|&group| (interface, group)));
             // Of these the manager may just be being told.
-            self.dirty.extend(tracked.hosts.groups().map(|group| (interface, group)));
+            self.dirty.groups.extend(tracked.hosts.groups().map(|group| (interface, group)));
             tracked.hosts.clear();
             tracked.reschedule(interface, &mut self.due);
         }
@@ -256,17 +277,18 @@ impl State {
         if let Some(tracked) = self.interfaces.get_mut(&interface) {
             tracked.life = self.lives;
             tracked.told.values_mut().for_each(|told| told.doubtful = true);
-            self.dirty.extend(tracked.told.keys().map(|&group| (interface, group)));
+            self.dirty.groups.extend(tracked.told.keys().map(|&group| (interface, group)));
         }
     }
 
     fn next_task(&mut self) -> Option<Task> {
         loop {
-            let (interface, group) = self.dirty.pop_first()?;
+            let (interface, group) = self.dirty.groups.pop_first()?;
             // Whatever was to be told of an interface that was released, ended with it.
             if let Some(tracked) = self.interfaces.get(&interface) {
                 let told = tracked.told.get(&group).cloned().unwrap_or_default();
                 let wanted = tracked.hosts.wanted(group);
+                self.dirty.being_told = Some((interface, group));
                 return Some(Task { interface, group, told, wanted, life: tracked.life });
             }
         }
@@ -274,12 +296,13 @@ impl State {
 
     /// The manager has been told of a group.
     fn note(&mut self, task: &Task, mut told: Told) {
+        self.dirty.being_told = None;
         let (interface, group) = (task.interface, task.group);
         let Some(tracked) = self.interfaces.get_mut(&interface) else { return };
         if tracked.life != task.life {
             // Some of it may have been told before the change and some after.
             told.doubtful = true;
-            self.dirty.insert((interface, group));
+            self.dirty.groups.insert((interface, group));
         }
         if told == Told::default() {
             tracked.told.remove(&group);
@@ -291,16 +314,15 @@ impl State {
 
 impl Tracked {
     /// A host of a group was heard.
-    fn heard(
-        &self,
-        interface: Interface,
-        group: IpAddr,
-        changed: bool,
-        dirty: &mut BTreeSet<(Interface, IpAddr)>,
-    ) {
+    fn heard(&self, interface: Interface, group: IpAddr, changed: bool, dirty: &mut Dirty) {
         if changed || self.told.get(&group).is_some_and(|told| told.incomplete) {
-            dirty.insert((interface, group));
+            dirty.note(interface, group, self.is_forgotten(group));
         }
+    }
+
+    /// Whether nobody wants a group, and the manager was not told of it.
+    fn is_forgotten(&self, group: IpAddr) -> bool {
+        !self.hosts.tracks(group) && !self.told.contains_key(&group)
     }
 
     fn reschedule(&mut self, interface: Interface, all: &mut BTreeSet<(Duration, Interface)>) {
@@ -400,6 +422,24 @@ mod tests {
         hear(&tracker, Message::Report { group: group(2) });
         let calls = tell(&tracker, || tracker.change(State::forget_hosts));
         assert_eq!(calls, [(group(1), true, false), (group(1), false, false), (group(2), false, false)]);
+    }
+
+    /// Whoever joins and leaves one group after the other while a telling takes long must not fill the memory.
+    #[test]
+    fn what_comes_and_goes_while_the_manager_is_told_leaves_nothing_to_tell() {
+        let tracker = tracker();
+        let waiting = || tracker.look(|state| state.dirty.groups.len());
+        let calls = tell(&tracker, || {
+            for n in 10..200 {
+                hear(&tracker, Message::Report { group: group(n) });
+                hear(&tracker, Message::Leave { group: group(n) });
+            }
+            assert_eq!(waiting(), 0);
+            hear(&tracker, Message::Report { group: group(2) });
+            tracker.change(|state| state.advance(Duration::from_secs(300)));
+            assert_eq!(waiting(), 1, "of the one that is being told, which has lapsed");
+        });
+        assert_eq!(calls, [(group(1), true, false), (group(1), false, false)]);
     }
 
     #[test]
