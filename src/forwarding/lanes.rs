@@ -24,6 +24,10 @@
 //! An entry never moves within an array. Moving it back towards its home would let a look-up pass its new place before
 //! the move and its old one after: a miss for a flow that was there all along.
 //!
+//! **Flooding.** Which flows there are, senders choose; where they stand, they cannot, because the hash is seeded with what
+//! nobody outside knows (`hash.rs`). Should so many meet in one place all the same that an entry would have to pass
+//! [`MOST_PASSED`] buckets, it is refused ([`Lanes::is_crowded`]) rather than look-ups made slow.
+//!
 //! **Growth.** The writer builds an array of twice the size that nobody sees yet and hangs it on `next`. From then on only
 //! the new one is changed. A look-up that had already chosen the old array goes through it as it was at that moment,
 //! which lies within the look-up's own time, so it is answered right: it probes one array, never two. Old arrays are kept
@@ -40,6 +44,10 @@ const FIRST: u32 = if cfg!(any(loom, test)) { 0 } else { 4 };
 
 /// Arrays larger than this are not needed: 2^22 buckets have 2^25 lanes, and an index has 24 bits.
 const LARGEST: u32 = 22;
+
+/// So many buckets an entry passes at most on the way to its place. At the load limit, with hashes at random, the most in a
+/// table of a million entries is about ten.
+pub(super) const MOST_PASSED: usize = 64;
 
 const INDEX: u64 = (1 << 24) - 1;
 const OVERFLOW_ONE: u64 = 1 << 24;
@@ -114,11 +122,22 @@ impl Lanes {
         self.buckets.len() * LANES * 5 / 8
     }
 
+    /// Whether an entry under this hash would have to stand too far from its home.
+    pub(super) fn is_crowded(&self, hash: u64) -> bool {
+        !self.path(hash).take(MOST_PASSED + 1).any(|bucket| bucket.free().is_some())
+    }
+
+    /// How many buckets a look-up of a hash reads at most.
+    #[cfg(test)]
+    pub(super) fn buckets_read(&self, hash: u64) -> usize {
+        let passed = |bucket: &&Bucket| own(&bucket.lanes[LANES - 1]) & OVERFLOW != 0;
+        (self.path(hash).take_while(passed).count() + 1).min(self.buckets.len())
+    }
+
     /// Makes an entry visible under a hash; whether there was room.
     pub(super) fn put(&self, hash: u64, index: u32) -> bool {
         let entry = hash & FINGERPRINT | low_bits(index);
-        let free = |bucket: &Bucket| bucket.lanes.iter().position(|lane| self::index(own(lane)).is_none());
-        let Some((passed, lane)) = self.path(hash).enumerate().find_map(|(n, b)| Some((n, free(b)?))) else {
+        let Some((passed, lane)) = self.path(hash).enumerate().find_map(|(n, b)| Some((n, b.free()?))) else {
             return false;
         };
         // First the way there, then the entry: who finds the way and no entry was early.
@@ -199,6 +218,11 @@ impl Lanes {
 }
 
 impl Bucket {
+    /// A lane without an entry.
+    fn free(&self) -> Option<usize> {
+        self.lanes.iter().position(|lane| index(own(lane)).is_none())
+    }
+
     fn count_overflow(&self, change: impl Fn(u64) -> u64) {
         let lane = &self.lanes[LANES - 1];
         let word = own(lane);

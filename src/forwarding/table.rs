@@ -16,6 +16,10 @@ pub enum PublishError {
          larger capacity"
     )]
     Full(u32),
+    /// So many flows meet at one place of the table that look-ups would become slow. Which those are, the table's own seed
+    /// decides, which nobody knows: it does not happen by chance, nor can anybody bring it about.
+    #[error("too many flows meet where {0} would stand: withdraw some, or make the table anew")]
+    Crowded(Flow),
     /// The flow has an entry already.
     #[error("the flow {0} has an entry already: replace it")]
     Exists(Flow),
@@ -155,7 +159,7 @@ impl ForwardingTable {
     /// Makes a flow's first entry visible, in one step. May block on other writers.
     ///
     /// # Errors
-    /// [`PublishError::Full`], [`PublishError::Exists`].
+    /// [`PublishError::Full`], [`PublishError::Exists`], [`PublishError::Crowded`].
     pub fn publish(&self, entry: Entry) -> Result<(), PublishError> {
         let flow = entry.flow();
         let hash = self.hash.of(&flow);
@@ -169,6 +173,9 @@ impl ForwardingTable {
         }
         if writer.live as usize >= lanes.limit() {
             lanes = lanes.grow(|index| writer.written[index as usize].hash);
+        }
+        if lanes.is_crowded(hash) {
+            return Err(PublishError::Crowded(flow));
         }
         let handle = self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))?;
         writer.note(handle, hash);

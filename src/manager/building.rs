@@ -2,7 +2,7 @@
 
 use super::alert::OfferedInterface;
 use super::client_code;
-use super::flows::Begun;
+use super::flows::{Account, Begun};
 use super::interfaces::{InterfaceRecord, Role};
 use super::ownership::Owned;
 use super::records::Share;
@@ -52,6 +52,30 @@ impl GroupManager {
     /// # Errors
     /// [`NewFlowError`].
     pub fn new_flow_with(&self, flow: Flow, packet: &[u8]) -> Result<FlowState, NewFlowError> {
+        self.make_flow(flow, packet, None)
+    }
+
+    /// The same, with the interface where the packet arrived: the entry is on its account
+    /// ([`ManagerConfig::entries_per_interface`](super::ManagerConfig::entries_per_interface)), which a sender that writes
+    /// false sources into packets cannot choose.
+    ///
+    /// # Errors
+    /// [`NewFlowError`].
+    pub fn new_flow_from(
+        &self,
+        flow: Flow,
+        arrival: Interface,
+        packet: &[u8],
+    ) -> Result<FlowState, NewFlowError> {
+        self.make_flow(flow, packet, self.interface_number(arrival))
+    }
+
+    pub(super) fn make_flow(
+        &self,
+        flow: Flow,
+        packet: &[u8],
+        arrival: Account,
+    ) -> Result<FlowState, NewFlowError> {
         if !leaves_its_link(flow.group()) {
             return Err(NewFlowError::NotForwarded(flow));
         }
@@ -66,6 +90,11 @@ impl GroupManager {
                 Begun::Building => return Err(NewFlowError::Building(flow)),
                 Begun::Foreign => return Err(NewFlowError::Foreign(flow)),
                 Begun::Started => {}
+            }
+            // Not worth asking anybody about, when it is known already that there is no room.
+            if arrival.is_some() && flows.check_account(arrival).is_err() {
+                flows.abandon(flow, with);
+                return Err(NewFlowError::Full(flow));
             }
         }
         // From here on the flow is being built, by this thread alone; it is not any more when this goes out of scope.
@@ -86,7 +115,7 @@ impl GroupManager {
                 continue;
             }
             let (flows, with) = self.split(&mut change.state);
-            match flows.finish(flow, upstream, path, &vetoes, with) {
+            match flows.finish(flow, upstream, path, &vetoes, arrival, with) {
                 Ok(Some(state)) => {
                     building.unfinished = false;
                     self.tell_of_entries(&mut change, &[]);
@@ -96,7 +125,9 @@ impl GroupManager {
                 Err(PublishError::Exists(_) | PublishError::Missing(_)) => {
                     return Err(NewFlowError::Foreign(flow));
                 }
-                Err(PublishError::Full(_)) => return Err(NewFlowError::Full(flow)),
+                Err(PublishError::Full(_) | PublishError::Crowded(_)) => {
+                    return Err(NewFlowError::Full(flow));
+                }
             }
         }
         Err(NewFlowError::Building(flow))

@@ -89,8 +89,10 @@ pub enum MembershipError {
     /// The membership is of another family than the interface.
     #[error("{0} is of another address family than the group")]
     FamiliesDiffer(Interface),
-    /// No further membership can be kept.
-    #[error("no room for another membership: {0} are the most (ManagerConfig::memberships)")]
+    /// No further membership can be kept, on that interface or at all.
+    #[error(
+        "no room for another membership: {0} are the most (ManagerConfig::memberships, or memberships_per_interface)"
+    )]
     TooMany(u32),
 }
 
@@ -130,8 +132,9 @@ pub enum NewFlowError {
     /// The call came from inside a callback inside a callback, and so on.
     #[error("{0} was brought from too far inside callbacks: bring it again when some have returned")]
     TooDeep(Flow),
-    /// The forwarding table is full.
-    #[error("no room for the entry of {0}: raise ManagerConfig::entries")]
+    /// The forwarding table is full, or what one interface may have of it is
+    /// ([`ManagerConfig::entries_per_interface`](super::ManagerConfig)).
+    #[error("no room for the entry of {0}: raise ManagerConfig::entries, or entries_per_interface")]
     Full(Flow),
     /// Somebody else has published an entry of that flow in the forwarding table.
     #[error("{0} has an entry that is not the manager's: whoever published it has to withdraw it first")]

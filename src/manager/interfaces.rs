@@ -6,6 +6,7 @@
 //! one. There is one writer at a time, whoever holds the [`Maker`].
 
 use super::Interface;
+use super::upcalls::Share;
 use crate::forwarding::InterfaceNumber;
 use crate::handle::OwnerId;
 use std::hash::BuildHasher;
@@ -29,6 +30,8 @@ pub(super) struct InterfaceRecord {
     /// that mention, and read after an owner word was changed: so either the one who mentions sees the change, or the
     /// one who changes sees the mention, and sweeps. All accesses are `SeqCst`, as the owner words' are.
     in_use: AtomicBool,
+    /// What packets that arrived here have waiting.
+    pub(super) waiting: Share,
 }
 
 impl InterfaceRecord {
@@ -152,6 +155,7 @@ impl Interfaces {
             igmp,
             // Entries may be waiting for this interface: whoever takes it first sweeps.
             in_use: AtomicBool::new(true),
+            waiting: Share::default(),
         });
         maker.made += 1;
         self.enter(record, maker.made as usize);

@@ -183,7 +183,9 @@ impl GroupManager {
         let (interfaces, maker) = Interfaces::new(config.interfaces);
         let limits = Limits {
             entries: config.entries as usize,
+            entries_of_interface: config.entries_per_interface as usize,
             negative: config.negative_entries as usize,
+            negative_of_interface: config.negative_entries_per_interface as usize,
             idle: config.remembered_flows as usize,
             lifetime: config.entry_lifetime,
         };

@@ -6,6 +6,7 @@ use super::ownership::Towards;
 use super::records::{Contribution, Share};
 use super::said::Action;
 use super::{Effect, GroupManager, Interface, Membership, MembershipError, State};
+use crate::forwarding::InterfaceNumber;
 use crate::handle::Handle;
 
 impl GroupManager {
@@ -143,20 +144,40 @@ impl GroupManager {
         membership: Membership,
         share: Share,
     ) -> Result<(), MembershipError> {
-        let most = self.config.memberships;
-        if change.state.records.contains(membership, share) || change.state.records.len() < most as usize {
+        if change.state.records.contains(membership, share) {
             return Ok(());
         }
         // Dead memberships whose sweeper is still on its way must not count.
-        for number in change.state.records.interfaces() {
-            if let Some(record) = self.interfaces.get(number) {
-                self.sweep(change, record, None);
-            }
+        let (most_here, most) = (self.config.memberships_per_interface, self.config.memberships);
+        if change.state.records.len_of_share(share) >= most_here as usize {
+            self.sweep_all(change, [share.0]);
         }
         if change.state.records.len() >= most as usize {
-            return Err(MembershipError::TooMany(most));
+            self.sweep_all(change, change.state.records.interfaces());
         }
-        Ok(())
+        let records = &change.state.records;
+        let exceeded = if records.len_of_share(share) >= most_here as usize {
+            most_here
+        } else if records.len() >= most as usize {
+            most
+        } else {
+            return Ok(());
+        };
+        change.state.flows.incidents.memberships_refused += 1;
+        Err(MembershipError::TooMany(exceeded))
+    }
+
+    /// Sweeps interfaces, but for those where nothing can be dead: whoever goes on saying memberships that there is no room
+    /// for must not have everything looked at each time.
+    fn sweep_all(&self, change: &mut Change<'_>, interfaces: impl IntoIterator<Item = InterfaceNumber>) {
+        for record in interfaces.into_iter().filter_map(|number| self.interfaces.get(number)) {
+            // Owner words never come back to what they were: if they are the same now, they were throughout.
+            let words = self.owned(record).words();
+            if change.state.records.swept_under(record.number, words) {
+                continue;
+            }
+            self.sweep(change, record, None);
+        }
     }
 }
 

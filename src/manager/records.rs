@@ -3,7 +3,8 @@
 use super::Membership;
 use super::interfaces::Role;
 use crate::forwarding::{Family, Flow, InterfaceNumber, Stamp};
-use crate::handle::{Handle, Owners};
+use crate::handle::{Handle, OwnerWord, Owners};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Bound;
@@ -30,6 +31,10 @@ pub(super) struct Records {
     any_source: BTreeMap<IpAddr, Members>,
     one_source: BTreeMap<Flow, Members>,
     by_share: BTreeSet<(Share, Membership)>,
+    /// How many there are on each share that has any.
+    per_share: BTreeMap<Share, usize>,
+    /// Under which owner words there was nothing dead on an interface, where it was looked for last.
+    swept: BTreeMap<InterfaceNumber, (OwnerWord, OwnerWord)>,
     /// Which clients want what on how many interfaces, of those that count.
     counted: BTreeMap<Membership, BTreeMap<Handle, u32>>,
 }
@@ -37,6 +42,11 @@ pub(super) struct Records {
 impl Records {
     pub(super) fn len(&self) -> usize {
         self.by_share.len()
+    }
+
+    /// How many there are on a share.
+    pub(super) fn len_of_share(&self, share: Share) -> usize {
+        self.per_share.get(&share).copied().unwrap_or(0)
     }
 
     pub(super) fn contains(&self, membership: Membership, share: Share) -> bool {
@@ -83,7 +93,9 @@ impl Records {
             Membership::OneSource(flow) => self.one_source.entry(flow).or_default(),
         };
         members.insert(share, contribution);
-        self.by_share.insert((share, membership));
+        if self.by_share.insert((share, membership)) {
+            *self.per_share.entry(share).or_default() += 1;
+        }
         if contribution.counts {
             let counted = self.counted.entry(membership).or_default();
             *counted.entry(contribution.client).or_default() += 1;
@@ -94,6 +106,12 @@ impl Records {
     pub(super) fn remove(&mut self, membership: Membership, share: Share) -> Option<Contribution> {
         if !self.by_share.remove(&(share, membership)) {
             return None;
+        }
+        if let Entry::Occupied(mut left) = self.per_share.entry(share) {
+            *left.get_mut() -= 1;
+            if *left.get() == 0 {
+                left.remove();
+            }
         }
         let removed = match membership {
             Membership::Everything(family) => self.everything_mut(family).remove(&share),
@@ -138,7 +156,13 @@ impl Records {
 
     /// The interfaces that have memberships.
     pub(super) fn interfaces(&self) -> BTreeSet<InterfaceNumber> {
-        self.by_share.iter().map(|(share, _)| share.0).collect()
+        self.per_share.keys().map(|share| share.0).collect()
+    }
+
+    /// Whether an interface was swept under these owner words (routing, IGMP) already; notes that it is about to be. What is
+    /// added later is added under the words of that time.
+    pub(super) fn swept_under(&mut self, number: InterfaceNumber, words: (OwnerWord, OwnerWord)) -> bool {
+        self.swept.insert(number, words) == Some(words)
     }
 
     /// The members of one membership.

@@ -12,6 +12,9 @@
 //!      +----------------------> parked ---------------+
 //! ```
 //!
+//! Each interface where packets arrive has a [`Share`] of the room, so that what is sent into one leaves room for the
+//! others. A new flow that finds its interface's share used up is refused, and not parked.
+//!
 //! Packets that arrive on the wrong interface are queued as well, for their alert, one of a flow in a while.
 //!
 //! No packet waits for a lock, nor for a thread that serves: whoever finds a flow that has just been served takes it out
@@ -19,13 +22,14 @@
 //! holds up those who come to the same place of it, and no others.
 
 use super::clock::nanos;
+use super::flows::Account;
 use super::waiting::{Closed, Counts, Waiting};
 use super::{GroupManager, Interface, ManagerConfig, WrongInterfaceAlert};
 use crate::forwarding::Flow;
 use crossbeam_queue::ArrayQueue;
 use papaya::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// So much of a packet is kept, from its IP header on.
@@ -47,16 +51,38 @@ pub enum Upcall {
     NotForwarded,
 }
 
+/// How much of what is waiting has come from one interface.
+///
+/// Orderings are relaxed, here and wherever room is counted: only the numbers themselves have to be right.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    /// Flows in the queue.
+    queued: AtomicU32,
+    /// Flows of which a packet on the wrong interface was told a short time ago.
+    wrong: AtomicU32,
+}
+
+fn reserve(count: &AtomicU32, most: u32) -> bool {
+    let more = |count: u32| (count < most).then_some(count + 1);
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+}
+
+fn give_back(count: &AtomicU32) {
+    count.fetch_sub(1, Ordering::Relaxed);
+}
+
 /// A packet, and where it arrived.
 struct Packet {
     flow: Flow,
     arrival: Interface,
+    /// Of which interface's share its room is.
+    account: Account,
     octets: Box<[u8]>,
 }
 
 impl Packet {
-    fn new(flow: Flow, arrival: Interface, packet: &[u8]) -> Packet {
-        Packet { flow, arrival, octets: packet[..packet.len().min(FRAGMENT)].into() }
+    fn new(flow: Flow, arrival: Interface, account: Account, packet: &[u8]) -> Packet {
+        Packet { flow, arrival, account, octets: packet[..packet.len().min(FRAGMENT)].into() }
     }
 }
 
@@ -75,13 +101,28 @@ pub(super) struct Upcalls {
     parked: AtomicUsize,
     wrong: ArrayQueue<Box<Packet>>,
     /// When flows last had a packet on the wrong interface queued, in nanoseconds of the manager's clock.
-    last_wrong: HashMap<Flow, AtomicU64>,
+    last_wrong: HashMap<Flow, LastWrong>,
     interval: u64,
     most: usize,
+    most_of_interface: u32,
+    /// The share of all interfaces together that were never taken.
+    unknown: Share,
     /// When times that are over, and flows that are parked for long, are next looked for.
     tidy_at: [AtomicU64; 2],
     pub(super) refused: AtomicU64,
     pub(super) wrong_refused: AtomicU64,
+}
+
+/// When a flow last had a packet on the wrong interface queued.
+struct LastWrong {
+    at: AtomicU64,
+    account: Account,
+}
+
+impl LastWrong {
+    fn is_gone(&self) -> bool {
+        self.at.load(Ordering::Relaxed) == GONE
+    }
 }
 
 /// In place of a time: it is being taken out.
@@ -98,13 +139,15 @@ impl Upcalls {
             last_wrong: HashMap::new(),
             interval: nanos(config.wrong_interface_interval),
             most,
+            most_of_interface: config.upcalls_per_interface,
+            unknown: Share::default(),
             tidy_at: Default::default(),
             refused: AtomicU64::new(0),
             wrong_refused: AtomicU64::new(0),
         }
     }
 
-    fn bring(&self, packet: Packet) -> Upcall {
+    fn bring(&self, packet: Packet, share: &Share) -> Upcall {
         let waiting = self.waiting.pin();
         let flow = packet.flow;
         loop {
@@ -121,18 +164,23 @@ impl Upcalls {
                         return self.refuse();
                     }
                     self.parked.fetch_sub(1, Ordering::Relaxed);
+                } else if !reserve(&share.queued, self.most_of_interface) {
+                    return self.refuse();
                 } else if waiting.try_insert(flow, new.clone()).is_ok() {
-                    return self.queue(packet, &new);
+                    return self.queue(packet, &new, share);
+                } else {
+                    give_back(&share.queued);
                 }
                 continue;
             };
             let noted = if present.is_queued() {
                 present.uninitialized().map(|()| Upcall::Waiting)
-            } else if self.queue.is_full() {
+            } else if self.queue.is_full() || !reserve(&share.queued, self.most_of_interface) {
                 present.overflow().map(|()| self.refuse())
             } else if self.unpark(present) {
-                return self.queue(packet, &present.clone());
+                return self.queue(packet, &present.clone(), share);
             } else {
+                give_back(&share.queued);
                 continue;
             };
             match noted {
@@ -143,12 +191,13 @@ impl Upcalls {
         }
     }
 
-    /// Queues a flow that is the caller's to queue, or parks it, or gives it up.
-    fn queue(&self, packet: Packet, waiting: &Arc<Waiting>) -> Upcall {
+    /// Queues a flow that is the caller's to queue and has its part of a share, or parks it, or gives it up.
+    fn queue(&self, packet: Packet, waiting: &Arc<Waiting>, share: &Share) -> Upcall {
         let flow = packet.flow;
         if self.queue.push(Box::new((packet, waiting.clone()))).is_ok() {
             return Upcall::Queued;
         }
+        give_back(&share.queued);
         if self.reserve_parking() {
             // Nobody else closes it before it is parked.
             let _ = waiting.overflow();
@@ -184,42 +233,50 @@ impl Upcalls {
     }
 
     /// Whether a flow may have an alert now.
-    fn may_alert(&self, flow: Flow, now: Duration) -> bool {
+    fn may_alert(&self, flow: Flow, now: Duration, account: Account, share: &Share) -> bool {
         let times = self.last_wrong.pin();
         let now = nanos(now).min(GONE - 1);
         loop {
             let Some(last) = times.get(&flow) else {
-                if times.len() >= self.most {
+                if times.len() >= self.most || !reserve(&share.wrong, self.most_of_interface) {
                     self.wrong_refused.fetch_add(1, Ordering::Relaxed);
                     return false;
                 }
-                if times.try_insert(flow, AtomicU64::new(now)).is_ok() {
+                if times.try_insert(flow, LastWrong { at: AtomicU64::new(now), account }).is_ok() {
                     return true;
                 }
+                give_back(&share.wrong);
                 continue;
             };
-            let then = last.load(Ordering::Relaxed);
+            let then = last.at.load(Ordering::Relaxed);
             if then == GONE {
-                let _ = times.remove_if(&flow, |_, last| last.load(Ordering::Relaxed) == GONE);
+                let _ = times.remove_if(&flow, |_, last| last.is_gone());
             } else if now < then.saturating_add(self.interval) {
                 return false;
-            } else if last.compare_exchange(then, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            } else if last.at.compare_exchange(then, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                 return true;
             }
         }
     }
 
-    /// Takes out what is over, now and then.
-    fn tidy(&self, now: Duration) {
+    /// Takes out what is over, now and then. `share` finds an account's.
+    fn tidy<'s>(&self, now: Duration, share: impl Fn(Account) -> &'s Share) {
         let now = nanos(now);
         let [times, parked] = &self.tidy_at;
         if due(times, now, self.interval) {
-            let over = |last: &AtomicU64| {
-                let then = last.load(Ordering::Relaxed);
-                // Marked first: a packet that has just found it must not count it up where nobody sees it any more.
-                then == GONE
-                    || (then.saturating_add(self.interval) <= now
-                        && last.compare_exchange(then, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok())
+            let over = |last: &LastWrong| {
+                let then = last.at.load(Ordering::Relaxed);
+                if then == GONE || then.saturating_add(self.interval) > now {
+                    return then == GONE;
+                }
+                // Marked first: a packet that has just found it must not count it up where nobody sees it any more. Who
+                // marks it gives its room back.
+                let marked =
+                    last.at.compare_exchange(then, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+                if marked {
+                    give_back(&share(last.account).wrong);
+                }
+                marked
             };
             self.last_wrong.pin().retain(|_, last| !over(last));
         }
@@ -249,14 +306,17 @@ impl GroupManager {
     /// cannot wait, as [`new_flow`](Self::new_flow) may. Takes no lock; allocates.
     ///
     /// A flow is queued once: further packets are counted (`uninitialized`), as are those that find the queue full
-    /// (`queue_overflow`, [`ManagerConfig::upcalls`]; of as many flows, for 10 seconds at least); they are shown with the flow's totals once it has an entry. The packet
-    /// is given from its IP header on; no more than 256 octets of it are kept. What becomes of the packet itself is the
+    /// (`queue_overflow`, [`ManagerConfig::upcalls`]; of as many flows, for 10 seconds at least); they are shown with the
+    /// flow's totals once it has an entry. A new flow that finds the share of its interface used up
+    /// ([`ManagerConfig::upcalls_per_interface`]) is refused and nothing of it kept. The packet is
+    /// given from its IP header on; no more than 256 octets of it are kept. What becomes of the packet itself is the
     /// caller's business.
     pub fn upcall(&self, flow: Flow, arrival: Interface, packet: &[u8]) -> Upcall {
         if !super::building::leaves_its_link(flow.group()) {
             return Upcall::NotForwarded;
         }
-        self.upcalls.bring(Packet::new(flow, arrival, packet))
+        let account = self.interface_number(arrival);
+        self.upcalls.bring(Packet::new(flow, arrival, account, packet), self.share(account))
     }
 
     /// A packet arrived on another interface than its flow's incoming one: has that interface's owner told, if it [wants to
@@ -268,10 +328,14 @@ impl GroupManager {
     /// Source: RFC 2715 section 4, WrongIf alert, which asks for a limit.
     pub fn wrong_interface(&self, flow: Flow, arrival: Interface, packet: &[u8]) -> bool {
         let upcalls = &self.upcalls;
-        if !self.clients.may_want_wrong_interface() || !upcalls.may_alert(flow, self.clock.now()) {
+        if !self.clients.may_want_wrong_interface() {
             return false;
         }
-        let queued = upcalls.wrong.push(Box::new(Packet::new(flow, arrival, packet))).is_ok();
+        let account = self.interface_number(arrival);
+        if !upcalls.may_alert(flow, self.clock.now(), account, self.share(account)) {
+            return false;
+        }
+        let queued = upcalls.wrong.push(Box::new(Packet::new(flow, arrival, account, packet))).is_ok();
         if !queued {
             upcalls.wrong_refused.fetch_add(1, Ordering::Relaxed);
         }
@@ -284,7 +348,7 @@ impl GroupManager {
     ///
     /// Runs callbacks, with no lock held. May wait for the membership lock.
     pub fn serve(&self, most: usize) -> usize {
-        self.upcalls.tidy(self.clock.now());
+        self.upcalls.tidy(self.clock.now(), |account| self.share(account));
         let mut served = 0;
         while served < most {
             let before = served;
@@ -305,9 +369,16 @@ impl GroupManager {
         served
     }
 
+    /// Whose share of the waiting room an account's packets take. Wait-free.
+    fn share(&self, account: Account) -> &Share {
+        let record = account.and_then(|number| self.interfaces.get(number));
+        record.map_or(&self.upcalls.unknown, |record| &record.waiting)
+    }
+
     fn serve_upcall(&self, (packet, waiting): &Queued) {
         let flow = packet.flow;
-        let made = self.new_flow_with(flow, &packet.octets);
+        give_back(&self.share(packet.account).queued);
+        let made = self.make_flow(flow, &packet.octets, packet.account);
         if let Some(Counts { uninitialized, overflow }) = waiting.close() {
             self.state.lock().flows.count_upcalls(flow, uninitialized, overflow);
         }
@@ -324,7 +395,7 @@ impl GroupManager {
     }
 
     fn serve_wrong_interface(&self, packet: Packet) {
-        let Packet { flow, arrival, octets } = packet;
+        let Packet { flow, arrival, octets, .. } = packet;
         if let Some(record) = self.interfaces.find(arrival) {
             self.tell_of_wrong_interface(record, WrongInterfaceAlert { flow, arrival, packet: octets });
         }

@@ -6,6 +6,7 @@ use crate::handle::{Claims, Handle, HandleTable, OwnerId, OwnerWord};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 mod chase;
+mod flooding;
 mod model;
 
 /// Somebody who owns one thing, for stamps.

@@ -14,6 +14,7 @@
 //!
 //! An idle record is what is left of a flow without an entry: the number its packets are counted under.
 
+mod accounts;
 mod look;
 mod record;
 
@@ -28,6 +29,8 @@ use crate::forwarding::{
     WorkerCounters,
 };
 use crate::handle::Owners;
+pub(in crate::manager) use accounts::Account;
+use accounts::Accounts;
 pub(super) use record::EntryView;
 use record::{Life, Published, Record, close, count, count_early, state, state_now};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,13 +44,23 @@ pub struct Incidents {
     /// Entries withdrawn because the forwarding table had no room for their successor: their flow's next packet has them
     /// made anew.
     pub entries_withdrawn: u64,
-    /// Negative entries that made room for newer ones (`ManagerConfig::negative_entries`).
+    /// Times that a flow got no entry because the forwarding table was full (`ManagerConfig::entries`), or crowded
+    /// ([`PublishError::Crowded`]).
+    pub entries_refused: u64,
+    /// Times that a flow got no entry because an interface had its share of them (`ManagerConfig::entries_per_interface`).
+    pub entries_refused_of_interface: u64,
+    /// Memberships that were refused (`ManagerConfig::memberships`, `memberships_per_interface`).
+    pub memberships_refused: u64,
+    /// Negative entries that made room for newer ones (`ManagerConfig::negative_entries`,
+    /// `negative_entries_per_interface`).
     pub negative_evicted: u64,
     /// Flows without an entry whose counters were given up (`ManagerConfig::remembered_flows`).
     pub flows_forgotten: u64,
-    /// Packets of flows without an entry that found the queue full (`ManagerConfig::upcalls`).
+    /// Packets of flows without an entry that found the queue full, or their interface's share of it
+    /// (`ManagerConfig::upcalls`, `upcalls_per_interface`).
     pub upcalls_refused: u64,
-    /// Packets on the wrong interface that nobody was told of for want of room (`ManagerConfig::upcalls`).
+    /// Packets on the wrong interface that nobody was told of for want of room (`ManagerConfig::upcalls`,
+    /// `upcalls_per_interface`).
     pub wrong_interface_refused: u64,
 }
 
@@ -63,7 +76,9 @@ pub(in crate::manager) struct Transition {
 /// How many of what are kept, and for how long.
 pub(in crate::manager) struct Limits {
     pub(in crate::manager) entries: usize,
+    pub(in crate::manager) entries_of_interface: usize,
     pub(in crate::manager) negative: usize,
+    pub(in crate::manager) negative_of_interface: usize,
     pub(in crate::manager) idle: usize,
     pub(in crate::manager) lifetime: Duration,
 }
@@ -109,6 +124,7 @@ pub(in crate::manager) struct Flows {
     deadlines: BTreeSet<(Duration, Flow)>,
     negative: BTreeMap<u64, Flow>,
     idle: BTreeMap<u64, Flow>,
+    accounts: Accounts,
     /// Which entries have to do with which interface.
     mentions: BTreeSet<(InterfaceNumber, Flow)>,
     /// Which entries wait for an interface that was never taken.
@@ -128,6 +144,7 @@ impl Flows {
             deadlines: BTreeSet::new(),
             negative: BTreeMap::new(),
             idle: BTreeMap::new(),
+            accounts: Accounts::default(),
             mentions: BTreeSet::new(),
             unknown: BTreeSet::new(),
         }
@@ -193,6 +210,7 @@ impl Flows {
         upstream: Upstream,
         path: PathInfo,
         vetoes: &[(Share, Stamp)],
+        arrival: Account,
         with: With<'_>,
     ) -> Result<Option<FlowState>, PublishError> {
         match upstream {
@@ -203,7 +221,9 @@ impl Flows {
         if !upstream.holds(with.owners()) {
             return Ok(None);
         }
-        let number = self.number(flow, with)?;
+        let account = arrival.or(upstream.incoming().map(|incoming| incoming.interface));
+        self.check_account(account)?;
+        let number = self.number(flow, with).inspect_err(|_| self.incidents.entries_refused += 1)?;
         let Some(record) = self.records.get_mut(&flow) else { return Ok(None) };
         let Life::Building { acted } = &record.life else { return Ok(None) };
         record.said.interfaces().for_each(|number| mention(number, with));
@@ -219,6 +239,8 @@ impl Flows {
             if record.number.is_none() {
                 close(number, &mut record.outgoing, with.table);
             }
+            let no_room = matches!(refused, PublishError::Full(_) | PublishError::Crowded(_));
+            self.incidents.entries_refused += u64::from(no_room);
             return Err(refused);
         }
         record.number = Some(number);
@@ -231,8 +253,10 @@ impl Flows {
         if let (FlowState::Negative, Some(incoming)) = (state, upstream.incoming()) {
             self.transitions.push(Transition { flow, life, incoming, negative: true });
         }
+        self.accounts.open(account);
         record.life = Life::Entry(Box::new(Published {
             life,
+            account,
             upstream,
             path,
             outgoing,
@@ -248,6 +272,16 @@ impl Flows {
         }
         self.listed(flow, with);
         Ok(Some(state))
+    }
+
+    /// Whether an account has room for another entry.
+    pub(in crate::manager) fn check_account(&mut self, account: Account) -> Result<(), PublishError> {
+        let most = self.limits.entries_of_interface;
+        if self.accounts.entries(account) < most {
+            return Ok(());
+        }
+        self.incidents.entries_refused_of_interface += 1;
+        Err(PublishError::Full(u32::try_from(most).unwrap_or(u32::MAX)))
     }
 
     /// The number of a flow, its own or a new one, for which the oldest flows without an entry make room; but not when the
@@ -361,22 +395,26 @@ impl Flows {
             self.mentions.insert((*new, flow));
         }
         entry.mentioned = mentioned;
+        let mut too_many = None;
         match (entry.outgoing.is_empty(), entry.negative) {
             (true, None) => {
                 self.events += 1;
                 entry.negative = Some(self.events);
                 self.negative.insert(self.events, flow);
+                let most = self.limits.negative_of_interface;
+                too_many = self.accounts.turned_negative(entry.account, self.events, flow, most);
             }
             (false, Some(event)) => {
                 self.negative.remove(&event);
+                self.accounts.turned_active(entry.account, event);
                 entry.negative = None;
             }
             _ => {}
         }
-        if self.negative.len() > self.limits.negative
-            && let Some((_, oldest)) = self.negative.first_key_value()
-        {
-            let oldest = *oldest;
+        if self.negative.len() > self.limits.negative {
+            too_many = too_many.or(self.negative.first_key_value().map(|(_, oldest)| *oldest));
+        }
+        if let Some(oldest) = too_many {
             self.incidents.negative_evicted += 1;
             self.end(oldest, with);
         }
@@ -397,6 +435,7 @@ impl Flows {
         if let Life::Entry(entry) = &record.life {
             with.table.withdraw(&flow);
             self.deadlines.remove(&(entry.deadline, flow));
+            self.accounts.close(entry.account, entry.negative);
             if let Some(event) = entry.negative {
                 self.negative.remove(&event);
             }

@@ -1,5 +1,6 @@
 //! What is kept of one flow, and how its copies are counted.
 
+use super::accounts::Account;
 use crate::forwarding::{
     Counter, Flow, FlowNumber, ForwardingTable, InterfaceNumber, Outgoing, OutgoingNumber, WorkerCounters,
 };
@@ -14,6 +15,8 @@ use std::time::Duration;
 pub(super) struct Published {
     /// No two entries have the same.
     pub(super) life: u64,
+    /// On whose account it is kept.
+    pub(super) account: Account,
     pub(super) upstream: Upstream,
     pub(super) path: PathInfo,
     pub(super) outgoing: Vec<Outgoing>,
