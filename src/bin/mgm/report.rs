@@ -2,8 +2,9 @@
 
 use crate::churn::Counts;
 use mgm::manager::{Interface, Protocol};
-use mgm::plane::capture::{Port, Router, Totals};
+use mgm::plane::capture::{LearnedRoutes, Port, Router, Totals};
 use mgm::protocol;
+use mgm::protocol::igmp::hosts::Refused;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,6 +18,9 @@ pub(crate) struct Report {
     pub(crate) copies: u64,
     #[serde(serialize_with = "as_map")]
     pub(crate) not_forwarded: Vec<(&'static str, u64)>,
+    /// What the limits refused or gave up.
+    #[serde(serialize_with = "as_map")]
+    pub(crate) limits: Vec<(&'static str, u64)>,
     pub(crate) interfaces: Vec<InterfaceReport>,
     pub(crate) entries: Vec<EntryReport>,
     pub(crate) memberships: Vec<MembershipReport>,
@@ -115,6 +119,7 @@ impl Report {
             forwarded_packets: totals.forwarded_packets,
             copies: totals.copies,
             not_forwarded: totals.not_forwarded.reasons().to_vec(),
+            limits: limits(router),
             interfaces: (router.ports().iter().enumerate())
                 .map(|(place, port)| InterfaceReport {
                     name: port.name.clone(),
@@ -130,6 +135,27 @@ impl Report {
             packets_per_second: if seconds > 0.0 { totals.packets as f64 / seconds } else { 0.0 },
         }
     }
+}
+
+/// What was refused or given up for want of room, all over the router.
+fn limits(router: &Router) -> Vec<(&'static str, u64)> {
+    let mut refused = Refused::default();
+    for listener in router.listeners() {
+        refused += listener.counters().refused;
+    }
+    let incidents = router.manager().incidents();
+    vec![
+        ("groups_refused", refused.groups),
+        ("hosts_refused", refused.hosts),
+        ("sources_refused", refused.sources),
+        ("memberships_refused", incidents.memberships_refused),
+        ("entries_refused", incidents.entries_refused),
+        ("entries_refused_of_interface", incidents.entries_refused_of_interface),
+        ("entries_withdrawn", incidents.entries_withdrawn),
+        ("negative_entries_evicted", incidents.negative_evicted),
+        ("flows_forgotten", incidents.flows_forgotten),
+        ("sources_not_learned", router.learned().map_or(0, LearnedRoutes::refused)),
+    ]
 }
 
 fn protocol_name(protocol: Protocol) -> String {

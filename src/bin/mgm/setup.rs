@@ -85,7 +85,9 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
             clients: 16 + 64 * u32::from(churn),
             interfaces: usual.interfaces + 2 * ports.len() as u32 + Live::OWN * u32::from(churn),
             entries: 1 << 20,
+            entries_per_interface: 1 << 19,
             negative_entries: 1 << 19,
+            negative_entries_per_interface: 1 << 18,
             remembered_flows: 1 << 19,
             ..usual
         },

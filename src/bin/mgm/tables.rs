@@ -32,6 +32,9 @@ pub(crate) fn all(report: &Report, churned: &Counts, capture: &str) -> String {
     };
     section(&title, memberships(&shown), shown.len().saturating_sub(SHOWN));
     section("Packets not forwarded", reasons(report), 0);
+    if report.limits.iter().any(|(_, times)| *times > 0) {
+        section("Limits that were reached", limits(report), 0);
+    }
     section("Clients", clients(report), 0);
     if !report.churn.is_empty() {
         section("Churn", churn(report, churned), 0);
@@ -108,6 +111,14 @@ fn reasons(report: &Report) -> Table {
     let mut table = table(&["why", "#packets"]);
     for (reason, packets) in &report.not_forwarded {
         table.add_row([reason.replace('_', " "), grouped(*packets)]);
+    }
+    table
+}
+
+fn limits(report: &Report) -> Table {
+    let mut table = table(&["what", "#times"]);
+    for (what, times) in report.limits.iter().filter(|(_, times)| *times > 0) {
+        table.add_row([what.replace('_', " "), grouped(*times)]);
     }
     table
 }

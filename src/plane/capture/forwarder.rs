@@ -97,8 +97,14 @@ impl<'r> Forwarder<'r> {
 
     /// A packet whose flow has no entry, or one that has just died.
     fn miss(&mut self, batch: &Batch, item: &Item, mut sent: Option<&mut Vec<Sent>>) {
+        let manager = self.bench.shared.manager;
+        let datagram = batch.octets(item.at, item.length);
         for _ in 0..TRIES {
-            match self.bench.shared.manager.new_flow_with(item.flow, batch.octets(item.at, item.length)) {
+            let made = match manager.interface(item.arrival) {
+                Some(arrival) => manager.new_flow_from(item.flow, arrival, datagram),
+                None => manager.new_flow_with(item.flow, datagram),
+            };
+            match made {
                 Ok(_) | Err(NewFlowError::Foreign(_)) => {}
                 Err(NewFlowError::Building(_)) => std::thread::yield_now(),
                 Err(NewFlowError::Full(_) | NewFlowError::NotForwarded(_) | NewFlowError::TooDeep(_)) => {

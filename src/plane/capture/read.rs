@@ -14,6 +14,7 @@ use pcap_parser::pcapng::{
     parse_simplepacketblock_le, parse_unknownblock_be, parse_unknownblock_le,
 };
 use pcap_parser::{EPB_MAGIC, IDB_MAGIC, PcapError, SHB_MAGIC, SPB_MAGIC, parse_pcap_header};
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::time::Duration;
@@ -24,6 +25,9 @@ const LARGEST_BLOCK: usize = 16 << 20;
 const LARGEST_PACKET: usize = 256 << 10;
 /// The obsolete Packet Block of early pcapng files.
 const PACKET_BLOCK: u32 = 2;
+/// As many interfaces are believed, of one section and of all together: each costs whoever forwards between them more than
+/// the few octets that describe it.
+const MOST_INTERFACES: usize = 1 << 16;
 const PCAP_HEADER: usize = 24;
 /// Up to where a block says which it is, how long, and, if it begins a section, in which byte order.
 const BLOCK_HEAD: usize = 12;
@@ -102,6 +106,8 @@ pub struct CaptureReader<R> {
     offset: u64,
     format: Format,
     interfaces: Vec<CaptureInterface>,
+    /// Their places, by name.
+    by_name: HashMap<String, u32>,
     /// The interfaces of the present section, by the number its packets call them.
     section: Vec<Described>,
     latest: Duration,
@@ -144,6 +150,7 @@ impl<R: Read> CaptureReader<R> {
             offset: 0,
             format: Format::PcapNg { big_endian: false },
             interfaces: Vec::new(),
+            by_name: HashMap::new(),
             section: Vec::new(),
             latest: Duration::ZERO,
         };
@@ -168,7 +175,9 @@ impl<R: Read> CaptureReader<R> {
         };
         // The upper bits tell of frame check sequences.
         let link = Link::from_linktype(header.network.0 as u32 & 0x0fff_ffff);
-        reader.describe(None, link, None, TimeUnit::power_of_ten(6), 0, 0);
+        reader
+            .describe(None, link, None, TimeUnit::power_of_ten(6), 0, 0)
+            .map_err(|what| reader.damaged(what))?;
         reader.advance(PCAP_HEADER);
         Ok(reader)
     }
@@ -286,8 +295,7 @@ impl<R: Read> CaptureReader<R> {
                     offset.map_or(0, if big_endian { i64::from_be_bytes } else { i64::from_le_bytes });
                 let link = Link::from_linktype(block.linktype.0 as u32);
                 let (unit, snap_length) = (TimeUnit::from_tsresol(block.if_tsresol), block.snaplen);
-                self.describe(name, link, mac, unit, offset, snap_length);
-                Ok(None)
+                self.describe(name, link, mac, unit, offset, snap_length).map(|()| None)
             }
             EPB_MAGIC => {
                 let packet = endian.packet(block).ok_or("a packet block in disorder")?;
@@ -338,17 +346,27 @@ impl<R: Read> CaptureReader<R> {
         unit: TimeUnit,
         offset_seconds: i64,
         snap_length: u32,
-    ) {
+    ) -> Result<(), &'static str> {
+        const TOO_MANY: &str = "more interfaces than a capture has";
+        if self.section.len() == MOST_INTERFACES {
+            return Err(TOO_MANY);
+        }
         let name = name.filter(|n| !n.is_empty()).unwrap_or_else(|| format!("if{}", self.section.len()));
-        let known = self.interfaces.iter().position(|interface| interface.name == name);
-        let interface = known.unwrap_or_else(|| {
-            self.interfaces.push(CaptureInterface { name, link, mac: None });
-            self.interfaces.len() - 1
-        });
-        self.interfaces[interface].mac = self.interfaces[interface].mac.or(mac);
-        // A file would have to hold 2^32 descriptions of 20 octets each to reach beyond.
-        let interface = interface as u32;
+        let interface = match self.by_name.get(&name) {
+            Some(known) => *known,
+            None if self.interfaces.len() == MOST_INTERFACES => return Err(TOO_MANY),
+            None => {
+                // Few enough for a u32.
+                let new = self.interfaces.len() as u32;
+                self.by_name.insert(name.clone(), new);
+                self.interfaces.push(CaptureInterface { name, link, mac: None });
+                new
+            }
+        };
+        let described = &mut self.interfaces[interface as usize];
+        described.mac = described.mac.or(mac);
         self.section.push(Described { interface, link, unit, offset_seconds, snap_length });
+        Ok(())
     }
 
     /// Whether there are `length` octets to use: `false` at the very end.

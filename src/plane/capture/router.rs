@@ -18,7 +18,7 @@ use crate::forwarding::{Family, Flow};
 use crate::manager::GroupManager;
 use crate::plane::packet::{Class, Control, Data, classify};
 use crate::protocol::igmp::{Datagram, Igmp, Received};
-use foldhash::fast::FixedState;
+use foldhash::quality::RandomState;
 use std::hash::BuildHasher;
 use std::io;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -86,6 +86,18 @@ impl Router {
         &self.manager
     }
 
+    /// Who is given the messages that arrive: IGMP and MLD.
+    #[must_use]
+    pub fn listeners(&self) -> [&Igmp; 2] {
+        [&self.igmp, &self.mld]
+    }
+
+    /// The routes that sources are taught to, if any are.
+    #[must_use]
+    pub fn learned(&self) -> Option<&LearnedRoutes> {
+        self.learned.as_deref()
+    }
+
     /// Forwards a recording. Afterwards memberships and entries are those at the end of the last pass.
     ///
     /// # Errors
@@ -114,7 +126,7 @@ impl Router {
                 numbering: &numbering,
                 crew,
                 totals: Totals { received: vec![0; recording.interfaces().len()], ..Totals::default() },
-                hasher: FixedState::default(),
+                hasher: RandomState::default(),
                 known: vec![None; REMEMBERED],
                 life: 0,
                 start: recording.start().unwrap_or_default(),
@@ -136,7 +148,9 @@ struct Passage<'scope, 'r> {
     numbering: &'r Numbering,
     crew: Crew<'scope, 'r>,
     totals: Totals,
-    hasher: FixedState,
+    /// Seeded anew in each run: which flows are one worker's, and which displace each other in `known`, is not for a capture
+    /// to choose.
+    hasher: RandomState,
     /// Flows that have an entry, at the place of their hash, as long as no entry went since.
     known: Vec<Option<(Flow, u64)>>,
     /// How often entries have gone.
@@ -258,7 +272,7 @@ impl<'scope, 'r: 'scope> Passage<'scope, 'r> {
             if !self.crew.own().knows(&flow) {
                 self.router.manager.advance(self.now);
                 // If this fails the worker that gets the packet tries again, and knows what to do.
-                let _ = self.router.manager.new_flow_with(flow, datagram);
+                let _ = self.router.manager.new_flow_from(flow, Port::interface(port, family), datagram);
                 self.wake = self.next_deadline();
             }
             self.known[place] = Some((flow, self.life));
