@@ -12,6 +12,13 @@
 
 mod sync;
 
+#[cfg(all(feature = "faults", not(loom)))]
+#[doc(hidden)]
+pub mod faults;
+#[cfg(not(all(feature = "faults", not(loom))))]
+#[allow(unreachable_pub, reason = "reachable with the feature")]
+mod faults;
+
 #[cfg(all(feature = "stepped", not(loom)))]
 #[doc(hidden)]
 pub use sync::stepping;

@@ -2,6 +2,7 @@
 
 use super::shares::{LAST_OUTGOING_GENERATION, OFTEN, SELDOM, Share, Shares};
 use super::table::PublishError;
+use crate::faults::{self, Point};
 use crate::sync::{Arc, Mutex};
 
 /// Under which number a flow's packets are counted. Lives as long as the flow, so that replacing an entry, or making it
@@ -249,6 +250,7 @@ impl Counters {
         }
         let (index, generation) = control.flows.open(usize::MAX).ok_or(full)?;
         control.open += 1;
+        faults::point(Point::NumberWithoutRoom);
         self.make_room(&control);
         Ok(FlowNumber { index, generation })
     }

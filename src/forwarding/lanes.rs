@@ -34,6 +34,7 @@
 //! until the table goes: together they are smaller than the newest.
 
 use super::prefetch::prefetch;
+use crate::faults::{self, Point};
 use crate::sync::{OnceLock, Ordering, Word};
 
 /// Lanes of a bucket: as many words as a cache line has; fewer under loom, which tries every order of loads.
@@ -146,6 +147,9 @@ impl Lanes {
                 |overflow| if overflow < OVERFLOW { overflow + OVERFLOW_ONE } else { overflow },
             );
         }
+        if passed > 0 {
+            faults::point(Point::LaneOverflowing);
+        }
         if let Some(bucket) = self.path(hash).nth(passed) {
             let lane = &bucket.lanes[lane];
             // Release: pairs with the load in `find`; orders the entry, and the lock its making, before.
@@ -171,6 +175,7 @@ impl Lanes {
         // Relaxed: a look-up that finds the lane empty reads nothing through it. That a reader which pins after the
         // entry's grace period finds it empty is by the grace period's own order.
         lane.store(own(lane) & OVERFLOW, Ordering::Relaxed);
+        faults::point(Point::LaneEmptied);
         for bucket in self.path(hash).take(passed) {
             bucket.count_overflow(
                 |overflow| if overflow < OVERFLOW { overflow - OVERFLOW_ONE } else { overflow },
@@ -192,9 +197,12 @@ impl Lanes {
         for index in self.buckets.iter().flat_map(|b| &b.lanes).filter_map(|lane| index(own(lane))) {
             // There is room: it has twice the lanes.
             larger.put(hash_of(index), index);
+            faults::point(Point::LanesFilling);
         }
+        faults::point(Point::LanesUnshown);
         #[cfg(not(feature = "bug-growth-published-empty"))]
         let larger = self.next.get_or_init(|| larger);
+        faults::point(Point::LanesShown);
         larger
     }
 

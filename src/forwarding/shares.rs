@@ -38,6 +38,7 @@
 
 use super::counters::{FlowNumber, OutgoingNumber};
 use super::growing::Growing;
+use crate::faults::{self, Point};
 use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering, Word, fence};
 
 /// How many counters of a flow are counted up by every packet that concerns them.
@@ -159,6 +160,7 @@ impl Share {
         if new.lap() != now.lap() {
             #[cfg(not(feature = "bug-lap-after-word"))]
             self.add_seldom(number, LAPS, 1);
+            faults::point(Point::CountLapping);
         }
         // Release: pairs with the load in `read_outgoing`: who sees the word sees its laps.
         word.store(new.0, Ordering::Release);
@@ -265,7 +267,10 @@ impl<const N: usize> Block<N> {
         self.generation.store(0, Ordering::Relaxed);
         // Pairs with the fence in `read`: who sees a count stored below sees the old generation gone.
         fence(Ordering::Release);
-        self.counts.0.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+        self.counts.0.iter().for_each(|count| {
+            count.store(0, Ordering::Relaxed);
+            faults::point(Point::CountsHalfCleared);
+        });
         // Release: pairs with the first load of `read`.
         self.generation.store(generation, Ordering::Release);
     }

@@ -4,6 +4,7 @@ use super::hash::FlowHash;
 use super::lanes::Lanes;
 use super::reader::ForwardingReader;
 use super::{Counters, Entry, Flow, FlowNumber, OutgoingNumber};
+use crate::faults::{self, Point};
 use crate::handle::{Handle, HandleTable, Owners};
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 
@@ -179,7 +180,9 @@ impl ForwardingTable {
         }
         let handle = self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))?;
         writer.note(handle, hash);
+        faults::point(Point::EntryUnpublished);
         let there_was_room = lanes.put(hash, handle.index());
+        faults::point(Point::EntryUncounted);
         debug_assert!(there_was_room, "arrays have more lanes than the table has entries");
         self.set_live(&mut writer, |live| live + 1);
         drop(writer);
@@ -203,6 +206,7 @@ impl ForwardingTable {
         let new = self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))?;
         writer.note(new, hash);
         lanes.replace(hash, old.index(), new.index());
+        faults::point(Point::EntryReplaced);
         self.retire(old);
         drop(writer);
         self.changed(flow);
@@ -217,6 +221,7 @@ impl ForwardingTable {
         let Some(old) = self.written(&writer, lanes, hash, flow) else { return false };
         // The lane goes before the entry: what an index in a lane leads to has not begun to wait for its readers.
         lanes.remove(hash, old.index());
+        faults::point(Point::EntryWithdrawn);
         self.retire(old);
         self.set_live(&mut writer, |live| live - 1);
         drop(writer);

@@ -71,6 +71,7 @@ use super::error::{ClaimError, ReleaseError, RetireError};
 use super::owner::{OwnerWord, Owners};
 use super::seat;
 use super::{Handle, OwnerId};
+use crate::faults::{self, Point};
 use crate::sync::{Ordering, SteppedWord};
 
 const BUSY: u64 = 1 << 63;
@@ -259,7 +260,9 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
             if slot.claim.compare_exchange(before, announced, Ordering::SeqCst, Ordering::SeqCst).is_err() {
                 return false;
             }
+            faults::point(Point::ClaimAnnounced);
             self.perform(descriptor, sequence, task, slot, index, announced, true);
+            faults::point(Point::ClaimSettled);
             if cfg!(feature = "bug-outcome-from-owner-word") {
                 return self.owners.word(task.owner) == Some(task.after(index));
             }
@@ -272,6 +275,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
         if let Some(descriptor) = descriptor::of(ticket.seat)
             && let Some(task) = descriptor.read(ticket.sequence)
         {
+            faults::point(Point::HelperBegun);
             self.perform(descriptor, ticket.sequence, &task, slot, index, announced, false);
         }
     }
@@ -291,8 +295,10 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
         // Always there: the task is of this table, and it was read from the word.
         let Some(word) = self.owners.stepped(task.owner) else { return };
         let after = task.after(index);
+        let point = |at, helping| faults::point(if own { at } else { helping });
         // Confirm. SeqCst, paired with everybody's act, whose chain carries `seen` (3 above).
         if word.load(Ordering::SeqCst) == task.expected.0 {
+            point(Point::ClaimConfirmed, Point::HelperConfirmed);
             descriptor.set_seen(sequence, own);
         }
         let Some(seen) = descriptor.was_seen(sequence) else {
@@ -301,8 +307,10 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
         };
         let mut done = false;
         if seen || cfg!(feature = "bug-act-without-confirm") {
+            point(Point::ClaimSeen, Point::HelperSeen);
             // Act. SeqCst, paired with all loads of owner words.
             let act = word.compare_exchange(task.expected.0, after.0, Ordering::SeqCst, Ordering::SeqCst);
+            point(Point::ClaimActed, Point::HelperActed);
             done = match task.what {
                 What::Release => true,
                 What::Claim => act.is_ok() || act == Err(after.0),
@@ -317,6 +325,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
             What::Release => task.count.saturating_sub(1),
         };
         let settled = idle(task.generation, count);
+        point(Point::ClaimUnsettled, Point::HelperUnsettled);
         if cfg!(feature = "bug-settle-without-ticket") {
             let now = slot.claim.load(Ordering::SeqCst);
             if now & BUSY != 0 {
@@ -372,6 +381,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
                 .compare_exchange(before, before | CLOSING, Ordering::SeqCst, Ordering::SeqCst)
                 .is_ok()
             {
+                faults::point(Point::RetireClosed);
                 flip_closed(slot, handle);
                 return Ok(());
             }

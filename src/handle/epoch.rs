@@ -17,6 +17,7 @@
 //! retired before the epoch it joined began. Without the fence (nor an acquire of the epoch), a read after the re-pin
 //! may still return a handle's old state, in an epoch that does not protect what it leads to.
 
+use crate::faults::{self, Point};
 use crate::sync::{Ordering, Word};
 use crossbeam_epoch::{Collector, LocalHandle};
 use crossbeam_utils::CachePadded;
@@ -99,6 +100,7 @@ pub(super) fn advance() {
 }
 
 fn push(pin: Pin) {
+    faults::point(Point::EpochAdvancing);
     pin.flush();
     drop(pin);
     // Relaxed: see "The bell".
@@ -140,8 +142,10 @@ impl Participant {
         }
         // First out, then in: a second pin inside the first would keep the first's epoch.
         self.pin = None;
+        faults::point(Point::ReaderUnpinned);
         self.pin = Some(self.local.pin());
         fence_under_loom();
+        faults::point(Point::ReaderPinned);
     }
 
     /// Unpins.

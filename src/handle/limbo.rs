@@ -24,6 +24,7 @@ use super::epoch;
 use super::free_list::Links;
 use super::handle::{INDEX_BITS, INDEX_MASK};
 use super::slot::NIL;
+use crate::faults::{self, Point};
 use crate::sync::{Ordering, Word};
 use std::sync::Arc;
 
@@ -80,6 +81,7 @@ impl Limbo {
         loop {
             slots.set_link(index, first(head));
             let pushed = (count(head) + 1) << COUNT_SHIFT | u64::from(index);
+            faults::point(Point::LimboPushing);
             // Release, paired with `take`: the link, and that the slot was retired before. The latter is what the
             // grace period rests on: retired before the batch is given to the epoch. Later pushes are
             // read-modify-writes and keep the order for those below.
@@ -143,16 +145,19 @@ impl Batches {
             return false;
         };
         let cell = &self.cells[at];
+        faults::point(Point::BatchFilling);
         let Some(chain) = limbo.take() else {
             // Release, paired with the next closing's acquire, as above. Somebody else took the stack.
             cell.store(EMPTY, Ordering::Release);
             return false;
         };
+        faults::point(Point::BatchTaken);
         // Relaxed: a count. It grows before the slots leave `pending`'s sight and may be seen early or late.
         self.closed.fetch_add(chain.count, Ordering::Relaxed);
         let waiting = chain.count << COUNT_SHIFT | WAITING | u64::from(chain.first);
         // Release, paired with `take_mature`: the links, which `take` above has acquired.
         cell.store(waiting, Ordering::Release);
+        faults::point(Point::BatchUntold);
         if cfg!(feature = "bug-no-grace-on-reuse") {
             self.ripen(at);
             return true;
@@ -164,6 +169,7 @@ impl Batches {
     }
 
     fn ripen(&self, at: usize) {
+        faults::point(Point::BatchRipening);
         // Release, paired with `take_mature`: that every reader which was pinned has unpinned, which the epoch has
         // made happen before this call. A read-modify-write, so it passes on the release of `close` too.
         self.cells[at].fetch_add(RIPEN, Ordering::Release);
@@ -181,6 +187,7 @@ impl Batches {
             }
             // Relaxed: a count; first up, then out of the cell, so that `pending` does not miss it.
             self.in_hand.fetch_add(count(word), Ordering::Relaxed);
+            faults::point(Point::BatchReaping);
             if cell.compare_exchange(word, EMPTY, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return Chain::of(word);
             }

@@ -12,6 +12,7 @@
 //! any time. A word that was issued is never 0, since stamps begin at 1 and leave 0 out when they wrap; so an id that
 //! leads to a word not issued yet is found out without a second look anywhere.
 
+use crate::faults::{self, Point};
 use crate::sync::{AtomicPtr, Ordering, SteppedWord, Word};
 use crossbeam_utils::CachePadded;
 use std::ptr;
@@ -153,6 +154,7 @@ impl Owners {
             self.ensure(place(index).0);
             match self.pairs.compare_exchange(pair, pair + 1, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
+                    faults::point(Point::OwnersUnset);
                     let ids = [OwnerId(index * 2), OwnerId(index * 2 + 1)];
                     for id in ids {
                         // SeqCst, paired with all loads of the word. The ids are known to nobody yet.
@@ -173,6 +175,7 @@ impl Owners {
         }
         let made: Box<[Pair]> = (0..segment_length(segment)).map(|_| Pair::default()).collect();
         let made = Box::into_raw(made).cast::<Pair>();
+        faults::point(Point::OwnersMade);
         // Release, paired with `stepped`: the segment's words.
         if entry.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire).is_err() {
             // SAFETY: made just now with this length, and shown to nobody.

@@ -2,6 +2,7 @@
 //! and neither moves nor goes away while the table lives, so a slot may be looked at through any handle, however old,
 //! by anybody, without asking.
 
+use crate::faults::{self, Point};
 use crate::sync::{AtomicPtr, Ordering};
 use std::ptr;
 
@@ -68,6 +69,7 @@ impl<S: Zeroed> Segments<S> {
             if made.is_null() {
                 return None;
             }
+            faults::point(Point::SegmentMade);
             // Release on success, paired with `get`. Nothing is read through what a failure finds.
             if entry.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 // SAFETY: made just now with this length, and shown to nobody.

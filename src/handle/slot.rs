@@ -27,6 +27,7 @@
 
 use super::handle::{GENERATION_SHIFT, Handle, INDEX_MASK, Kind};
 use super::layout::{ClaimWord, Layout};
+use crate::faults::{self, Point};
 use crate::sync::{Ordering, SteppedWord, UnsafeCell};
 use std::mem::MaybeUninit;
 
@@ -102,6 +103,7 @@ impl<T, L: Layout> Slot<T, L> {
             unsafe { (*cell).write(value) };
         });
         self.claim.open(generation);
+        faults::point(Point::SlotHalfOpened);
         let order = if cfg!(feature = "bug-publish-relaxed") { Ordering::Relaxed } else { Ordering::Release };
         // Release, paired with `is` and `occupant`: publishes the value and the claim word. No stronger, since nobody
         // can ask for this handle before it has been returned.

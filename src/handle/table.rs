@@ -17,6 +17,7 @@ use super::seat;
 use super::segments::Segments;
 use super::slot::{NIL, Slot};
 use super::{Handle, Kind, OwnerId, OwnerWord, Owners};
+use crate::faults::{self, Point};
 use crate::sync::{Arc, Ordering, Word, yield_now};
 use crossbeam_utils::CachePadded;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -272,6 +273,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     pub fn insert(&self, value: T) -> Result<Handle, Full<T>> {
         let Some(index) = self.vacant() else { return Err(Full(value)) };
         let Some(slot) = self.slots.get(index) else { return Err(Full(value)) };
+        faults::point(Point::SlotVacant);
         // SAFETY: `vacant` gave us this slot, and nobody else.
         Ok(unsafe { slot.open(self.shape.kind, index, value) })
     }
@@ -324,6 +326,7 @@ impl<T, L: Layout> HandleTable<T, L> {
 
     /// Looks after a slot that the caller retired.
     fn retired(&self, index: u32) {
+        faults::point(Point::SlotRetired);
         let limbo = &self.shard().limbo;
         let waiting = limbo.push(&self.slots, index);
         if waiting.is_multiple_of(BATCH) {
@@ -361,6 +364,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     /// Drops the values of a batch that is the caller's alone, and gives the slots to the shard. If destructors panic,
     /// so does this, at the end.
     fn drop_values(&self, chain: Chain, shard: &Shard) {
+        faults::point(Point::BatchInHand);
         let mut panicked = None;
         let (mut first, mut last) = (NIL, NIL);
         let mut next = chain.first;
@@ -383,6 +387,7 @@ impl<T, L: Layout> HandleTable<T, L> {
             }
             first = index;
         }
+        faults::point(Point::SlotsInHand);
         if first != NIL {
             shard.free.push(&self.slots, first, last);
         }
@@ -450,6 +455,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     #[must_use]
     pub fn get(&self, handle: Handle) -> Option<Guard<'_, T>> {
         let pin = epoch::pin();
+        faults::point(Point::GuardPinned);
         // SAFETY: pinned before, and until the guard is dropped.
         let value = unsafe { self.find(handle) }?;
         // SAFETY: as the constructor asks: this pin.

@@ -11,6 +11,7 @@ use super::{
     CreationAlert, FlowState, GroupManager, Interface, NewFlowError, Protocol, ReversePath,
     ReversePathQuestion,
 };
+use crate::faults::{self, Point};
 use crate::forwarding::{Flow, Incoming, Outgoing, PublishError, Stamp};
 use crate::handle::Handle;
 use std::collections::BTreeMap;
@@ -99,6 +100,7 @@ impl GroupManager {
         }
         // From here on the flow is being built, by this thread alone; it is not any more when this goes out of scope.
         let mut building = Building { manager: self, flow, unfinished: true };
+        faults::point(Point::FlowBuilding);
         for _ in 0..ROUNDS {
             let changes = self.routing.changes();
             let routed =

@@ -5,6 +5,7 @@ use super::directory::Directory;
 use super::interfaces::Role;
 use super::outlet::Outlet;
 use super::{Client, DeregisterError, ManagerConfig, Protocol, RegisterError};
+use crate::faults::{self, Point};
 use crate::handle::{Claims, Handle, HandleTable, RetireError};
 use dashmap::{DashMap, Entry};
 use std::sync::Arc;
@@ -81,6 +82,7 @@ impl Clients {
                 let registered = Registered { protocol };
                 let handle = self.table.insert(registered).map_err(|_| RegisterError::Full(self.most))?;
                 self.directory.enter(handle, protocol);
+                faults::point(Point::ClientWithoutOutlet);
                 let room = self.notices as usize;
                 let (client, code) = (client.clone(), self.code.clone());
                 let outlet = Outlet::new(handle, protocol, client, wants_wrong_interface, room, code);
@@ -104,6 +106,7 @@ impl Clients {
             RetireError::Stale => DeregisterError::Stale,
             RetireError::Held(n) => DeregisterError::StillOwns(n),
         })?;
+        faults::point(Point::DeregisterEffective);
         self.names.remove_if(&protocol, |_, named| *named == handle);
         Ok(self.outlets.remove(&handle).map(|(_, outlet)| outlet))
     }

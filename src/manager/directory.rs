@@ -2,6 +2,7 @@
 //! must get by without memory, and a thread's first pin needs some.
 
 use super::Protocol;
+use crate::faults::{self, Point};
 use crate::handle::Handle;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,6 +31,7 @@ impl Directory {
     pub(super) fn enter(&self, handle: Handle, protocol: Protocol) {
         if let Some(slot) = self.slots.get(handle.index() as usize) {
             slot.handle.store(0, Ordering::SeqCst);
+            faults::point(Point::ClientHalfEntered);
             let bits = u64::from(protocol.id) << 32 | u64::from(protocol.component);
             slot.protocol.store(bits, Ordering::SeqCst);
             slot.handle.store(handle.bits(), Ordering::SeqCst);

@@ -15,6 +15,7 @@
 //! leaves a gap between the two in which the client leaves, the count is zero, nobody waits, and the callback runs after
 //! all: the feature `bug-gate-late-entry` plants it.
 
+use crate::faults::{self, Point};
 use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
 
 const CLOSED: usize = 1;
@@ -49,6 +50,7 @@ impl Gate {
         // Acquire: pairs with `close`, so that what the one who closes did before is seen by the look below. Its place
         // in the word's order is what matters: before the closing, and then it is waited for, or after, and then it sees it.
         let before = self.word.fetch_add(INSIDE, Ordering::Acquire);
+        faults::point(Point::GateEntered);
         let inside = Inside { gate: self };
         (before & CLOSED == 0 && registered()).then_some(inside)
     }

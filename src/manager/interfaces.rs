@@ -7,6 +7,7 @@
 
 use super::Interface;
 use super::upcalls::Share;
+use crate::faults::{self, Point};
 use crate::forwarding::InterfaceNumber;
 use crate::handle::OwnerId;
 use std::hash::BuildHasher;
@@ -158,6 +159,7 @@ impl Interfaces {
             waiting: Share::default(),
         });
         maker.made += 1;
+        faults::point(Point::InterfaceUnlisted);
         self.enter(record, maker.made as usize);
         Some(record)
     }

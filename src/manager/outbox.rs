@@ -18,6 +18,7 @@
 //!
 //! It is bounded. What does not fit is counted, and the client is told to look again once it has worked off what did fit.
 
+use crate::faults::{self, Point};
 use crate::sync::Mutex;
 use std::collections::VecDeque;
 
@@ -79,6 +80,7 @@ impl<T> Outbox<T> {
             state.delivering = true;
         }
         while let Some(next) = self.next() {
+            faults::point(Point::NoticeInHand);
             tell(next);
         }
     }

@@ -8,6 +8,7 @@ use super::walks::steady;
 use super::{
     GroupManager, Interface, Membership, MembershipError, NoOwner, Protocol, ReleaseError, State, TakeError,
 };
+use crate::faults::{self, Point};
 use crate::forwarding::{InterfaceNumber, Stamp};
 use crate::handle::{ClaimError, Handle, OwnerWord, ReleaseError as TableReleaseError};
 
@@ -100,6 +101,7 @@ impl GroupManager {
             // The owner word is of this very table.
             ClaimError::Owned(_) | ClaimError::UnknownOwner => TakeError::Owned(interface),
         })?;
+        faults::point(Point::TakeEffective);
         self.after_change(client, role, record, word);
         Ok(())
     }
@@ -126,6 +128,7 @@ impl GroupManager {
                 ReleaseError::NotOwner(interface)
             }
         })?;
+        faults::point(Point::ReleaseEffective);
         self.after_change(client, role, record, word);
         Ok(())
     }

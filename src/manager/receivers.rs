@@ -6,6 +6,7 @@ use super::ownership::Towards;
 use super::records::{Contribution, Share};
 use super::said::Action;
 use super::{Effect, GroupManager, Interface, Membership, MembershipError, State};
+use crate::faults::{self, Point};
 use crate::forwarding::InterfaceNumber;
 use crate::handle::Handle;
 
@@ -115,6 +116,7 @@ impl GroupManager {
         // counts beside it is dead at that instant, because there is nothing dead after it, and under the lock nothing comes
         // to life. Each further look is due to a change of hands, somebody else's call that succeeded.
         record.set_in_use(true);
+        faults::point(Point::MembershipLocked);
         let (owned, towards) = loop {
             let upstream = change.state.towards(membership).or(towards);
             let looked = self.owned_by(client, role, record, upstream)?;
@@ -129,6 +131,7 @@ impl GroupManager {
         let counts = role == Role::Routing || owned.without_routing();
         let contribution = Contribution { client, stamp: owned.stamp(record, role), counts };
         say(&mut change, (record.number, role), contribution, towards)?;
+        faults::point(Point::MembershipHalfAdded);
         let (flows, with) = self.split(&mut change.state);
         for flow in flows.covered(membership) {
             flows.renew(flow, None, with);

@@ -25,6 +25,7 @@ use super::clock::nanos;
 use super::flows::Account;
 use super::waiting::{Closed, Counts, Waiting};
 use super::{GroupManager, Interface, ManagerConfig, WrongInterfaceAlert};
+use crate::faults::{self, Point};
 use crate::forwarding::Flow;
 use crossbeam_queue::ArrayQueue;
 use papaya::HashMap;
@@ -194,6 +195,7 @@ impl Upcalls {
     /// Queues a flow that is the caller's to queue and has its part of a share, or parks it, or gives it up.
     fn queue(&self, packet: Packet, waiting: &Arc<Waiting>, share: &Share) -> Upcall {
         let flow = packet.flow;
+        faults::point(Point::UpcallUnqueued);
         if self.queue.push(Box::new((packet, waiting.clone()))).is_ok() {
             return Upcall::Queued;
         }
@@ -378,6 +380,7 @@ impl GroupManager {
     fn serve_upcall(&self, (packet, waiting): &Queued) {
         let flow = packet.flow;
         give_back(&self.share(packet.account).queued);
+        faults::point(Point::UpcallInHand);
         let made = self.make_flow(flow, &packet.octets, packet.account);
         if let Some(Counts { uninitialized, overflow }) = waiting.close() {
             self.state.lock().flows.count_upcalls(flow, uninitialized, overflow);

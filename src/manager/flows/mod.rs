@@ -24,6 +24,7 @@ use super::records::{Records, Share};
 use super::said::{Action, Said, Which};
 use super::upstream::{PathInfo, Upstream};
 use super::{FlowState, Interface};
+use crate::faults::{self, Point};
 use crate::forwarding::{
     Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, PublishError, Stamp,
     WorkerCounters,
@@ -243,6 +244,7 @@ impl Flows {
             self.incidents.entries_refused += u64::from(no_room);
             return Err(refused);
         }
+        faults::point(Point::FlowUnlisted);
         record.number = Some(number);
         count_early(&mut self.counts, record, number);
         let made = self.clock.now();

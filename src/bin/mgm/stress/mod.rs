@@ -58,6 +58,11 @@ pub(crate) struct Arguments {
     /// How much is written down and checked.
     #[arg(long, value_enum, default_value_t = Check::All)]
     check: Check,
+    /// Stop threads at random points inside operations, mostly for microseconds, at times for milliseconds. Only in a program
+    /// that was built with the feature `faults`.
+    #[cfg(feature = "faults")]
+    #[arg(long)]
+    stops: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -120,7 +125,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = thread::scope(|scope| {
         for number in 0..universe.threads {
             let arena = &arena;
-            scope.spawn(move || arena.work(number));
+            scope.spawn(move || {
+                #[cfg(feature = "faults")]
+                if arguments.stops {
+                    mgm::faults::stop_at_random(arena.seed(number));
+                }
+                arena.work(number);
+            });
         }
         let found = check_all(&arena, arguments, states, &mut report);
         arena.end();
@@ -228,8 +239,12 @@ fn replay(file: &std::path::Path) -> Result<(), Failure> {
 
 fn command(arguments: &Arguments, seed: u64) -> String {
     let Arguments { threads, seconds, mix, interfaces, clients, groups, .. } = arguments;
+    #[cfg(feature = "faults")]
+    let stops = if arguments.stops { " --stops" } else { "" };
+    #[cfg(not(feature = "faults"))]
+    let stops = "";
     format!(
-        "mgm stress --threads {threads} --seconds {seconds} --seed {seed} --mix {mix} --interfaces {interfaces} --clients {clients} --groups {groups}"
+        "mgm stress --threads {threads} --seconds {seconds} --seed {seed} --mix {mix} --interfaces {interfaces} --clients {clients} --groups {groups}{stops}"
     )
 }
 

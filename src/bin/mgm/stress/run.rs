@@ -161,10 +161,14 @@ impl<'u> Arena<'u> {
         (thread + threads - first) % threads < self.together
     }
 
+    /// What thread number `thread` begins with.
+    pub(crate) fn seed(&self, thread: usize) -> u64 {
+        self.universe.seed.wrapping_add((thread as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
     /// What thread number `thread` does.
     pub(crate) fn work(&self, thread: usize) {
-        let seed = self.universe.seed.wrapping_add((thread as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let mut dice = SmallRng::seed_from_u64(seed);
+        let mut dice = SmallRng::seed_from_u64(self.seed(thread));
         let _leave = Leave(self);
         let mut done = 0;
         loop {

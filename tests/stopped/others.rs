@@ -1,0 +1,201 @@
+//! What the others do while a thread is stopped, counted and timed.
+
+use crate::counting::allocations;
+use crate::stage::{Own, Stage};
+use mgm::faults::{self, Point};
+use mgm::forwarding::{Counter, FlowNumber, ForwardingReader, WorkerCounters};
+use mgm::handle::{Claims, Handle, Reader, ReleaseError, RetireError};
+use mgm::manager::GroupManager;
+use std::cell::Cell;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 2000;
+
+thread_local! {
+    /// What had been allocated when a handle of this thread's was retired.
+    static RETIRED: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) operations: u64,
+    pub(crate) allocations: u64,
+    pub(crate) longest: Duration,
+    pub(crate) longest_of: &'static str,
+}
+
+impl Done {
+    pub(crate) fn and(self, other: Done) -> Done {
+        let longest = if self.longest < other.longest { other } else { self };
+        Done {
+            operations: self.operations + other.operations,
+            allocations: self.allocations + other.allocations,
+            ..longest
+        }
+    }
+
+    /// Does one thing, up to its end.
+    fn whole<R>(&mut self, name: &'static str, f: impl FnOnce() -> R) -> R {
+        let (before, began) = (allocations(), Instant::now());
+        let result = black_box(f());
+        self.note(name, began.elapsed());
+        self.allocations += allocations() - before;
+        result
+    }
+
+    /// Does one thing that retires a handle, perhaps: what is allocated counts up to there, the time to its end.
+    fn up_to_the_effect<R>(&mut self, name: &'static str, f: impl FnOnce() -> R) -> R {
+        RETIRED.set(None);
+        let (before, began) = (allocations(), Instant::now());
+        let result = black_box(f());
+        self.note(name, began.elapsed());
+        self.allocations += RETIRED.get().unwrap_or_else(allocations) - before;
+        result
+    }
+
+    fn note(&mut self, name: &'static str, time: Duration) {
+        self.operations += 1;
+        if time > self.longest {
+            (self.longest, self.longest_of) = (time, name);
+        }
+    }
+}
+
+/// One thread's hands, made before anybody is stopped.
+pub(crate) struct Other<'s> {
+    stage: &'s Stage,
+    own: &'s Own,
+    objects: Reader<'s, u64, Claims>,
+    entries: ForwardingReader<'s>,
+    counts: WorkerCounters,
+    number: FlowNumber,
+    pub(crate) done: Done,
+}
+
+impl<'s> Other<'s> {
+    pub(crate) fn new(stage: &'s Stage, own: &'s Own) -> Other<'s> {
+        let forwarding = stage.manager.forwarding();
+        faults::set(|at| {
+            if at == Point::SlotRetired && RETIRED.get().is_none() {
+                RETIRED.set(Some(allocations()));
+            }
+        });
+        // A thread's first pin, and its seat, need memory.
+        assert!(stage.table.get(own.object).is_some());
+        Other {
+            stage,
+            own,
+            objects: stage.table.reader(),
+            entries: forwarding.reader(),
+            counts: forwarding.counters().worker(),
+            number: forwarding.open_number().unwrap(),
+            done: Done::default(),
+        }
+    }
+
+    /// All of it, many times; `leave`: clients leave, too.
+    pub(crate) fn work(&mut self, leave: bool) -> Done {
+        let mut leaving = self.own.leaving.iter().copied().filter(|_| leave);
+        for round in 0..ROUNDS {
+            self.own_object();
+            self.victims_object(round);
+            self.object_that_comes_and_goes();
+            self.interfaces();
+            self.packets();
+            if let Some(client) = leaving.next() {
+                self.leave(client);
+            }
+        }
+        faults::clear();
+        self.done
+    }
+
+    fn own_object(&mut self) {
+        let (table, object, owner) = (&self.stage.table, self.own.object, self.own.owners[0]);
+        let done = &mut self.done;
+        assert!(done.whole("validate", || table.validate(object)));
+        assert!(done.whole("claim", || table.claim(object, owner)).is_ok());
+        assert_eq!(done.whole("owner_of", || table.owner_of(owner)), Some(object));
+        let held = done.whole("retire_if_unheld", || table.retire_if_unheld(object));
+        assert!(matches!(held, Err(RetireError::Held(_))));
+        assert!(done.whole("resolve", || self.objects.get(object).is_some()));
+        assert!(done.whole("get", || table.get(object).is_some()));
+        assert!(done.whole("release", || table.release(object, owner)).is_ok());
+        let again = done.whole("release", || table.release(object, owner));
+        assert_eq!(again, Err(ReleaseError::NotOwner));
+    }
+
+    /// With the very things that the stopped thread has in hand.
+    fn victims_object(&mut self, round: usize) {
+        let (table, victim, contested) = (&self.stage.table, self.stage.victim, self.stage.contested);
+        let done = &mut self.done;
+        done.whole("validate", || table.validate(victim));
+        done.whole("owner_of", || table.owner_of(contested));
+        if done.whole("claim", || table.claim(self.own.object, contested)).is_ok() {
+            assert!(done.whole("release", || table.release(self.own.object, contested)).is_ok());
+        }
+        _ = done.whole("release", || table.release(victim, contested));
+        if done.whole("claim", || table.claim(victim, self.own.owners[1])).is_ok() {
+            assert!(done.whole("release", || table.release(victim, self.own.owners[1])).is_ok());
+        }
+        done.whole("resolve", || self.objects.get(victim).is_some());
+        if round >= ROUNDS / 2 {
+            _ = done.up_to_the_effect("retire_if_unheld", || table.retire_if_unheld(victim));
+        }
+    }
+
+    fn object_that_comes_and_goes(&mut self) {
+        let (table, owner, done) = (&self.stage.table, self.own.owners[2], &mut self.done);
+        // Putting it in may need memory, and may find the table full: a stopped thread may be one that is read by.
+        let Ok(object) = table.insert(0) else { return };
+        assert!(done.whole("claim", || table.claim(object, owner)).is_ok());
+        assert!(done.whole("release", || table.release(object, owner)).is_ok());
+        assert!(done.up_to_the_effect("retire_if_unheld", || table.retire_if_unheld(object)).is_ok());
+        assert!(!done.whole("validate", || table.validate(object)));
+    }
+
+    fn interfaces(&mut self) {
+        let (manager, client, done) = (&self.stage.manager, self.own.client, &mut self.done);
+        let own = self.own.interface;
+        done.whole("take an interface", || manager.take(client, own)).unwrap();
+        let owner = done.whole("owner of an interface", || manager.owner_of(own)).unwrap();
+        assert_eq!(done.whole("protocol of a handle", || manager.protocol_of(client)), Some(owner));
+        let number = done.whole("interface by name", || manager.interface_number(own)).unwrap();
+        assert_eq!(done.whole("interface by number", || manager.interface(number)), Some(own));
+        done.whole("release an interface", || manager.release(client, own)).unwrap();
+        if done.whole("take an interface", || manager.take(client, self.stage.shared)).is_ok() {
+            done.whole("release an interface", || manager.release(client, self.stage.shared)).unwrap();
+        }
+        _ = done.whole("owner of an interface", || manager.owner_of(self.stage.mentioned));
+    }
+
+    fn packets(&mut self) {
+        let forwarding = self.stage.manager.forwarding();
+        let (flows, done) = (&self.stage.flows, &mut self.done);
+        let arrival = self.stage.manager.interface_number(mgm::manager::Interface::v4(1)).unwrap();
+        let hit = done.whole("look-up", || {
+            self.entries.lookup(&flows[0]).map(|entry| {
+                entry.live_outgoing(forwarding.owners()).for_each(|out| _ = black_box(out));
+                entry.judge(arrival, forwarding.owners())
+            })
+        });
+        assert!(hit.is_some());
+        assert!(!done.whole("look-up", || self.entries.lookup(&flows[1]).is_some()));
+        let hits = done.whole("burst of look-ups", || self.entries.lookup_burst(flows).flatten().count());
+        assert_eq!(hits, flows.len() / 2);
+        done.whole("count", || self.counts.add(self.number, Counter::Packets, 1));
+        assert!(done.whole("totals", || forwarding.counters().totals(self.number)).packets > 0);
+    }
+
+    fn leave(&mut self, client: Handle) {
+        let (manager, interface): (&GroupManager, _) = (&self.stage.manager, self.own.interface);
+        let done = &mut self.done;
+        done.whole("take an interface", || manager.take(client, interface)).unwrap();
+        assert!(done.whole("deregister", || manager.deregister(client)).is_err());
+        done.whole("release an interface", || manager.release(client, interface)).unwrap();
+        done.up_to_the_effect("deregister", || manager.deregister(client)).unwrap();
+        assert_eq!(done.whole("protocol of a handle", || manager.protocol_of(client)), None);
+    }
+}

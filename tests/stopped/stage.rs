@@ -1,0 +1,230 @@
+//! What stopped threads and others meet on, and how each point is come to.
+
+use crate::common::{flow, membership};
+use mgm::faults::Point;
+use mgm::forwarding::{Counter, Entry, Flow, OutgoingCounter};
+use mgm::handle::{Claims, Handle, HandleTable, OwnerId};
+use mgm::manager::{Effect, GroupManager, Interface, ManagerConfig, Protocol, ReversePath};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How many threads go on while one is stopped.
+pub(crate) const OTHERS: usize = 2;
+
+/// How many clients each of these has leave.
+pub(crate) const LEAVING: usize = 12;
+
+/// What one of the others works with, beside what all share.
+pub(crate) struct Own {
+    pub(crate) object: Handle,
+    /// Claimed by the object, by the victim, and by objects that come and go.
+    pub(crate) owners: [OwnerId; 3],
+    pub(crate) client: Handle,
+    pub(crate) interface: Interface,
+    pub(crate) leaving: Vec<Handle>,
+}
+
+pub(crate) struct Stage {
+    pub(crate) table: HandleTable<u64, Claims>,
+    /// The object that the thread to be stopped works with, and what it claims.
+    pub(crate) victim: Handle,
+    pub(crate) contested: OwnerId,
+    elsewhere: OwnerId,
+    pub(crate) manager: GroupManager,
+    pub(crate) client: Handle,
+    pub(crate) shared: Interface,
+    igmp: Handle,
+    /// Has receivers, an entry, and an owner; and who takes it next.
+    pub(crate) mentioned: Interface,
+    pub(crate) owner: Handle,
+    pub(crate) heir: Handle,
+    pub(crate) own: Vec<Own>,
+    pub(crate) flows: Vec<Flow>,
+    fresh: AtomicU32,
+}
+
+pub(crate) const HEIR: Protocol = Protocol::new(900, 0);
+
+fn routing(number: u32) -> Protocol {
+    Protocol::new(number, 0)
+}
+
+impl Stage {
+    pub(crate) fn new() -> Stage {
+        let table = HandleTable::with_claims(512).unwrap();
+        let routes = |_| Some(ReversePath::through(Interface::v4(1)));
+        let manager = GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap();
+        let register = |number| manager.register(routing(number), Arc::new(())).unwrap();
+        let (owner, heir) = (register(1), manager.register(HEIR, Arc::new(())).unwrap());
+        let (shared, mentioned) = (Interface::v4(2), Interface::v4(3));
+        manager.take(owner, Interface::v4(1)).unwrap();
+        manager.take(owner, mentioned).unwrap();
+        manager.add_membership(owner, mentioned, membership("* 239.1.1.1"), Effect::Join).unwrap();
+        let client = register(2);
+        let igmp = manager.register(Protocol::new(Protocol::IGMP, 0), Arc::new(())).unwrap();
+        for taker in [client, igmp] {
+            manager.take(taker, Interface::v4(4)).unwrap();
+        }
+        let flows: Vec<Flow> = (1..=40).map(|n| flow(&format!("192.0.2.{n} 239.1.1.1"))).collect();
+        flows.iter().step_by(2).for_each(|flow| _ = manager.new_flow(*flow).unwrap());
+        // The first to take an interface sweeps: then nothing mentions it any more.
+        let known = |interface| {
+            manager.take(client, interface).unwrap();
+            manager.release(client, interface).unwrap();
+        };
+        known(shared);
+        let new_owner = || table.new_owner().unwrap();
+        let own = (0..OTHERS as u32).map(|n| {
+            let interface = Interface::v4(100 + n);
+            known(interface);
+            Own {
+                object: table.insert(n.into()).unwrap(),
+                owners: [new_owner(), new_owner(), new_owner()],
+                client: register(100 + n),
+                interface,
+                leaving: (0..LEAVING as u32).map(|of| register(1000 * (n + 1) + of)).collect(),
+            }
+        });
+        Stage {
+            own: own.collect(),
+            victim: table.insert(77).unwrap(),
+            contested: new_owner(),
+            elsewhere: new_owner(),
+            client,
+            shared,
+            igmp,
+            mentioned,
+            owner,
+            heir,
+            flows,
+            fresh: AtomicU32::new(1 << 16),
+            manager,
+            table,
+        }
+    }
+
+    fn fresh(&self) -> u32 {
+        self.fresh.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn fresh_flow(&self) -> Flow {
+        let [_, a, b, c] = self.fresh().to_be_bytes();
+        flow(&format!("10.{a}.{b}.{c} 239.2.2.2"))
+    }
+
+    /// Claims and gives up again.
+    fn hold(&self) {
+        if self.table.claim(self.victim, self.contested).is_ok() {
+            _ = self.table.release(self.victim, self.contested);
+        }
+    }
+
+    /// An object comes, goes, and is forgotten.
+    fn churn(&self) {
+        if let Ok(handle) = self.table.insert(1) {
+            self.table.retire_if_unheld(handle).unwrap();
+        }
+        self.table.reclaim();
+    }
+
+    fn publish(&self) -> Flow {
+        let forwarding = self.manager.forwarding();
+        let (flow, number) = (self.fresh_flow(), forwarding.open_number().unwrap());
+        forwarding.publish(Entry::new(flow, number, None, &[])).unwrap();
+        flow
+    }
+
+    fn take_and_release(&self) {
+        self.manager.take(self.client, self.shared).unwrap();
+        self.manager.release(self.client, self.shared).unwrap();
+    }
+
+    /// IGMP joins where a routing protocol is told of it, and nobody else.
+    fn join(&self) {
+        let group = membership(&format!("* 239.9.{}.1", self.fresh() & 0xFF));
+        self.manager.add_membership(self.igmp, Interface::v4(4), group, Effect::Join).unwrap();
+        self.manager.delete_membership(self.igmp, Interface::v4(4), group, Effect::Join).unwrap();
+    }
+
+    fn register_and_leave(&self) {
+        let handle = self.manager.register(routing(self.fresh()), Arc::new(())).unwrap();
+        self.manager.deregister(handle).unwrap();
+    }
+}
+
+/// What a thread does to come to a point; done again until it has.
+pub(crate) type Way = fn(&Stage);
+
+/// The threads to be stopped, in this order, and the way of each; the last is stopped at `point`.
+pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
+    use Point::*;
+    let way: Way = match point {
+        DescriptorHalfWritten
+        | ClaimAnnounced
+        | ClaimConfirmed
+        | ClaimSeen
+        | ClaimActed
+        | ClaimUnsettled
+        | ClaimSettled => Stage::hold,
+        HelperBegun | HelperConfirmed | HelperSeen | HelperActed | HelperUnsettled => {
+            let help: Way = |stage| _ = stage.table.claim(stage.victim, stage.elsewhere);
+            return vec![(ClaimAnnounced, Stage::hold), (point, help)];
+        }
+        RetireClosed => |stage| _ = stage.table.retire_if_unheld(stage.victim),
+        SegmentMade => |stage| _ = stage.table.insert(1),
+        FreeListPopping | SlotVacant | SlotHalfOpened | SlotRetired | LimboPushing | BatchFilling
+        | BatchTaken | BatchUntold | EpochAdvancing | BatchRipening | BatchReaping | BatchInHand
+        | SlotsInHand | FreeListPushing => Stage::churn,
+        OwnersMade | OwnersUnset => |stage| _ = stage.table.new_owner().unwrap(),
+        GuardPinned => |stage| _ = stage.table.get(stage.victim),
+        ReaderUnpinned | ReaderPinned => |stage| _ = stage.table.reader().get(stage.victim),
+        EntryUnpublished | EntryUncounted | LaneOverflowing | LanesFilling | LanesUnshown | LanesShown => {
+            |stage| _ = stage.publish()
+        }
+        EntryReplaced => |stage| {
+            let flow = stage.publish();
+            let forwarding = stage.manager.forwarding();
+            let number = forwarding.open_number().unwrap();
+            forwarding.replace(Entry::new(flow, number, None, &[])).unwrap();
+        },
+        LaneEmptied | EntryWithdrawn => |stage| {
+            let flow = stage.publish();
+            assert!(stage.manager.forwarding().withdraw(&flow));
+        },
+        NumberWithoutRoom => |stage| _ = stage.manager.forwarding().open_number().unwrap(),
+        CountsHalfCleared => |stage| {
+            let forwarding = stage.manager.forwarding();
+            let number = forwarding.open_number().unwrap();
+            forwarding.counters().worker().add(number, Counter::Packets, 1);
+        },
+        CountLapping => |stage| {
+            let forwarding = stage.manager.forwarding();
+            let (number, mut worker) = (forwarding.open_outgoing_number(), forwarding.counters().worker());
+            (0..200).for_each(|_| worker.add_outgoing(number, OutgoingCounter::Packets, u32::MAX));
+        },
+        ClientHalfEntered | ClientWithoutOutlet | DeregisterEffective => Stage::register_and_leave,
+        InterfaceUnlisted => |stage| {
+            let interface = Interface::v4(stage.fresh());
+            stage.manager.take(stage.client, interface).unwrap();
+        },
+        TakeEffective | ReleaseEffective => Stage::take_and_release,
+        MembershipLocked | MembershipHalfAdded | NoticeInHand | GateEntered => Stage::join,
+        FlowUnlisted | FlowBuilding => |stage| _ = stage.manager.new_flow(stage.fresh_flow()).unwrap(),
+        UpcallUnqueued | UpcallInHand => |stage| {
+            stage.manager.upcall(stage.fresh_flow(), Interface::v4(1), &[]);
+            stage.manager.serve(1);
+        },
+    };
+    vec![(point, way)]
+}
+
+/// Whether a thread that is stopped there has the membership lock.
+pub(crate) fn has_the_membership_lock(point: Point) -> bool {
+    matches!(point, Point::MembershipLocked | Point::MembershipHalfAdded | Point::FlowUnlisted)
+}
+
+/// Whether a thread that is stopped there has locked a name, and with it others, not known which: those who have them may
+/// have to wait to be rid of theirs.
+pub(crate) fn has_locked_names(point: Point) -> bool {
+    matches!(point, Point::ClientHalfEntered | Point::ClientWithoutOutlet)
+}
