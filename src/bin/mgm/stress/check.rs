@@ -17,6 +17,7 @@
 
 use super::calls::{Answer, Call, is_full, world};
 use super::listener::{Heard, Sound};
+use mgm::manager::Interface;
 use mgm::spec::{Change, ClientId, Notice, Outcome, Spec, Stamp, Switching, Told};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -226,13 +227,13 @@ impl<'w> Search<'w> {
                 event.answer == Answer::Is(Rc::make_mut(&mut next.spec).deregister(client))
             }
             Call::Add(client, interface, what) => {
-                self.deliver_switches(&mut next, event);
+                self.deliver_switches(&mut next, event, client, interface);
                 let towards = what.source().map(|_| world::towards_sources());
                 let spec = Rc::make_mut(&mut next.spec);
                 event.answer == Answer::Is(spec.add(client, interface, what, JOIN, towards))
             }
             Call::Delete(client, interface, what) => {
-                self.deliver_switches(&mut next, event);
+                self.deliver_switches(&mut next, event, client, interface);
                 let spec = Rc::make_mut(&mut next.spec);
                 event.answer == Answer::Is(spec.delete(client, interface, what, JOIN))
             }
@@ -263,15 +264,13 @@ impl<'w> Search<'w> {
     }
 
     /// IGMP may speak again once it was told of the change, between "off" and "on": as late as the answer allows.
-    fn deliver_switches(&self, next: &mut Node, event: &Event) {
-        let refused = event.answer == Answer::Is(Outcome::ChangingHands);
+    fn deliver_switches(&self, next: &mut Node, event: &Event, client: ClientId, interface: Interface) {
+        let spoke = event.did();
         let spec = Rc::make_mut(&mut next.spec);
         next.switches.retain(|(notice, off, on)| {
-            let over = if refused {
-                on.is_some_and(|on| on < event.began)
-            } else {
-                off.is_none_or(|off| off < event.ended)
-            };
+            let its = notice.to == client && notice.told == Told::Switch(interface);
+            let must = spoke && off.is_none_or(|off| off < event.ended);
+            let over = its && (must || on.is_some_and(|on| on < event.began));
             if over {
                 spec.switched(notice);
             }

@@ -1,7 +1,7 @@
 //! Windows that can be explained, and windows that cannot.
 
 use super::*;
-use mgm::manager::{Cause, Interface, ManagerConfig, Membership, Protocol};
+use mgm::manager::{Cause, ManagerConfig, Membership, Protocol};
 
 const A: Protocol = Protocol::new(1, 0);
 const B: Protocol = Protocol::new(1, 1);
@@ -228,6 +228,14 @@ fn igmp_is_switched_off_and_on_and_may_speak_again_in_between() {
     assert!(window(refused(), 22, &[off, on]), "it has heard of it, but not yet returned");
     assert!(!window(refused(), 31, &[off, on]), "it is on again");
     assert!(window(OK, 31, &[off, on, joined]));
+    // What it does on another interface says nothing of this one.
+    let elsewhere = with(&[(Call::Take(3, at(1)), OK), (Call::Take(3, at(2)), OK)]);
+    let add = event(1, 21, 24, Call::Add(3, at(2), group()), OK);
+    let add_here = event(1, 25, 28, Call::Add(3, at(1), group()), refused());
+    let joined_there = join(group());
+    let told =
+        heard(&[take.clone(), add, add_here], &[off, on, (1, 23, joined_there), (2, 23, joined_there)]);
+    assert!(!ends(&told, &elsewhere).is_empty());
     assert!(!window(refused(), 10, &[off]), "it has to be switched on again");
     assert!(!window(refused(), 10, &[on, off]));
 }
