@@ -540,7 +540,7 @@ DWORD MgmDeInitialize(void);
 // MgmDeRegisterMProtocol has returned.
 //
 // ERROR_ALREADY_EXISTS: that instance is registered. ERROR_INVALID_PARAMETER: a null pointer.
-// ERROR_NOT_ENOUGH_MEMORY: there are too many clients. ERROR_CAN_NOT_COMPLETE: the manager is being stopped.
+// ERROR_NOT_ENOUGH_MEMORY: there are too many clients, or there is no memory. ERROR_CAN_NOT_COMPLETE: the manager is being stopped.
 DWORD MgmRegisterMProtocol(PROUTING_PROTOCOL_CONFIG prpiInfo,
                            DWORD dwProtocolId,
                            DWORD dwComponentId,
@@ -555,7 +555,8 @@ DWORD MgmDeRegisterMProtocol(HANDLE hProtocol);
 // Makes the client the owner of an interface. dwIfNextHopAddr is 0 but for one link of a point-to-multipoint interface.
 //
 // ERROR_ALREADY_EXISTS: somebody owns it, perhaps the caller; only IGMP can be there beside one other.
-// ERROR_INVALID_PARAMETER: a stale handle. ERROR_NOT_ENOUGH_MEMORY: there are too many interfaces.
+// ERROR_INVALID_PARAMETER: a stale handle. ERROR_NOT_ENOUGH_MEMORY: there are too many interfaces,
+// or there is no memory.
 DWORD MgmTakeInterfaceOwnership(HANDLE hProtocol,
                                 DWORD dwIfIndex,
                                 DWORD dwIfNextHopAddr);
@@ -581,7 +582,7 @@ DWORD MgmGetProtocolOnInterface(DWORD dwIfIndex,
 //
 // ERROR_INVALID_PARAMETER: a stale handle, an address or mask that is none of the above, other flags, or the interface
 // is another client's. ERROR_CAN_NOT_COMPLETE: the interface is not taken, or IGMP has to wait until it is enabled there.
-// ERROR_NOT_ENOUGH_MEMORY: there are too many memberships.
+// ERROR_NOT_ENOUGH_MEMORY: there are too many memberships, or there is no memory.
 DWORD MgmAddGroupMembershipEntry(HANDLE hProtocol,
                                  DWORD dwSourceAddr,
                                  DWORD dwSourceMask,
@@ -594,7 +595,7 @@ DWORD MgmAddGroupMembershipEntry(HANDLE hProtocol,
 // There are no such receivers any more; parameters as above. A membership that is not there is no error.
 //
 // ERROR_INVALID_PARAMETER: as above. ERROR_NOT_FOUND: the interface is not taken. ERROR_CAN_NOT_COMPLETE: IGMP has to
-// wait until it is enabled there.
+// wait until it is enabled there, or there is no memory for a FORWARD change.
 DWORD MgmDeleteGroupMembershipEntry(HANDLE hProtocol,
                                     DWORD dwSourceAddr,
                                     DWORD dwSourceMask,
@@ -661,7 +662,8 @@ DWORD MgmSetMfe(HANDLE hProtocol,
 // Starts to enumerate what is joined on the router, by anybody, as it is now. The enumeration lasts until
 // MgmGroupEnumerationEnd, but no longer than the registration.
 //
-// ERROR_INVALID_PARAMETER: a stale handle, another type, or a null pointer. ERROR_NOT_ENOUGH_MEMORY: too many are open.
+// ERROR_INVALID_PARAMETER: a stale handle, another type, or a null pointer. ERROR_NOT_ENOUGH_MEMORY: too many are open, or
+// there is no memory.
 DWORD MgmGroupEnumerationStart(HANDLE hProtocol,
                                MGM_ENUM_TYPES metEnumType,
                                HANDLE *phEnumHandle);
@@ -671,6 +673,7 @@ DWORD MgmGroupEnumerationStart(HANDLE hProtocol,
 // ERROR_MORE_DATA: there are more. ERROR_NO_MORE_ITEMS: that was all, which may be none. ERROR_INSUFFICIENT_BUFFER: not
 // even one fits; *pdwBufferSize, which is not changed otherwise, says how many bytes it takes.
 // ERROR_INVALID_PARAMETER: a stale handle, or a null pointer; but pbBuffer may be null when its size is 0.
+// ERROR_NOT_ENOUGH_MEMORY: no record was given out, for want of memory.
 DWORD MgmGroupEnumerationGetNext(HANDLE hEnum,
                                  PDWORD pdwBufferSize,
                                  PBYTE pbBuffer,

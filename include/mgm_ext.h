@@ -179,7 +179,8 @@ DWORD MgmExtSetHooks(const struct MGM_EXT_HOOKS *pHooks);
 // size 0. After NO_ERROR the flow has an entry, perhaps a negative one.
 //
 // ERROR_INVALID_PARAMETER: a null pointer, or no flow. ERROR_CAN_NOT_COMPLETE: the manager does not run, another thread is
-// making the entry, or the group is never forwarded. ERROR_NOT_ENOUGH_MEMORY: there are too many entries.
+// making the entry, or the group is never forwarded. ERROR_NOT_ENOUGH_MEMORY: there are too many
+// entries, or there is no memory.
 DWORD MgmExtNewFlow(const struct MGM_EXT_FLOW *pFlow,
                     const uint8_t *pbPacket,
                     DWORD dwSize);

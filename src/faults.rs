@@ -120,8 +120,8 @@ points! {
     /// a larger array of lanes shown, and nothing put in
     LanesShown,
     // Counters.
-    /// a number given out, and no room for its counts
-    NumberWithoutRoom,
+    /// room made for a number's counts, and the number not given out; the counters are locked
+    NumberUnopened,
     /// a worker's counts of an old number half cleared for a new one
     CountsHalfCleared,
     /// a lap of a count noted, and the count not stored
@@ -161,10 +161,55 @@ points! {
 #[inline(always)]
 pub(crate) fn point(_: Point) {}
 
+#[cfg(not(all(feature = "faults", not(loom))))]
+#[inline(always)]
+pub(crate) fn memory_is_granted() -> bool {
+    true
+}
+
 #[cfg(all(feature = "faults", not(loom)))]
 pub(crate) use hook::point;
 #[cfg(all(feature = "faults", not(loom)))]
 pub use hook::{Stop, clear, set, stop_at_random};
+#[cfg(all(feature = "faults", not(loom)))]
+pub(crate) use memory::memory_is_granted;
+#[cfg(all(feature = "faults", not(loom)))]
+pub use memory::{memory_refused_at, refuse_memory};
+
+#[cfg(all(feature = "faults", not(loom)))]
+mod memory {
+    use std::cell::Cell;
+    use std::panic::Location;
+
+    thread_local! {
+        /// How many allocations are granted before one is refused; none is, if it is 0.
+        static REFUSED: Cell<u64> = const { Cell::new(0) };
+        static AT: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
+    }
+
+    /// Has the `nth` allocation that this thread makes from now on, of those that can be, refused: the next, if it is 1;
+    /// none, if it is 0.
+    pub fn refuse_memory(nth: u64) {
+        REFUSED.set(nth);
+        AT.set(None);
+    }
+
+    /// Which allocation was refused since, if one was.
+    #[must_use]
+    pub fn memory_refused_at() -> Option<&'static Location<'static>> {
+        AT.get()
+    }
+
+    #[track_caller]
+    pub(crate) fn memory_is_granted() -> bool {
+        let left = REFUSED.get();
+        REFUSED.set(left.saturating_sub(1));
+        if left == 1 {
+            AT.set(Some(Location::caller()));
+        }
+        left != 1
+    }
+}
 
 #[cfg(all(feature = "faults", not(loom)))]
 mod hook {

@@ -12,6 +12,9 @@
 
 mod sync;
 
+#[cfg_attr(loom, allow(dead_code, reason = "models make less"))]
+mod memory;
+
 #[cfg(all(feature = "faults", not(loom)))]
 #[doc(hidden)]
 pub mod faults;

@@ -139,7 +139,12 @@ const TABLE: &[(&str, DWORD, bool, How)] = &[
     ("GroupEnumerationStart", 87, true, Call(|| staged(|_| enumerate(null_mut(), ALL_SOURCES).0))),
     ("GroupEnumerationStart", 1003, true, ONLY_A_PANIC),
     ("GroupEnumerationGetNext", 0, true, NO_SUCCESS),
-    ("GroupEnumerationGetNext", 8, true, Never("the records were made by GroupEnumerationStart")),
+    (
+        "GroupEnumerationGetNext",
+        8,
+        true,
+        Never("no memory for the page, which tests/no_memory_c.rs provokes"),
+    ),
     ("GroupEnumerationGetNext", 87, true, Call(|| staged(|stage| groups(stage.client, 16).code))),
     (
         "GroupEnumerationGetNext",

@@ -217,9 +217,9 @@ fn a_table_that_refuses_successors_loses_entries_to_the_next_packet_and_no_membe
     assert_eq!(manager.entry(flow(&flows[0])).unwrap().totals.packets, 5, "counts belong to the flow");
 }
 
-/// Others fill the table: the manager's flows are refused, and made once there is room.
+/// Others fill the table: the manager's flows are refused, and made once there is room, with what was counted meanwhile.
 #[test]
-fn a_table_that_others_have_filled_refuses_flows_until_there_is_room() {
+fn a_table_that_others_have_filled_refuses_flows_and_their_counts_are_kept_until_there_is_room() {
     let router = Router::with(ManagerConfig { entries: 4, ..ManagerConfig::default() });
     let manager = &router.manager;
     router.client(1, &[1]);
@@ -242,7 +242,9 @@ fn a_table_that_others_have_filled_refuses_flows_until_there_is_room() {
     assert_eq!((manager.entries(), manager.next_deadline()), (vec![], None));
     theirs.iter().for_each(|flow| assert!(forwarding.withdraw(flow)));
     numbers.into_iter().for_each(|number| assert!(forwarding.close_number(number)));
-    assert_eq!(manager.new_flow(flow(FLOW)), Ok(FlowState::Negative));
+    assert_eq!(manager.upcall(flow(FLOW), v4(1), &[]), Upcall::Queued);
+    assert_eq!(manager.serve(9), 1);
+    assert_eq!(manager.entry(flow(FLOW)).unwrap().totals.uninitialized, 3);
 }
 
 /// A plane that keeps a copy, and whose list of what to look at again is short: then it looks at everything.

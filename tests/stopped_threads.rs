@@ -161,7 +161,7 @@ fn forwarded(stage: &Stage) -> usize {
 
 /// Entries are withdrawn, and numbers opened, under locks of the forwarding table's.
 fn has_a_lock_of_the_tables(point: Point) -> bool {
-    (Point::EntryUnpublished..=Point::NumberWithoutRoom).contains(&point)
+    (Point::EntryUnpublished..=Point::NumberUnopened).contains(&point)
 }
 
 /// Once nobody is stopped any more, nothing is lost: all objects that are gone are forgotten.

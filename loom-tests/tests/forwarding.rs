@@ -209,7 +209,7 @@ fn copied(table: &ForwardingTable, number: OutgoingNumber) -> u64 {
 fn outgoing_laps() {
     explore("outgoing_laps", 5, || {
         let (table, _) = table(1);
-        let number = table.open_outgoing_number();
+        let number = table.open_outgoing_number().unwrap();
         let mut worker = table.counters().worker();
         worker.add_outgoing(number, OutgoingCounter::Packets, 1);
         let counter = thread::spawn(move || {
@@ -230,14 +230,14 @@ fn outgoing_laps() {
 fn outgoing_restart() {
     explore("outgoing_restart", 5, || {
         let (table, _) = table(1);
-        let old = table.open_outgoing_number();
+        let old = table.open_outgoing_number().unwrap();
         let mut worker = table.counters().worker();
         for _ in 0..3 {
             worker.add_outgoing(old, OutgoingCounter::Packets, 1);
         }
         worker.add_outgoing(old, OutgoingCounter::Discards, 5);
         assert!(table.close_outgoing_number(old));
-        let new = table.open_outgoing_number();
+        let new = table.open_outgoing_number().unwrap();
         let counter = thread::spawn(move || {
             worker.add_outgoing(new, OutgoingCounter::Packets, 1);
             worker.add_outgoing(new, OutgoingCounter::Discards, 7);

@@ -54,7 +54,7 @@ pub(super) unsafe fn register(
 /// MgmDeRegisterMProtocol has returned.
 ///
 /// ERROR_ALREADY_EXISTS: that instance is registered. ERROR_INVALID_PARAMETER: a null pointer.
-/// ERROR_NOT_ENOUGH_MEMORY: there are too many clients. ERROR_CAN_NOT_COMPLETE: the manager is being stopped.
+/// ERROR_NOT_ENOUGH_MEMORY: there are too many clients, or there is no memory. ERROR_CAN_NOT_COMPLETE: the manager is being stopped.
 ///
 /// # Safety
 /// Each pointer is null or leads to what its type says.
@@ -92,7 +92,8 @@ pub extern "C" fn MgmDeRegisterMProtocol(hProtocol: HANDLE) -> DWORD {
 /// Makes the client the owner of an interface. dwIfNextHopAddr is 0 but for one link of a point-to-multipoint interface.
 ///
 /// ERROR_ALREADY_EXISTS: somebody owns it, perhaps the caller; only IGMP can be there beside one other.
-/// ERROR_INVALID_PARAMETER: a stale handle. ERROR_NOT_ENOUGH_MEMORY: there are too many interfaces.
+/// ERROR_INVALID_PARAMETER: a stale handle. ERROR_NOT_ENOUGH_MEMORY: there are too many interfaces,
+/// or there is no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmTakeInterfaceOwnership(
     hProtocol: HANDLE,
@@ -153,7 +154,7 @@ pub unsafe extern "C" fn MgmGetProtocolOnInterface(
 ///
 /// ERROR_INVALID_PARAMETER: a stale handle, an address or mask that is none of the above, other flags, or the interface
 /// is another client's. ERROR_CAN_NOT_COMPLETE: the interface is not taken, or IGMP has to wait until it is enabled there.
-/// ERROR_NOT_ENOUGH_MEMORY: there are too many memberships.
+/// ERROR_NOT_ENOUGH_MEMORY: there are too many memberships, or there is no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmAddGroupMembershipEntry(
     hProtocol: HANDLE,
@@ -177,7 +178,7 @@ pub extern "C" fn MgmAddGroupMembershipEntry(
 /// There are no such receivers any more; parameters as above. A membership that is not there is no error.
 ///
 /// ERROR_INVALID_PARAMETER: as above. ERROR_NOT_FOUND: the interface is not taken. ERROR_CAN_NOT_COMPLETE: IGMP has to
-/// wait until it is enabled there.
+/// wait until it is enabled there, or there is no memory for a FORWARD change.
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmDeleteGroupMembershipEntry(
     hProtocol: HANDLE,

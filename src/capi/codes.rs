@@ -26,7 +26,7 @@ impl From<RegisterError> for Code {
     fn from(error: RegisterError) -> Code {
         match error {
             RegisterError::AlreadyRegistered(_) => Code::EXISTS,
-            RegisterError::Full(_) => Code::NO_ROOM,
+            RegisterError::Full(_) | RegisterError::NoMemory => Code::NO_ROOM,
         }
     }
 }
@@ -45,7 +45,7 @@ impl From<TakeError> for Code {
         match error {
             TakeError::Stale => Code::INVALID,
             TakeError::Owned(_) => Code::EXISTS,
-            TakeError::TooManyInterfaces(_) => Code::NO_ROOM,
+            TakeError::TooManyInterfaces(_) | TakeError::NoMemory => Code::NO_ROOM,
         }
     }
 }
@@ -77,7 +77,7 @@ impl From<EnumerationError> for Code {
     fn from(error: EnumerationError) -> Code {
         match error {
             EnumerationError::Stale => Code::INVALID,
-            EnumerationError::TooMany(_) => Code::NO_ROOM,
+            EnumerationError::TooMany(_) | EnumerationError::NoMemory => Code::NO_ROOM,
         }
     }
 }
@@ -89,7 +89,7 @@ impl From<NewFlowError> for Code {
             | NewFlowError::Foreign(_)
             | NewFlowError::NotForwarded(_)
             | NewFlowError::TooDeep(_) => Code::FAILED,
-            NewFlowError::Full(_) => Code::NO_ROOM,
+            NewFlowError::Full(_) | NewFlowError::NoMemory(_) => Code::NO_ROOM,
         }
     }
 }
@@ -101,14 +101,15 @@ pub(super) fn adding(error: MembershipError) -> Code {
             Code::INVALID
         }
         MembershipError::NotTaken(_) | MembershipError::ChangingHands(_) => Code::FAILED,
-        MembershipError::TooMany(_) => Code::NO_ROOM,
+        MembershipError::TooMany(_) | MembershipError::NoMemory => Code::NO_ROOM,
     }
 }
 
-/// Of `MgmDeleteGroupMembershipEntry`.
+/// Of `MgmDeleteGroupMembershipEntry`, whose page knows no `ERROR_NOT_ENOUGH_MEMORY`.
 pub(super) fn deleting(error: MembershipError) -> Code {
     match error {
         MembershipError::NotTaken(_) => Code::NOT_FOUND,
+        MembershipError::NoMemory => Code::FAILED,
         error => adding(error),
     }
 }

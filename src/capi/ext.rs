@@ -126,7 +126,8 @@ pub(super) unsafe fn flow(flow: *const MGM_EXT_FLOW) -> Result<Flow, Code> {
 /// size 0. After NO_ERROR the flow has an entry, perhaps a negative one.
 ///
 /// ERROR_INVALID_PARAMETER: a null pointer, or no flow. ERROR_CAN_NOT_COMPLETE: the manager does not run, another thread is
-/// making the entry, or the group is never forwarded. ERROR_NOT_ENOUGH_MEMORY: there are too many entries.
+/// making the entry, or the group is never forwarded. ERROR_NOT_ENOUGH_MEMORY: there are too many
+/// entries, or there is no memory.
 ///
 /// # Safety
 /// Each pointer is null or leads to what its type says; pbPacket to dwSize bytes.

@@ -10,13 +10,14 @@ use super::windows::{
     PDWORD, SOURCE_GROUP_ENTRY,
 };
 use crate::forwarding::Family;
-use crate::manager::GroupKind;
+use crate::manager::{EnumerationError, GroupKind};
 use zerocopy::IntoBytes;
 
 /// Starts to enumerate what is joined on the router, by anybody, as it is now. The enumeration lasts until
 /// MgmGroupEnumerationEnd, but no longer than the registration.
 ///
-/// ERROR_INVALID_PARAMETER: a stale handle, another type, or a null pointer. ERROR_NOT_ENOUGH_MEMORY: too many are open.
+/// ERROR_INVALID_PARAMETER: a stale handle, another type, or a null pointer. ERROR_NOT_ENOUGH_MEMORY: too many are open, or
+/// there is no memory.
 ///
 /// # Safety
 /// phEnumHandle is null or may be written to.
@@ -47,6 +48,7 @@ pub unsafe extern "C" fn MgmGroupEnumerationStart(
 /// ERROR_MORE_DATA: there are more. ERROR_NO_MORE_ITEMS: that was all, which may be none. ERROR_INSUFFICIENT_BUFFER: not
 /// even one fits; *pdwBufferSize, which is not changed otherwise, says how many bytes it takes.
 /// ERROR_INVALID_PARAMETER: a stale handle, or a null pointer; but pbBuffer may be null when its size is 0.
+/// ERROR_NOT_ENOUGH_MEMORY: no record was given out, for want of memory.
 ///
 /// # Safety
 /// Each pointer is null or leads to what its type says; pbBuffer to *pdwBufferSize bytes.
@@ -66,7 +68,11 @@ pub unsafe extern "C" fn MgmGroupEnumerationGetNext(
         let manager = with_handle()?.manager();
         let mut written = 0;
         loop {
-            let page = manager.next_groups(handle(hEnum), into.room() / RECORD)?;
+            let page = match manager.next_groups(handle(hEnum), into.room() / RECORD) {
+                // What was given out must get there.
+                Err(EnumerationError::NoMemory) if written > 0 => return Ok(Code(ERROR_MORE_DATA)),
+                page => page?,
+            };
             for membership in page.groups.iter().filter(|membership| membership.family() == Family::V4) {
                 into.put(source_group(*membership).as_bytes());
                 written += 1;

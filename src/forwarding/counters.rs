@@ -3,6 +3,7 @@
 use super::shares::{LAST_OUTGOING_GENERATION, OFTEN, SELDOM, Share, Shares};
 use super::table::PublishError;
 use crate::faults::{self, Point};
+use crate::memory::{self, NoMemory};
 use crate::sync::{Arc, Mutex};
 
 /// Under which number a flow's packets are counted. Lives as long as the flow, so that replacing an entry, or making it
@@ -143,6 +144,16 @@ impl Numbers {
         Numbers { generations: Vec::new(), free: Vec::new(), last_generation }
     }
 
+    /// Makes room for one more in use, for good: neither opening nor closing needs memory then. How many indexes there are
+    /// then at most.
+    fn make_room(&mut self) -> Result<usize, NoMemory> {
+        let indexes = self.generations.len() + usize::from(self.free.is_empty());
+        memory::reserve(&mut self.generations, usize::from(self.free.is_empty()))?;
+        let more = indexes - self.free.len();
+        memory::reserve(&mut self.free, more)?;
+        Ok(indexes)
+    }
+
     /// A number that is not in use, and its generation. `None` when there are `most`.
     fn open(&mut self, most: usize) -> Option<(u32, u32)> {
         let index = match self.free.pop() {
@@ -190,12 +201,19 @@ impl Counters {
         Counters { all: Arc::new(All { shares: Shares::default(), control: Mutex::new(control) }) }
     }
 
-    /// A new worker's share. Makes room for every number there is, and may block: call it when a worker starts.
+    /// A new worker's share. Makes room for every number there is, and may block: call it when a worker starts. Without memory
+    /// for it the process ends.
     #[must_use]
     pub fn worker(&self) -> WorkerCounters {
         let mut control = self.all.control.lock();
         let (flows, outgoing) = (control.flows.generations.len(), control.outgoing.generations.len());
-        let share = control.idle.pop().unwrap_or_else(|| self.all.shares.push(flows, outgoing));
+        let share = control.idle.pop().unwrap_or_else(|| {
+            // Giving it back must not need memory.
+            let shares = self.all.shares.iter().count() + 1;
+            control.idle.reserve(shares);
+            let made = self.all.shares.push(flows, outgoing);
+            made.unwrap_or_else(|NoMemory| std::alloc::handle_alloc_error(std::alloc::Layout::new::<Share>()))
+        });
         drop(control);
         WorkerCounters { share, all: self.all.clone() }
     }
@@ -248,10 +266,11 @@ impl Counters {
         if control.open >= most {
             return Err(full);
         }
+        let flows = control.flows.make_room()?;
+        self.make_room(flows, control.outgoing.generations.len())?;
+        faults::point(Point::NumberUnopened);
         let (index, generation) = control.flows.open(usize::MAX).ok_or(full)?;
         control.open += 1;
-        faults::point(Point::NumberWithoutRoom);
-        self.make_room(&control);
         Ok(FlowNumber { index, generation })
     }
 
@@ -264,15 +283,16 @@ impl Counters {
     }
 
     /// A number for an outgoing interface of a flow, its counters at zero.
-    pub(super) fn open_outgoing(&self) -> OutgoingNumber {
+    pub(super) fn open_outgoing(&self) -> Result<OutgoingNumber, NoMemory> {
         let mut control = self.all.control.lock();
-        match control.outgoing.open(Share::MOST_OUTGOING) {
-            Some((index, generation)) => {
-                self.make_room(&control);
-                OutgoingNumber { index, generation }
-            }
-            None => OutgoingNumber::NONE,
+        let outgoing = control.outgoing.make_room()?;
+        if outgoing > Share::MOST_OUTGOING {
+            return Ok(OutgoingNumber::NONE);
         }
+        self.make_room(control.flows.generations.len(), outgoing)?;
+        let number = control.outgoing.open(Share::MOST_OUTGOING);
+        let number = number.map(|(index, generation)| OutgoingNumber { index, generation });
+        Ok(number.unwrap_or(OutgoingNumber::NONE))
     }
 
     /// Gives it back; whether it was open.
@@ -281,9 +301,8 @@ impl Counters {
     }
 
     /// Workers never allocate: their room is made here, before anybody knows the number.
-    fn make_room(&self, control: &Control) {
-        let (flows, outgoing) = (control.flows.generations.len(), control.outgoing.generations.len());
-        self.all.shares.iter().for_each(|share| share.make_room(flows, outgoing));
+    fn make_room(&self, flows: usize, outgoing: usize) -> Result<(), NoMemory> {
+        self.all.shares.iter().try_for_each(|share| share.make_room(flows, outgoing))
     }
 }
 
@@ -358,7 +377,7 @@ mod tests {
             header_errors: 9,
         };
         assert_eq!(counters.totals(number), totals);
-        let outgoing = [counters.open_outgoing(), counters.open_outgoing()];
+        let outgoing = [counters.open_outgoing().unwrap(), counters.open_outgoing().unwrap()];
         let all = [
             OutgoingCounter::Packets,
             OutgoingCounter::TtlTooLow,
@@ -388,7 +407,7 @@ mod tests {
     fn copies_are_counted_over_all_workers_and_as_far_as_anybody_counts() {
         const N: u32 = u32::MAX;
         let counters = Counters::new(1);
-        let (number, other) = (counters.open_outgoing(), counters.open_outgoing());
+        let (number, other) = (counters.open_outgoing().unwrap(), counters.open_outgoing().unwrap());
         let mut workers = [counters.worker(), counters.worker()];
         // Through four laps of 2^39.
         for round in 1..=520 {
@@ -400,7 +419,7 @@ mod tests {
         workers[0].add_outgoing(other, OutgoingCounter::Packets, 1);
         assert_eq!(copied(&counters, other), 1);
         assert!(counters.close_outgoing(number));
-        let new = counters.open_outgoing();
+        let new = counters.open_outgoing().unwrap();
         assert_eq!(new.index, number.index);
         assert_eq!(counters.outgoing_totals(new), OutgoingTotals::default());
         workers[0].add_outgoing(new, OutgoingCounter::Packets, 3);
@@ -411,7 +430,7 @@ mod tests {
     fn an_outgoing_number_that_is_used_again_hears_nothing_of_the_old_one() {
         let counters = Counters::new(1);
         let (mut early, mut late) = (counters.worker(), counters.worker());
-        let old = counters.open_outgoing();
+        let old = counters.open_outgoing().unwrap();
         let count = |worker: &mut WorkerCounters, number, n| {
             worker.add_outgoing(number, OutgoingCounter::Packets, n);
             worker.add_outgoing(number, OutgoingCounter::TtlTooLow, n);
@@ -423,7 +442,7 @@ mod tests {
         count(&mut early, old, 5);
         count(&mut late, old, 5);
         assert!(counters.close_outgoing(old) && !counters.close_outgoing(old));
-        let new = counters.open_outgoing();
+        let new = counters.open_outgoing().unwrap();
         assert_eq!(counted(new), (0, 0));
         count(&mut late, old, 1);
         count(&mut early, new, 7);
@@ -434,16 +453,16 @@ mod tests {
     #[test]
     fn outgoing_numbers_do_not_come_back_and_none_counts_nothing() {
         let counters = Counters::new(1);
-        let first = counters.open_outgoing();
+        let first = counters.open_outgoing().unwrap();
         counters.close_outgoing(first);
         counters.all.control.lock().outgoing.generations[0].latest = LAST_OUTGOING_GENERATION - 1;
-        let last = counters.open_outgoing();
+        let last = counters.open_outgoing().unwrap();
         assert_eq!((last.index, last.generation), (0, LAST_OUTGOING_GENERATION));
         let mut worker = counters.worker();
         worker.add_outgoing(last, OutgoingCounter::Packets, 2);
         assert_eq!(copied(&counters, last), 2);
         assert!(counters.close_outgoing(last));
-        assert_eq!(counters.open_outgoing().index, 1);
+        assert_eq!(counters.open_outgoing().unwrap().index, 1);
         for foreign in [OutgoingNumber::NONE, OutgoingNumber { index: 9, generation: 1 }] {
             worker.add_outgoing(foreign, OutgoingCounter::Packets, 1);
             worker.add_outgoing(foreign, OutgoingCounter::Discards, 1);

@@ -7,6 +7,7 @@
 use super::counters::{FlowNumber, OutgoingNumber};
 use super::flow::Flow;
 use crate::handle::{OwnerId, OwnerWord, Owners};
+use crate::memory::{self, NoMemory};
 
 /// A router interface as the packet path knows it: a small number, never reused, dense enough to index arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,13 +99,33 @@ pub enum Verdict {
     Miss,
 }
 
+/// The outgoing interfaces that an entry keeps.
+fn kept(incoming: Option<Incoming>, outgoing: &[Outgoing]) -> impl Iterator<Item = Outgoing> {
+    let kept = move |o: &&Outgoing| incoming.is_some_and(|i| i.interface != o.interface);
+    outgoing.iter().filter(kept).copied()
+}
+
 impl Entry {
     /// An entry. The incoming interface is never an outgoing one: it is left out if it is among them. Without an
     /// incoming interface (no route to the source) the entry is negative.
     #[must_use]
     pub fn new(flow: Flow, number: FlowNumber, incoming: Option<Incoming>, outgoing: &[Outgoing]) -> Entry {
-        let kept = |o: &&Outgoing| incoming.is_some_and(|i| i.interface != o.interface);
-        Entry { flow, number, incoming, outgoing: outgoing.iter().filter(kept).copied().collect() }
+        let kept = kept(incoming, outgoing).collect();
+        Entry { flow, number, incoming, outgoing: kept }
+    }
+
+    /// The same, where there may be no memory for it.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn try_new(
+        flow: Flow,
+        number: FlowNumber,
+        incoming: Option<Incoming>,
+        outgoing: &[Outgoing],
+    ) -> Result<Entry, NoMemory> {
+        let kept = || kept(incoming, outgoing);
+        Ok(Entry { flow, number, incoming, outgoing: memory::slice(kept().count(), kept())? })
     }
 
     /// Whose packets.

@@ -1,5 +1,6 @@
 //! [`Growing`]: an array that grows without moving, read without waiting.
 
+use crate::memory::NoMemory;
 use crate::sync::OnceLock;
 
 const FIRST_SEGMENT: usize = if cfg!(any(loom, test)) { 2 } else { 64 };
@@ -32,12 +33,16 @@ impl<T: Zeroes> Growing<T> {
     pub(super) const MOST: usize = (FIRST_SEGMENT << SEGMENTS) - FIRST_SEGMENT;
 
     /// Makes the places below `len`. May block on others that do.
-    pub(super) fn make_room(&self, len: usize) {
-        let Some(last) = len.checked_sub(1) else { return };
+    pub(super) fn make_room(&self, len: usize) -> Result<(), NoMemory> {
+        let Some(last) = len.checked_sub(1) else { return Ok(()) };
         let (last, _) = place(last as u32);
         for (at, segment) in self.segments.iter().enumerate().take(last + 1) {
-            segment.get_or_init(|| zeroes(FIRST_SEGMENT << at));
+            if segment.get().is_none() {
+                let made = zeroes(FIRST_SEGMENT << at)?;
+                segment.get_or_init(|| made);
+            }
         }
+        Ok(())
     }
 
     /// A place, if it was made. Wait-free.
@@ -48,15 +53,14 @@ impl<T: Zeroes> Growing<T> {
 }
 
 #[cfg(not(loom))]
-fn zeroes<T: Zeroes>(len: usize) -> Box<[T]> {
-    use std::alloc::{Layout, handle_alloc_error};
-    <[T] as zerocopy::FromZeros>::new_box_zeroed_with_elems(len)
-        .unwrap_or_else(|_| handle_alloc_error(Layout::array::<T>(len).unwrap_or(Layout::new::<T>())))
+fn zeroes<T: Zeroes>(len: usize) -> Result<Box<[T]>, NoMemory> {
+    crate::memory::granted()?;
+    <[T] as zerocopy::FromZeros>::new_box_zeroed_with_elems(len).map_err(|_| NoMemory)
 }
 
 #[cfg(loom)]
-fn zeroes<T: Zeroes>(len: usize) -> Box<[T]> {
-    (0..len).map(|_| T::default()).collect()
+fn zeroes<T: Zeroes>(len: usize) -> Result<Box<[T]>, NoMemory> {
+    Ok((0..len).map(|_| T::default()).collect())
 }
 
 /// Which segment, and where in it.

@@ -35,6 +35,7 @@
 
 use super::prefetch::prefetch;
 use crate::faults::{self, Point};
+use crate::memory::{self, NoMemory};
 use crate::sync::{OnceLock, Ordering, Word};
 
 /// Lanes of a bucket: as many words as a cache line has; fewer under loom, which tries every order of loads.
@@ -71,13 +72,14 @@ pub(super) struct Lanes {
 
 impl Default for Lanes {
     fn default() -> Self {
-        Lanes::of(FIRST)
+        Lanes::of(FIRST).expect("memory for a first array")
     }
 }
 
 impl Lanes {
-    fn of(log: u32) -> Lanes {
-        Lanes { buckets: (0..1_usize << log).map(|_| Bucket::default()).collect(), next: OnceLock::new() }
+    fn of(log: u32) -> Result<Lanes, NoMemory> {
+        let buckets = memory::slice(1 << log, std::iter::repeat_with(Bucket::default))?;
+        Ok(Lanes { buckets, next: OnceLock::new() })
     }
 
     /// The array to look in now: this one or one of those that took its place. Wait-free: sizes double, so there are few.
@@ -186,12 +188,12 @@ impl Lanes {
 
     /// Hangs an array of twice the size on this one, with every entry in it; `hash_of` tells an entry's hash. Returns
     /// the array to go on with: this one if it is the largest there can be.
-    pub(super) fn grow(&self, hash_of: impl Fn(u32) -> u64) -> &Lanes {
+    pub(super) fn grow(&self, hash_of: impl Fn(u32) -> u64) -> Result<&Lanes, NoMemory> {
         let log = self.buckets.len().ilog2() + 1;
         if log > LARGEST {
-            return self;
+            return Ok(self);
         }
-        let larger = Box::new(Lanes::of(log));
+        let larger = memory::boxed(Lanes::of(log)?)?;
         #[cfg(feature = "bug-growth-published-empty")]
         let larger = self.next.get_or_init(|| larger);
         for index in self.buckets.iter().flat_map(|b| &b.lanes).filter_map(|lane| index(own(lane))) {
@@ -203,7 +205,7 @@ impl Lanes {
         #[cfg(not(feature = "bug-growth-published-empty"))]
         let larger = self.next.get_or_init(|| larger);
         faults::point(Point::LanesShown);
-        larger
+        Ok(larger)
     }
 
     fn home(&self, hash: u64) -> usize {
@@ -280,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_passed_a_full_bucket_is_found_and_wraps_around() {
-        let lanes = Lanes::of(2);
+        let lanes = Lanes::of(2).unwrap();
         let hash = 7 << 32 | 3;
         (0..20).for_each(|index| assert!(lanes.put(hash, index)));
         assert_eq!(all(&lanes, hash), Vec::from_iter(0..20));
@@ -290,7 +292,7 @@ mod tests {
 
     #[test]
     fn taking_away_breaks_no_chain_and_shortens_it_at_last() {
-        let lanes = Lanes::of(2);
+        let lanes = Lanes::of(2).unwrap();
         let hash = 7 << 32;
         (0..20).for_each(|index| assert!(lanes.put(hash, index)));
         for index in 0..19 {
@@ -305,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_saturated_overflow_count_stays_and_hides_nobody() {
-        let lanes = Lanes::of(6);
+        let lanes = Lanes::of(6).unwrap();
         let hash = 1 << 32;
         (0..500).for_each(|index| assert!(lanes.put(hash, index)));
         assert_eq!(passed(&lanes)[..2], [255, 255]);
@@ -316,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_full_array_says_so() {
-        let lanes = Lanes::of(1);
+        let lanes = Lanes::of(1).unwrap();
         (0..16).for_each(|index| assert!(lanes.put(u64::from(index), index)));
         assert!(!lanes.put(0, 16));
         assert_eq!(all(&lanes, 1), Vec::from_iter((0..16).filter(|n| n % 2 == 1)), "nobody had to pass");
@@ -325,7 +327,7 @@ mod tests {
 
     #[test]
     fn the_largest_index_fits() {
-        let lanes = Lanes::of(0);
+        let lanes = Lanes::of(0).unwrap();
         let largest = (1 << 24) - 2;
         assert!(lanes.put(u64::MAX, largest));
         assert!(lanes.replace(u64::MAX, largest, largest));
@@ -336,7 +338,7 @@ mod tests {
         /// Few hashes, many entries: every lane holds what a map would, through replacement and growth.
         #[test]
         fn lanes_hold_what_a_map_holds(steps in prop::collection::vec((0..4_u8, 0..6_u64, 0..40_u32), 0..200)) {
-            let first = Lanes::of(0);
+            let first = Lanes::of(0).unwrap();
             let mut model = HashMap::new();
             for (step, hash, index) in steps {
                 let hash = (hash << 32) | (hash % 3);
@@ -344,7 +346,7 @@ mod tests {
                 match (step, model.get(&index)) {
                     (0 | 1, None) => {
                         let lanes = match lanes.limit() {
-                            limit if limit <= model.len() => lanes.grow(|index| model[&index]),
+                            limit if limit <= model.len() => lanes.grow(|index| model[&index]).unwrap(),
                             _ => lanes,
                         };
                         prop_assert!(lanes.put(hash, index));

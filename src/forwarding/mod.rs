@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use crate::memory::NoMemory;
 pub use counters::{
     Counter, Counters, FlowNumber, FlowTotals, OutgoingCounter, OutgoingNumber, OutgoingTotals,
     WorkerCounters,

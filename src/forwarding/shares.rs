@@ -39,6 +39,7 @@
 use super::counters::{FlowNumber, OutgoingNumber};
 use super::growing::Growing;
 use crate::faults::{self, Point};
+use crate::memory::NoMemory;
 use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering, Word, fence};
 
 /// How many counters of a flow are counted up by every packet that concerns them.
@@ -94,15 +95,15 @@ pub(super) struct Shares {
 
 impl Shares {
     /// A new share with room for so many flows and outgoing interfaces of flows.
-    pub(super) fn push(&self, flows: usize, outgoing: usize) -> Arc<Share> {
+    pub(super) fn push(&self, flows: usize, outgoing: usize) -> Result<Arc<Share>, NoMemory> {
         let share = Arc::new(Share::default());
-        share.make_room(flows, outgoing);
+        share.make_room(flows, outgoing)?;
         let mut place = &self.first;
         loop {
             // Holding the counters' lock is not relied on: the place is ours only if ours is what it then holds.
             let holder = place.get_or_init(|| share.clone());
             if Arc::ptr_eq(holder, &share) {
-                return share;
+                return Ok(share);
             }
             place = &holder.next;
         }
@@ -118,11 +119,11 @@ impl Share {
     pub(super) const MOST_OUTGOING: usize = Growing::<Word>::MOST;
 
     /// Makes room for the numbers with indexes below these.
-    pub(super) fn make_room(&self, flows: usize, outgoing: usize) {
-        self.often.make_room(flows);
-        self.seldom.make_room(flows);
-        self.copies.make_room(outgoing);
-        self.copies_seldom.make_room(outgoing);
+    pub(super) fn make_room(&self, flows: usize, outgoing: usize) -> Result<(), NoMemory> {
+        self.often.make_room(flows)?;
+        self.seldom.make_room(flows)?;
+        self.copies.make_room(outgoing)?;
+        self.copies_seldom.make_room(outgoing)
     }
 
     /// To be called by the share's one worker only.

@@ -6,6 +6,7 @@ use super::reader::ForwardingReader;
 use super::{Counters, Entry, Flow, FlowNumber, OutgoingNumber};
 use crate::faults::{self, Point};
 use crate::handle::{Handle, HandleTable, Owners};
+use crate::memory::{self, NoMemory};
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 
 /// Why an entry was not published. Nothing changed.
@@ -27,6 +28,16 @@ pub enum PublishError {
     /// The flow has no entry.
     #[error("the flow {0} has no entry: publish one")]
     Missing(Flow),
+    /// There is no memory for the entry, for its place, or for its counters. (Where there is none for more slots, the table is
+    /// [`Full`](PublishError::Full).)
+    #[error("there is no memory for the entry: try again when there is some")]
+    NoMemory,
+}
+
+impl From<NoMemory> for PublishError {
+    fn from(NoMemory: NoMemory) -> PublishError {
+        PublishError::NoMemory
+    }
 }
 
 /// (source, group) → entry, for both families.
@@ -134,7 +145,7 @@ impl ForwardingTable {
     /// A number to count a new flow under, its counters at zero. To be given back with [`Self::close_number`]. May block.
     ///
     /// # Errors
-    /// [`PublishError::Full`] when as many flows have a number as the table may hold entries.
+    /// [`PublishError::Full`] when as many flows have a number as the table may hold entries; [`PublishError::NoMemory`].
     pub fn open_number(&self) -> Result<FlowNumber, PublishError> {
         self.counters.open()
     }
@@ -147,8 +158,10 @@ impl ForwardingTable {
 
     /// A number to count the packets under that are copied to one outgoing interface of a flow, its counters at zero. To be
     /// given back with [`Self::close_outgoing_number`]. [`OutgoingNumber::NONE`] when there are 2^32 already. May block.
-    #[must_use]
-    pub fn open_outgoing_number(&self) -> OutgoingNumber {
+    ///
+    /// # Errors
+    /// [`NoMemory`] when there is none for its counters.
+    pub fn open_outgoing_number(&self) -> Result<OutgoingNumber, NoMemory> {
         self.counters.open_outgoing()
     }
 
@@ -160,7 +173,7 @@ impl ForwardingTable {
     /// Makes a flow's first entry visible, in one step. May block on other writers.
     ///
     /// # Errors
-    /// [`PublishError::Full`], [`PublishError::Exists`], [`PublishError::Crowded`].
+    /// [`PublishError::Full`], [`PublishError::Exists`], [`PublishError::Crowded`], [`PublishError::NoMemory`].
     pub fn publish(&self, entry: Entry) -> Result<(), PublishError> {
         let flow = entry.flow();
         let hash = self.hash.of(&flow);
@@ -173,13 +186,12 @@ impl ForwardingTable {
             return Err(PublishError::Full(self.capacity));
         }
         if writer.live as usize >= lanes.limit() {
-            lanes = lanes.grow(|index| writer.written[index as usize].hash);
+            lanes = lanes.grow(|index| writer.written[index as usize].hash)?;
         }
         if lanes.is_crowded(hash) {
             return Err(PublishError::Crowded(flow));
         }
-        let handle = self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))?;
-        writer.note(handle, hash);
+        let handle = self.insert(&mut writer, entry, hash)?;
         faults::point(Point::EntryUnpublished);
         let there_was_room = lanes.put(hash, handle.index());
         faults::point(Point::EntryUncounted);
@@ -194,7 +206,8 @@ impl ForwardingTable {
     /// block on other writers.
     ///
     /// # Errors
-    /// [`PublishError::Missing`]; [`PublishError::Full`] when no room is left beside the entry that is replaced.
+    /// [`PublishError::Missing`]; [`PublishError::Full`] when no room is left beside the entry that is replaced;
+    /// [`PublishError::NoMemory`].
     pub fn replace(&self, entry: Entry) -> Result<(), PublishError> {
         let flow = entry.flow();
         let hash = self.hash.of(&flow);
@@ -203,8 +216,7 @@ impl ForwardingTable {
         let Some(old) = self.written(&writer, lanes, hash, &flow) else {
             return Err(PublishError::Missing(flow));
         };
-        let new = self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))?;
-        writer.note(new, hash);
+        let new = self.insert(&mut writer, entry, hash)?;
         lanes.replace(hash, old.index(), new.index());
         faults::point(Point::EntryReplaced);
         self.retire(old);
@@ -264,6 +276,16 @@ impl ForwardingTable {
         })
     }
 
+    /// Puts an entry where lanes can lead to it.
+    fn insert(&self, writer: &mut Writer, entry: Entry, hash: u64) -> Result<Handle, PublishError> {
+        let handle = self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))?;
+        if let Err(refused) = writer.note(handle, hash) {
+            self.retire(handle);
+            return Err(refused.into());
+        }
+        Ok(handle)
+    }
+
     /// Lets go of an entry that no lane leads to any more.
     fn retire(&self, old: Handle) {
         let removed = self.entries.remove(old);
@@ -278,11 +300,14 @@ impl ForwardingTable {
 }
 
 impl Writer {
-    fn note(&mut self, handle: Handle, hash: u64) {
+    fn note(&mut self, handle: Handle, hash: u64) -> Result<(), NoMemory> {
         let at = handle.index() as usize;
         if at >= self.written.len() {
+            let more = at + 1 - self.written.len();
+            memory::reserve(&mut self.written, more)?;
             self.written.resize(at + 1, Written { handle: Handle::STALE, hash: 0 });
         }
         self.written[at] = Written { handle, hash };
+        Ok(())
     }
 }

@@ -28,12 +28,18 @@ impl<T> std::fmt::Debug for Full<T> {
 #[error("the handle is stale: what it named is gone, or it is of another table")]
 pub struct Stale;
 
-/// No owner word is left.
+/// Why no owner word was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no owner word is left: {most} have been made and they are never reused")]
-pub struct OwnersFull {
-    /// How many this table can have.
-    pub most: u32,
+pub enum OwnersError {
+    /// No owner word is left.
+    #[error("no owner word is left: {most} have been made and they are never reused")]
+    Full {
+        /// How many this table can have.
+        most: u32,
+    },
+    /// There is no memory for more.
+    #[error("there is no memory for another owner word: try again when there is some")]
+    NoMemory,
 }
 
 /// Why a claim was refused. Nothing changed.

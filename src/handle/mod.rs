@@ -30,7 +30,8 @@ mod table;
 #[cfg(all(test, not(loom)))]
 mod table_tests;
 
-pub use error::{CapacityError, ClaimError, Full, OwnersFull, ReleaseError, RetireError, Stale};
+pub use crate::memory::NoMemory;
+pub use error::{CapacityError, ClaimError, Full, OwnersError, ReleaseError, RetireError, Stale};
 pub use handle::{Handle, Kind};
 pub use layout::{Claims, Layout, Plain, Shape};
 pub use owner::{OwnerId, OwnerWord, Owners};

@@ -12,7 +12,9 @@
 //! any time. A word that was issued is never 0, since stamps begin at 1 and leave 0 out when they wrap; so an id that
 //! leads to a word not issued yet is found out without a second look anywhere.
 
+use super::error::OwnersError;
 use crate::faults::{self, Point};
+use crate::memory::{self, NoMemory};
 use crate::sync::{AtomicPtr, Ordering, SteppedWord, Word};
 use crossbeam_utils::CachePadded;
 use std::ptr;
@@ -145,35 +147,37 @@ impl Owners {
     /// How many ids can be given out.
     pub(super) const MOST: u32 = MOST_PAIRS * 2;
 
-    /// Gives out two ids whose words share a line; `None` when there are no more. Lock-free. Allocates now and then.
-    pub(super) fn append(&self) -> Option<[OwnerId; 2]> {
+    /// Gives out two ids whose words share a line. Lock-free. Allocates now and then.
+    pub(super) fn append(&self) -> Result<[OwnerId; 2], OwnersError> {
+        const FULL: OwnersError = OwnersError::Full { most: Owners::MOST };
         // Relaxed, here and below: the number only shares out indices; segments and words are published on their own.
         let mut pair = self.pairs.load(Ordering::Relaxed);
         loop {
-            let index = u32::try_from(pair).ok().filter(|&index| index < MOST_PAIRS)?;
-            self.ensure(place(index).0);
+            let index = u32::try_from(pair).ok().filter(|&index| index < MOST_PAIRS).ok_or(FULL)?;
+            self.ensure(place(index).0).map_err(|NoMemory| OwnersError::NoMemory)?;
             match self.pairs.compare_exchange(pair, pair + 1, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
                     faults::point(Point::OwnersUnset);
                     let ids = [OwnerId(index * 2), OwnerId(index * 2 + 1)];
                     for id in ids {
                         // SeqCst, paired with all loads of the word. The ids are known to nobody yet.
-                        self.stepped(id)?.unstepped().store(OwnerWord::FIRST.0, Ordering::SeqCst);
+                        self.stepped(id).ok_or(FULL)?.unstepped().store(OwnerWord::FIRST.0, Ordering::SeqCst);
                     }
-                    return Some(ids);
+                    return Ok(ids);
                 }
                 Err(now) => pair = now,
             }
         }
     }
 
-    fn ensure(&self, segment: usize) {
+    fn ensure(&self, segment: usize) -> Result<(), NoMemory> {
         let entry = &self.segments[segment];
         // Acquire, as in `stepped`.
         if !entry.load(Ordering::Acquire).is_null() {
-            return;
+            return Ok(());
         }
-        let made: Box<[Pair]> = (0..segment_length(segment)).map(|_| Pair::default()).collect();
+        let length = segment_length(segment);
+        let made = memory::slice(length, std::iter::repeat_with(Pair::default))?;
         let made = Box::into_raw(made).cast::<Pair>();
         faults::point(Point::OwnersMade);
         // Release, paired with `stepped`: the segment's words.
@@ -181,6 +185,7 @@ impl Owners {
             // SAFETY: made just now with this length, and shown to nobody.
             unsafe { free(made, segment) };
         }
+        Ok(())
     }
 }
 

@@ -96,6 +96,7 @@ impl<S> Drop for Segments<S> {
 #[cfg(not(loom))]
 fn allocate<S: Zeroed>(slots: usize) -> *mut S {
     match std::alloc::Layout::array::<S>(slots) {
+        _ if crate::memory::granted().is_err() => ptr::null_mut(),
         // SAFETY: the layout is not empty: a slot has a size and a segment a slot at least.
         Ok(layout) => unsafe { std::alloc::alloc_zeroed(layout) }.cast(),
         Err(_) => ptr::null_mut(),

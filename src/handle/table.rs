@@ -8,7 +8,7 @@
 
 use super::claim::{ClaimSlot, ClaimSlots, ClaimStep};
 use super::epoch;
-use super::error::{CapacityError, ClaimError, Full, OwnersFull, ReleaseError, RetireError, Stale};
+use super::error::{CapacityError, ClaimError, Full, OwnersError, ReleaseError, RetireError, Stale};
 use super::free_list::{FreeList, Links};
 use super::layout::{Claims, Layout, Plain, Shape};
 use super::limbo::{Batches, Chain, Limbo};
@@ -164,17 +164,17 @@ impl<T> HandleTable<T, Claims> {
     /// A new thing that can be owned. Its word has a cache line to itself.
     ///
     /// # Errors
-    /// [`OwnersFull`] when the table has as many as it can have.
-    pub fn new_owner(&self) -> Result<OwnerId, OwnersFull> {
+    /// [`OwnersError`] when the table has as many as it can have, and when there is no memory.
+    pub fn new_owner(&self) -> Result<OwnerId, OwnersError> {
         Ok(self.new_owner_pair()?[0])
     }
 
     /// Two new things that can be owned, whose words share one cache line. Lock-free; allocates now and then.
     ///
     /// # Errors
-    /// [`OwnersFull`] when the table has as many as it can have.
-    pub fn new_owner_pair(&self) -> Result<[OwnerId; 2], OwnersFull> {
-        self.owners.append().ok_or(OwnersFull { most: Owners::MOST })
+    /// [`OwnersError`] when the table has as many as it can have, and when there is no memory.
+    pub fn new_owner_pair(&self) -> Result<[OwnerId; 2], OwnersError> {
+        self.owners.append()
     }
 
     /// The owner words, to check stamps against.

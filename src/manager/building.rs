@@ -14,6 +14,7 @@ use super::{
 use crate::faults::{self, Point};
 use crate::forwarding::{Flow, Incoming, Outgoing, PublishError, Stamp};
 use crate::handle::Handle;
+use crate::memory::NoMemory;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -86,7 +87,7 @@ impl GroupManager {
         {
             let mut state = self.state.lock();
             let (flows, with) = self.split(&mut state);
-            match flows.begin(flow, with) {
+            match flows.begin(flow, with).map_err(|NoMemory| NewFlowError::NoMemory(flow))? {
                 Begun::Live(state) => return Ok(state),
                 Begun::Building => return Err(NewFlowError::Building(flow)),
                 Begun::Foreign => return Err(NewFlowError::Foreign(flow)),
@@ -111,6 +112,7 @@ impl GroupManager {
                 let (flows, with) = self.split(&mut state);
                 flows.ask(flow, &upstream, with)
             };
+            let outgoing = outgoing.map_err(|NoMemory| NewFlowError::NoMemory(flow))?;
             let vetoes = self.ask_owners(flow, &upstream, &outgoing);
             let mut change = self.change_state();
             if self.routing.changes() != changes {
@@ -130,6 +132,7 @@ impl GroupManager {
                 Err(PublishError::Full(_) | PublishError::Crowded(_)) => {
                     return Err(NewFlowError::Full(flow));
                 }
+                Err(PublishError::NoMemory) => return Err(NewFlowError::NoMemory(flow)),
             }
         }
         Err(NewFlowError::Building(flow))

@@ -121,7 +121,7 @@ pub trait Client: Send + Sync {
         let _ = alert;
     }
 
-    /// So many notices did not fit into the client's outbox and are lost: look at
+    /// So many notices did not fit into the client's outbox, or found no memory, and are lost: look at
     /// [`memberships`](super::GroupManager::memberships) and [`entries`](super::GroupManager::entries) instead. Comes after
     /// the notices that did fit.
     fn notices_lost(&self, count: u64) {

@@ -7,6 +7,7 @@ use super::outlet::Outlet;
 use super::{Client, DeregisterError, ManagerConfig, Protocol, RegisterError};
 use crate::faults::{self, Point};
 use crate::handle::{Claims, Handle, HandleTable, RetireError};
+use crate::memory::{self, NoMemory};
 use dashmap::{DashMap, Entry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,6 +80,7 @@ impl Clients {
                 Err(RegisterError::AlreadyRegistered(protocol))
             }
             name => {
+                memory::room_for_records().map_err(|NoMemory| RegisterError::NoMemory)?;
                 let registered = Registered { protocol };
                 let handle = self.table.insert(registered).map_err(|_| RegisterError::Full(self.most))?;
                 self.directory.enter(handle, protocol);

@@ -10,6 +10,12 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// How many places were not given out, of `all`: later there are no more.
+    pub fn left(&self, all: usize) -> usize {
+        // Relaxed: it only shrinks.
+        all.saturating_sub(self.given.load(Ordering::Relaxed))
+    }
+
     /// The next part of `all` places, at most `most` of them: the caller's alone. Lock-free.
     pub fn take(&self, most: usize, all: usize) -> Range<usize> {
         let after = |given: usize| given.saturating_add(most).min(all);

@@ -1,10 +1,10 @@
 //! Enumerations of groups: what was joined on the whole router at the instant when one was started.
 
 use super::cursor::Cursor;
-use super::walks::steady;
+use super::walks::try_steady;
 use super::{EnumerationError, GroupManager, Membership};
 use crate::handle::{Full, Handle, HandleTable, Kind, Plain, Shape};
-use std::collections::BTreeSet;
+use crate::memory::{self, NoMemory};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Which groups are enumerated (`MGM_ENUM_TYPES` of the Windows SDK).
@@ -29,7 +29,7 @@ pub struct GroupPage {
 /// A snapshot. Nobody's memberships keep it up to date; each record is given out once.
 struct Enumeration {
     owner: Handle,
-    groups: Box<[Membership]>,
+    groups: Vec<Membership>,
     /// How many were given out.
     given: Cursor,
 }
@@ -142,7 +142,10 @@ impl GroupManager {
                 return Err(EnumerationError::TooMany(enumerations.most));
             }
         }
-        let groups = self.joined(kind);
+        let Ok(groups) = self.joined(kind) else {
+            enumerations.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(EnumerationError::NoMemory);
+        };
         let enumeration = Enumeration { owner: client, groups, given: Cursor::default() };
         let Some(handle) = enumerations.enter(enumeration) else {
             enumerations.open.fetch_sub(1, Ordering::Relaxed);
@@ -161,18 +164,21 @@ impl GroupManager {
     /// is given out once, whichever threads ask. At the end, and behind it, the page is empty. Lock-free.
     ///
     /// # Errors
-    /// [`EnumerationError::Stale`].
+    /// [`EnumerationError::Stale`], [`EnumerationError::NoMemory`].
     pub fn next_groups(&self, enumeration: Handle, most: usize) -> Result<GroupPage, EnumerationError> {
         let page = self.enumerations.table.with(enumeration, |enumeration| {
             if !self.clients.table.validate(enumeration.owner) {
-                return None;
+                return Err(EnumerationError::Stale);
             }
             let all = enumeration.groups.len();
+            // Before anything is given out: what is given out once is not given out again.
+            let mut groups = memory::vec(enumeration.given.left(all).min(most))?;
             let part = enumeration.given.take(most, all);
             let more = part.end < all;
-            Some(GroupPage { groups: enumeration.groups[part].to_vec(), more })
+            groups.extend_from_slice(&enumeration.groups[part]);
+            Ok(GroupPage { groups, more })
         });
-        page.flatten().ok_or(EnumerationError::Stale)
+        page.unwrap_or(Err(EnumerationError::Stale))
     }
 
     /// Ends an enumeration (`MgmGroupEnumerationEnd`): its handle is stale from now on. Lock-free.
@@ -186,17 +192,19 @@ impl GroupManager {
     }
 
     /// What is joined at one instant, each once.
-    fn joined(&self, kind: GroupKind) -> Box<[Membership]> {
+    fn joined(&self, kind: GroupKind) -> Result<Vec<Membership>, NoMemory> {
         let state = self.state.lock();
         let owners = self.clients.table.owners();
-        let joined: BTreeSet<Membership> = steady(|| {
+        try_steady(|| {
             let live = state.records.iter().filter(|(_, _, contribution)| contribution.stamp.holds(owners));
-            live.map(|(_, membership, _)| match kind {
+            let mut joined = memory::vec(state.records.len())?;
+            joined.extend(live.map(|(_, membership, _)| match kind {
                 GroupKind::AllSources => membership,
                 GroupKind::AnySource => membership.of_any_source(),
-            })
-            .collect()
-        });
-        joined.into_iter().collect()
+            }));
+            joined.sort_unstable();
+            joined.dedup();
+            Ok(joined)
+        })
     }
 }

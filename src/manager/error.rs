@@ -2,8 +2,11 @@
 
 use super::{Interface, Protocol};
 use crate::forwarding::Flow;
+use crate::memory::NoMemory;
 
 const STALE: &str = "the handle names no registered client: register again";
+
+const NO_MEMORY: &str = "there is no memory for it: try again when there is some";
 
 /// The configuration cannot work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +31,9 @@ pub enum RegisterError {
     /// The table of clients is full.
     #[error("no room for another client: {0} are the most (ManagerConfig::clients)")]
     Full(u32),
+    /// There is no memory for another client.
+    #[error("{NO_MEMORY}")]
+    NoMemory,
 }
 
 /// Why a client could not leave (`MgmDeRegisterMProtocol`).
@@ -53,6 +59,9 @@ pub enum TakeError {
     /// No further interface can be known.
     #[error("no room for another interface: {0} are the most (ManagerConfig::interfaces)")]
     TooManyInterfaces(u32),
+    /// There is no memory to know another interface. One that was taken before needs none.
+    #[error("{NO_MEMORY}")]
+    NoMemory,
 }
 
 /// Why an interface could not be released (`MgmReleaseInterfaceOwnership`).
@@ -94,6 +103,9 @@ pub enum MembershipError {
         "no room for another membership: {0} are the most (ManagerConfig::memberships, or memberships_per_interface)"
     )]
     TooMany(u32),
+    /// There is no memory to keep what is said. Deleting with [`Effect::Join`](super::Effect::Join) alone needs none.
+    #[error("{NO_MEMORY}")]
+    NoMemory,
 }
 
 /// Why an entry could not be changed (`MgmSetMfe`).
@@ -121,6 +133,9 @@ pub enum EnumerationError {
     /// As many enumerations are open as may be.
     #[error("no room for another enumeration: {0} are the most (ManagerConfig::enumerations): end some")]
     TooMany(u32),
+    /// There is no memory for the snapshot, or for a page of it; no record of it is lost.
+    #[error("{NO_MEMORY}")]
+    NoMemory,
 }
 
 /// Why a new flow got no entry.
@@ -142,4 +157,19 @@ pub enum NewFlowError {
     /// The group's packets never leave their link.
     #[error("{0} is not forwarded: its group is of link-local or smaller scope")]
     NotForwarded(Flow),
+    /// There is no memory for the entry.
+    #[error("no memory for the entry of {0}: bring it again when there is some")]
+    NoMemory(Flow),
+}
+
+impl From<NoMemory> for MembershipError {
+    fn from(NoMemory: NoMemory) -> MembershipError {
+        MembershipError::NoMemory
+    }
+}
+
+impl From<NoMemory> for EnumerationError {
+    fn from(NoMemory: NoMemory) -> EnumerationError {
+        EnumerationError::NoMemory
+    }
 }

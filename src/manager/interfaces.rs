@@ -9,7 +9,8 @@ use super::Interface;
 use super::upcalls::Share;
 use crate::faults::{self, Point};
 use crate::forwarding::InterfaceNumber;
-use crate::handle::OwnerId;
+use crate::handle::{OwnerId, OwnersError};
+use crate::memory::{self, NoMemory};
 use std::hash::BuildHasher;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -131,22 +132,26 @@ impl Interfaces {
         (0..self.most).map_while(|n| self.get(InterfaceNumber(n)))
     }
 
-    /// Makes the record of an interface that has none; `owners` makes its owner pair. `None` when there is no room.
+    /// Makes the record of an interface that has none; `owners` makes its owner pair.
     pub(super) fn make(
         &self,
         maker: &mut Maker,
         interface: Interface,
-        owners: impl FnOnce() -> Option<[OwnerId; 2]>,
-    ) -> Option<&InterfaceRecord> {
+        owners: impl FnOnce() -> Result<[OwnerId; 2], OwnersError>,
+    ) -> Result<&InterfaceRecord, OwnersError> {
+        let full = OwnersError::Full { most: self.most };
         let number = maker.made;
         if number >= self.most {
-            return None;
+            return Err(full);
         }
-        let (segment, at) = Self::place(number)?;
-        let records = self.segments.get(segment)?.get_or_init(|| {
+        let (segment, at) = Self::place(number).ok_or(full)?;
+        let segment_made = || {
             let len = (FIRST_SEGMENT as usize) << segment;
-            (0..len).map(|_| OnceLock::new()).collect()
-        });
+            memory::slice(len, std::iter::repeat_with(OnceLock::new))
+        };
+        let records = made(self.segments.get(segment).ok_or(full)?, segment_made)?;
+        // All that can be refused comes before the record; the owner words, which stay, come last.
+        let (present, table) = self.table_for(number as usize + 1)?;
         let [routing, igmp] = owners()?;
         let number = InterfaceNumber(number);
         let record = records[at].get_or_init(|| InterfaceRecord {
@@ -160,24 +165,24 @@ impl Interfaces {
         });
         maker.made += 1;
         faults::point(Point::InterfaceUnlisted);
-        self.enter(record, maker.made as usize);
-        Some(record)
+        self.put(table, record);
+        self.present.store(present, Ordering::SeqCst);
+        Ok(record)
     }
 
-    /// Enters a record into the index, the `count`th.
-    fn enter(&self, record: &InterfaceRecord, count: usize) {
+    /// The index to enter the `count`th record into, with every other in it, and which it is.
+    fn table_for(&self, count: usize) -> Result<(usize, &[AtomicU32]), OwnersError> {
         let mut present = self.present.load(Ordering::SeqCst);
         let len = FIRST_TABLE << present;
         if self.tables[present].get().is_some() && count * 2 > len {
             present += 1;
         }
-        let table = self.tables[present].get_or_init(|| {
-            let places: Box<[AtomicU32]> = (0..FIRST_TABLE << present).map(|_| AtomicU32::new(0)).collect();
-            self.iter().filter(|r| r.number != record.number).for_each(|r| self.put(&places, r));
-            places
-        });
-        self.put(table, record);
-        self.present.store(present, Ordering::SeqCst);
+        let table = made(&self.tables[present], || {
+            let places = memory::slice(FIRST_TABLE << present, std::iter::repeat_with(|| AtomicU32::new(0)))?;
+            self.iter().for_each(|record| self.put(&places, record));
+            Ok(places)
+        })?;
+        Ok((present, table))
     }
 
     fn put(&self, table: &[AtomicU32], record: &InterfaceRecord) {
@@ -186,6 +191,15 @@ impl Interfaces {
             table[at].store(record.number.0 + 1, Ordering::SeqCst);
         }
     }
+}
+
+/// What is there, or is made now: by one thread at a time, whoever holds the [`Maker`].
+fn made<T>(place: &OnceLock<T>, make: impl FnOnce() -> Result<T, NoMemory>) -> Result<&T, OwnersError> {
+    if let Some(there) = place.get() {
+        return Ok(there);
+    }
+    let new = make().map_err(|NoMemory| OwnersError::NoMemory)?;
+    Ok(place.get_or_init(|| new))
 }
 
 #[cfg(test)]
@@ -200,7 +214,7 @@ mod tests {
         for n in 0..5000 {
             let interface = Interface::v4(n * 7);
             assert!(interfaces.find(interface).is_none());
-            let made = interfaces.make(&mut maker, interface, || owners.new_owner_pair().ok()).unwrap();
+            let made = interfaces.make(&mut maker, interface, || owners.new_owner_pair()).unwrap();
             assert_eq!(made.number, InterfaceNumber(n));
         }
         for n in 0..5000 {
@@ -208,7 +222,8 @@ mod tests {
             assert_eq!(interfaces.get(InterfaceNumber(n)).unwrap().interface, Interface::v4(n * 7));
             assert!(interfaces.find(Interface::v6(n * 7)).is_none());
         }
-        assert!(interfaces.make(&mut maker, Interface::v4(1), || owners.new_owner_pair().ok()).is_none());
+        let refused = interfaces.make(&mut maker, Interface::v4(1), || owners.new_owner_pair());
+        assert!(matches!(refused, Err(OwnersError::Full { most: 5000 })));
         assert!(interfaces.get(InterfaceNumber(5000)).is_none());
         assert!(interfaces.get(InterfaceNumber(u32::MAX)).is_none());
         assert_eq!(interfaces.iter().count(), 5000);

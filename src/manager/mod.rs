@@ -29,6 +29,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Without memory
+//!
+//! A call that needs memory and finds none answers so, and has changed nothing; made again when there is some it succeeds. What
+//! cannot be refused needs none, or goes on without in a way that is told: an entry that cannot be published anew is withdrawn
+//! ([`Incidents::entries_withdrawn`]), a notice that cannot be queued is counted ([`Client::notices_lost`]), an upcall is refused.
+//! Trees and maps that others wrote end the process when there is none for a node; calls that add to them look first whether
+//! there is enough for what they add.
+//!
 //! # What may wait, and what never does
 //!
 //! - [`take`](GroupManager::take) of a known interface, [`release`](GroupManager::release),

@@ -19,6 +19,7 @@
 //! It is bounded. What does not fit is counted, and the client is told to look again once it has worked off what did fit.
 
 use crate::faults::{self, Point};
+use crate::memory;
 use crate::sync::Mutex;
 use std::collections::VecDeque;
 
@@ -49,10 +50,11 @@ impl<T> Default for Outbox<T> {
 }
 
 impl<T> Outbox<T> {
-    /// Queues an item, or counts it as lost when as many wait as there is `room`. The caller has to deliver then.
+    /// Queues an item, or counts it as lost when as many wait as there is `room`, or there is no memory for it. The caller has
+    /// to deliver then.
     pub fn push(&self, item: T, room: usize) {
         let mut state = self.state.lock();
-        if state.queue.len() < room {
+        if state.queue.len() < room && memory::reserve_one(&mut state.queue).is_ok() {
             state.queue.push_back(item);
         } else {
             state.lost += 1;

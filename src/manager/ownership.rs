@@ -10,7 +10,7 @@ use super::{
 };
 use crate::faults::{self, Point};
 use crate::forwarding::{InterfaceNumber, Stamp};
-use crate::handle::{ClaimError, Handle, OwnerWord, ReleaseError as TableReleaseError};
+use crate::handle::{ClaimError, Handle, OwnerWord, OwnersError, ReleaseError as TableReleaseError};
 
 /// Who owned an interface at one instant.
 #[derive(Clone, Copy, PartialEq)]
@@ -90,7 +90,7 @@ impl GroupManager {
         let role = self.clients.role(client).ok_or(TakeError::Stale)?;
         let record = match self.interfaces.find(interface) {
             Some(record) => record,
-            // Room never comes back, so a client that is still there was refused for the want of it.
+            // A client that is still there was refused for the want of room, which never comes back, or of memory.
             None => match self.make_record(interface) {
                 Err(_) if !self.clients.table.validate(client) => return Err(TakeError::Stale),
                 made => made?,
@@ -211,10 +211,11 @@ impl GroupManager {
         if let Some(record) = self.interfaces.find(interface) {
             return Ok(record);
         }
-        let owners = || self.clients.table.new_owner_pair().ok();
-        self.interfaces
-            .make(&mut maker, interface, owners)
-            .ok_or(TakeError::TooManyInterfaces(self.config.interfaces))
+        let owners = || self.clients.table.new_owner_pair();
+        self.interfaces.make(&mut maker, interface, owners).map_err(|refused| match refused {
+            OwnersError::Full { .. } => TakeError::TooManyInterfaces(self.config.interfaces),
+            OwnersError::NoMemory => TakeError::NoMemory,
+        })
     }
 
     /// What follows a change of hands, after which the owner word of the role reads `word`.

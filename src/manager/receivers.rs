@@ -9,6 +9,7 @@ use super::{Effect, GroupManager, Interface, Membership, MembershipError, State}
 use crate::faults::{self, Point};
 use crate::forwarding::InterfaceNumber;
 use crate::handle::Handle;
+use crate::memory;
 
 impl GroupManager {
     /// Says that there are receivers on an interface of the client's (`MgmAddGroupMembershipEntry`).
@@ -42,6 +43,9 @@ impl GroupManager {
         };
         let said =
             self.say(client, interface, membership, towards, |change, share, contribution, towards| {
+                if effect != Effect::Join || !change.state.records.contains(membership, share) {
+                    memory::room_for_records()?;
+                }
                 if effect != Effect::Forward {
                     self.make_room(change, membership, share)?;
                     self.admit(change, membership, share, contribution, towards);
@@ -83,6 +87,9 @@ impl GroupManager {
         effect: Effect,
     ) -> Result<(), MembershipError> {
         self.say(client, interface, membership, None, |change, share, contribution, towards| {
+            if effect != Effect::Join {
+                memory::room_for_records()?;
+            }
             if effect != Effect::Forward {
                 self.dismiss(change, membership, share, towards);
                 act(&mut change.state, membership, share, Action::JoinDelete);

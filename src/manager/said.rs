@@ -5,6 +5,7 @@ use super::records::{Records, Share};
 use super::upstream::Upstream;
 use crate::forwarding::{Flow, InterfaceNumber, Outgoing, Stamp};
 use crate::handle::Owners;
+use crate::memory::{self, NoMemory};
 use std::collections::BTreeMap;
 
 /// An action of an owner on its share of an interface.
@@ -88,7 +89,7 @@ impl Said {
         records: &Records,
         owners: &Owners,
         which: Which,
-    ) -> Vec<Outgoing> {
+    ) -> Result<Vec<Outgoing>, NoMemory> {
         let mut shares: BTreeMap<Share, Stamp> = BTreeMap::new();
         for (share, stamp) in records.covering(flow) {
             if which == Which::Kept || stamp.holds(owners) {
@@ -125,7 +126,7 @@ impl Said {
             }
         }
         // The routing protocol's share comes first of an interface's two.
-        let mut outgoing: Vec<Outgoing> = Vec::with_capacity(shares.len());
+        let mut outgoing: Vec<Outgoing> = memory::vec(shares.len())?;
         for ((interface, _), stamp) in shares {
             match outgoing.last_mut().filter(|last| last.interface == interface) {
                 Some(last) if !last.stamp.holds(owners) => last.stamp = stamp,
@@ -134,6 +135,6 @@ impl Said {
                 None => {}
             }
         }
-        outgoing
+        Ok(outgoing)
     }
 }

@@ -2,7 +2,8 @@
 //! [`GroupManager::serve`].
 //!
 //! A flow without an entry is queued once; its other packets are counted with it until it is served. A flow that finds the
-//! queue full is parked, if not too many are: no more than its name and counts are kept, for its next packet to try again.
+//! queue full is parked, if not too many are: no more than its name and counts are kept, for its next packet to try again. So
+//! is one that was served and whose entry had no room, or no memory.
 //!
 //! ```text
 //!              room                      serve
@@ -24,9 +25,10 @@
 use super::clock::nanos;
 use super::flows::Account;
 use super::waiting::{Closed, Counts, Waiting};
-use super::{GroupManager, Interface, ManagerConfig, WrongInterfaceAlert};
+use super::{GroupManager, Interface, ManagerConfig, NewFlowError, WrongInterfaceAlert};
 use crate::faults::{self, Point};
 use crate::forwarding::Flow;
+use crate::memory::{self, NoMemory};
 use crossbeam_queue::ArrayQueue;
 use papaya::HashMap;
 use std::sync::Arc;
@@ -46,7 +48,7 @@ pub enum Upcall {
     Queued,
     /// It is queued already: the packet is counted.
     Waiting,
-    /// There is no room in the queue: the packet is counted.
+    /// There is no room in the queue, or no memory: the packet is counted.
     Refused,
     /// The group's packets never leave their link.
     NotForwarded,
@@ -72,7 +74,16 @@ fn give_back(count: &AtomicU32) {
     count.fetch_sub(1, Ordering::Relaxed);
 }
 
-/// A packet, and where it arrived.
+/// A packet that a packet path brings, and on whose account.
+#[derive(Clone, Copy)]
+struct Brought<'a> {
+    flow: Flow,
+    arrival: Interface,
+    account: Account,
+    packet: &'a [u8],
+}
+
+/// A packet that is kept, and where it arrived.
 struct Packet {
     flow: Flow,
     arrival: Interface,
@@ -82,8 +93,9 @@ struct Packet {
 }
 
 impl Packet {
-    fn new(flow: Flow, arrival: Interface, account: Account, packet: &[u8]) -> Packet {
-        Packet { flow, arrival, account, octets: packet[..packet.len().min(FRAGMENT)].into() }
+    fn of(Brought { flow, arrival, account, packet }: Brought<'_>) -> Result<Packet, NoMemory> {
+        let kept = packet.len().min(FRAGMENT);
+        Ok(Packet { flow, arrival, account, octets: memory::slice(kept, packet.iter().copied())? })
     }
 }
 
@@ -148,9 +160,9 @@ impl Upcalls {
         }
     }
 
-    fn bring(&self, packet: Packet, share: &Share) -> Upcall {
+    fn bring(&self, brought: Brought<'_>, share: &Share) -> Upcall {
+        let flow = brought.flow;
         let waiting = self.waiting.pin();
-        let flow = packet.flow;
         loop {
             let Some(present) = waiting.get(&flow) else {
                 let new = Arc::new(Waiting::new());
@@ -168,7 +180,7 @@ impl Upcalls {
                 } else if !reserve(&share.queued, self.most_of_interface) {
                     return self.refuse();
                 } else if waiting.try_insert(flow, new.clone()).is_ok() {
-                    return self.queue(packet, &new, share);
+                    return self.queue(brought, &new, share);
                 } else {
                     give_back(&share.queued);
                 }
@@ -179,7 +191,7 @@ impl Upcalls {
             } else if self.queue.is_full() || !reserve(&share.queued, self.most_of_interface) {
                 present.overflow().map(|()| self.refuse())
             } else if self.unpark(present) {
-                return self.queue(packet, &present.clone(), share);
+                return self.queue(brought, &present.clone(), share);
             } else {
                 give_back(&share.queued);
                 continue;
@@ -192,11 +204,13 @@ impl Upcalls {
         }
     }
 
-    /// Queues a flow that is the caller's to queue and has its part of a share, or parks it, or gives it up.
-    fn queue(&self, packet: Packet, waiting: &Arc<Waiting>, share: &Share) -> Upcall {
-        let flow = packet.flow;
+    /// Queues a flow that is the caller's to queue and has its part of a share, or parks it, or gives it up: for want of room, or
+    /// of memory.
+    fn queue(&self, brought: Brought<'_>, waiting: &Arc<Waiting>, share: &Share) -> Upcall {
+        let flow = brought.flow;
         faults::point(Point::UpcallUnqueued);
-        if self.queue.push(Box::new((packet, waiting.clone()))).is_ok() {
+        let queued = || memory::boxed((Packet::of(brought)?, waiting.clone()));
+        if queued().is_ok_and(|queued| self.queue.push(queued).is_ok()) {
             return Upcall::Queued;
         }
         give_back(&share.queued);
@@ -318,7 +332,7 @@ impl GroupManager {
             return Upcall::NotForwarded;
         }
         let account = self.interface_number(arrival);
-        self.upcalls.bring(Packet::new(flow, arrival, account, packet), self.share(account))
+        self.upcalls.bring(Brought { flow, arrival, account, packet }, self.share(account))
     }
 
     /// A packet arrived on another interface than its flow's incoming one: has that interface's owner told, if it [wants to
@@ -337,7 +351,8 @@ impl GroupManager {
         if !upcalls.may_alert(flow, self.clock.now(), account, self.share(account)) {
             return false;
         }
-        let queued = upcalls.wrong.push(Box::new(Packet::new(flow, arrival, account, packet))).is_ok();
+        let packet = || memory::boxed(Packet::of(Brought { flow, arrival, account, packet })?);
+        let queued = packet().is_ok_and(|packet| upcalls.wrong.push(packet).is_ok());
         if !queued {
             upcalls.wrong_refused.fetch_add(1, Ordering::Relaxed);
         }
@@ -382,6 +397,13 @@ impl GroupManager {
         give_back(&self.share(packet.account).queued);
         faults::point(Point::UpcallInHand);
         let made = self.make_flow(flow, &packet.octets, packet.account);
+        if let Err(NewFlowError::Full(_) | NewFlowError::NoMemory(_)) = made
+            && self.upcalls.reserve_parking()
+        {
+            // It keeps its count for its next packet, which tries again.
+            waiting.park();
+            return;
+        }
         if let Some(Counts { uninitialized, overflow }) = waiting.close() {
             self.state.lock().flows.count_upcalls(flow, uninitialized, overflow);
         }

@@ -7,6 +7,7 @@ use super::{FlowState, GroupManager, Interface, Membership, Protocol, Route, Set
 use crate::forwarding::{Flow, FlowNumber, FlowTotals, OutgoingNumber, OutgoingTotals};
 use crate::handle::Handle;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -267,11 +268,17 @@ impl GroupManager {
 /// What is seen under the membership lock at one instant. Under the lock nothing comes to life, but what is there can die
 /// at any moment: when two looks see the same, nothing they saw died between them.
 pub(super) fn steady<T: PartialEq>(look: impl Fn() -> T) -> T {
-    let mut before = look();
+    let Ok(seen) = try_steady(|| Ok::<_, Infallible>(look()));
+    seen
+}
+
+/// The same, unless a look fails.
+pub(super) fn try_steady<T: PartialEq, E>(look: impl Fn() -> Result<T, E>) -> Result<T, E> {
+    let mut before = look()?;
     loop {
-        let after = look();
+        let after = look()?;
         if after == before {
-            return after;
+            return Ok(after);
         }
         before = after;
     }

@@ -39,6 +39,8 @@ pub enum Outcome {
     TooMany,
     /// The entry is being made.
     Building,
+    /// There is no memory.
+    NoMemory,
     /// From too deep inside callbacks.
     TooDeep,
     /// The flow is somebody else's.
@@ -58,6 +60,7 @@ impl From<RegisterError> for Outcome {
         match error {
             RegisterError::AlreadyRegistered(_) => Outcome::AlreadyRegistered,
             RegisterError::Full(_) => Outcome::Full,
+            RegisterError::NoMemory => Outcome::NoMemory,
         }
     }
 }
@@ -77,6 +80,7 @@ impl From<TakeError> for Outcome {
             TakeError::Stale => Outcome::Stale,
             TakeError::Owned(_) => Outcome::Owned,
             TakeError::TooManyInterfaces(_) => Outcome::TooManyInterfaces,
+            TakeError::NoMemory => Outcome::NoMemory,
         }
     }
 }
@@ -99,6 +103,7 @@ impl From<MembershipError> for Outcome {
             MembershipError::ChangingHands(_) => Outcome::ChangingHands,
             MembershipError::FamiliesDiffer(_) => Outcome::FamiliesDiffer,
             MembershipError::TooMany(_) => Outcome::TooMany,
+            MembershipError::NoMemory => Outcome::NoMemory,
         }
     }
 }
@@ -109,6 +114,7 @@ impl From<NewFlowError> for Outcome {
             NewFlowError::Building(_) => Outcome::Building,
             NewFlowError::TooDeep(_) => Outcome::TooDeep,
             NewFlowError::Full(_) => Outcome::Full,
+            NewFlowError::NoMemory(_) => Outcome::NoMemory,
             NewFlowError::Foreign(_) => Outcome::Foreign,
             NewFlowError::NotForwarded(_) => Outcome::NotForwarded,
         }

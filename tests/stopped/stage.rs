@@ -191,7 +191,7 @@ pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
             let flow = stage.publish();
             assert!(stage.manager.forwarding().withdraw(&flow));
         },
-        NumberWithoutRoom => |stage| _ = stage.manager.forwarding().open_number().unwrap(),
+        NumberUnopened => |stage| _ = stage.manager.forwarding().open_number().unwrap(),
         CountsHalfCleared => |stage| {
             let forwarding = stage.manager.forwarding();
             let number = forwarding.open_number().unwrap();
@@ -199,7 +199,8 @@ pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
         },
         CountLapping => |stage| {
             let forwarding = stage.manager.forwarding();
-            let (number, mut worker) = (forwarding.open_outgoing_number(), forwarding.counters().worker());
+            let (number, mut worker) =
+                (forwarding.open_outgoing_number().unwrap(), forwarding.counters().worker());
             (0..200).for_each(|_| worker.add_outgoing(number, OutgoingCounter::Packets, u32::MAX));
         },
         ClientHalfEntered | ClientWithoutOutlet | DeregisterEffective => Stage::register_and_leave,

@@ -193,7 +193,9 @@ impl<'m> Pest<'m> {
             match manager.register(protocol, Arc::new(())) {
                 Ok(handle) => break handle,
                 // Slots that were given back wait for the readers that may still look at them.
-                Err(RegisterError::Full(_)) => counts.count(Operation::RegisterFull),
+                Err(RegisterError::Full(_) | RegisterError::NoMemory) => {
+                    counts.count(Operation::RegisterFull)
+                }
                 Err(error) => return Err(broken(format!("registering {protocol}"), error.to_string())),
             }
             thread::yield_now();

@@ -30,6 +30,7 @@ use crate::forwarding::{
     WorkerCounters,
 };
 use crate::handle::Owners;
+use crate::memory::{self, NoMemory};
 pub(in crate::manager) use accounts::Account;
 use accounts::Accounts;
 pub(super) use record::EntryView;
@@ -42,8 +43,8 @@ use std::time::Duration;
 /// What a manager had to do for want of room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Incidents {
-    /// Entries withdrawn because the forwarding table had no room for their successor: their flow's next packet has them
-    /// made anew.
+    /// Entries withdrawn because the forwarding table had no room for their successor, or there was no memory for it: their
+    /// flow's next packet has them made anew.
     pub entries_withdrawn: u64,
     /// Times that a flow got no entry because the forwarding table was full (`ManagerConfig::entries`), or crowded
     /// ([`PublishError::Crowded`]).
@@ -152,19 +153,22 @@ impl Flows {
     }
 
     /// Starts to make an entry, unless there is one or somebody else does.
-    pub(in crate::manager) fn begin(&mut self, flow: Flow, with: With<'_>) -> Begun {
+    pub(in crate::manager) fn begin(&mut self, flow: Flow, with: With<'_>) -> Result<Begun, NoMemory> {
         let mut reader = with.table.reader();
         let found = reader.lookup(&flow).is_some();
         drop(reader);
         match self.records.get(&flow).map(|record| &record.life) {
-            Some(Life::Building { .. }) => return Begun::Building,
+            Some(Life::Building { .. }) => return Ok(Begun::Building),
             // `found`: the table is open to others, and they may have withdrawn what was published here.
             Some(Life::Entry(entry)) if found && entry.upstream.holds(with.owners()) => {
-                return Begun::Live(state_now(&entry.outgoing, with.owners()));
+                return Ok(Begun::Live(state_now(&entry.outgoing, with.owners())));
             }
-            Some(Life::Entry(_)) => self.end(flow, with),
-            _ if found => return Begun::Foreign,
-            _ => {}
+            Some(Life::Entry(_)) => {
+                memory::room_for_records()?;
+                self.end(flow, with);
+            }
+            _ if found => return Ok(Begun::Foreign),
+            _ => memory::room_for_records()?,
         }
         let record = self.records.entry(flow).or_insert(Record {
             number: None,
@@ -177,7 +181,7 @@ impl Flows {
             self.idle.remove(&since);
         }
         record.life = Life::Building { acted: BTreeSet::new() };
-        Begun::Started
+        Ok(Begun::Started)
     }
 
     /// Gives up making an entry.
@@ -193,13 +197,13 @@ impl Flows {
         flow: Flow,
         upstream: &Upstream,
         with: With<'_>,
-    ) -> Vec<Outgoing> {
+    ) -> Result<Vec<Outgoing>, NoMemory> {
         match self.records.get_mut(&flow) {
             Some(record) if matches!(record.life, Life::Building { .. }) => {
                 record.life = Life::Building { acted: BTreeSet::new() };
                 record.said.outgoing(&flow, upstream, with.records, with.owners(), Which::Live)
             }
-            _ => Vec::new(),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -233,40 +237,54 @@ impl Flows {
                 record.said.veto(*share, *stamp);
             }
         }
-        let said = &record.said;
-        let mut outgoing = said.outgoing(&flow, &upstream, with.records, with.owners(), Which::Live);
-        count(&mut record.outgoing, &mut outgoing, with.table);
-        if let Err(refused) = with.table.publish(Entry::new(flow, number, upstream.incoming(), &outgoing)) {
-            if record.number.is_none() {
-                close(number, &mut record.outgoing, with.table);
-            }
-            let no_room = matches!(refused, PublishError::Full(_) | PublishError::Crowded(_));
-            self.incidents.entries_refused += u64::from(no_room);
-            return Err(refused);
-        }
-        faults::point(Point::FlowUnlisted);
-        record.number = Some(number);
-        count_early(&mut self.counts, record, number);
         let made = self.clock.now();
         let deadline = made.saturating_add(self.limits.lifetime);
-        let state = state(&outgoing);
-        self.events += 1;
-        let life = self.events;
-        if let (FlowState::Negative, Some(incoming)) = (state, upstream.incoming()) {
-            self.transitions.push(Transition { flow, life, incoming, negative: true });
-        }
-        self.accounts.open(account);
-        record.life = Life::Entry(Box::new(Published {
-            life,
+        let mut published = Published {
+            life: self.events + 1,
             account,
             upstream,
             path,
-            outgoing,
+            outgoing: Vec::new(),
             made,
             deadline,
             negative: None,
             mentioned: BTreeSet::new(),
-        }));
+        };
+        let transitions = &mut self.transitions;
+        let publish = || {
+            let said = &record.said;
+            let mut outgoing = said.outgoing(&flow, &upstream, with.records, with.owners(), Which::Live)?;
+            count(&mut record.outgoing, &mut outgoing, with.table)?;
+            let entry = Entry::try_new(flow, number, upstream.incoming(), &outgoing)?;
+            published.outgoing = outgoing;
+            let published = memory::boxed(published)?;
+            if published.outgoing.is_empty() {
+                memory::reserve(transitions, 1)?;
+            }
+            with.table.publish(entry).map(|()| published)
+        };
+        let published = match publish() {
+            Ok(published) => published,
+            Err(refused) => {
+                if record.number.is_none() {
+                    close(number, &mut record.outgoing, with.table);
+                }
+                let no_room = matches!(refused, PublishError::Full(_) | PublishError::Crowded(_));
+                self.incidents.entries_refused += u64::from(no_room);
+                return Err(refused);
+            }
+        };
+        faults::point(Point::FlowUnlisted);
+        record.number = Some(number);
+        count_early(&mut self.counts, record, number);
+        let state = state(&published.outgoing);
+        self.events += 1;
+        let life = published.life;
+        if let (FlowState::Negative, Some(incoming)) = (state, upstream.incoming()) {
+            self.transitions.push(Transition { flow, life, incoming, negative: true });
+        }
+        self.accounts.open(account);
+        record.life = Life::Entry(published);
         self.deadlines.insert((deadline, flow));
         self.clock.wake_at(self.next_deadline());
         if let Upstream::Unknown(interface) = upstream {
@@ -295,6 +313,7 @@ impl Flows {
         loop {
             let full = match with.table.open_number() {
                 Ok(number) => return Ok(number),
+                Err(PublishError::NoMemory) => return Err(PublishError::NoMemory),
                 Err(full) => full,
             };
             match self.idle.first_key_value() {
@@ -332,25 +351,33 @@ impl Flows {
             said.forget_dead(swept, with.owners());
         }
         let which = if cfg!(feature = "bug-renew-live") { Which::Live } else { Which::Kept };
-        let mut outgoing = said.outgoing(&flow, &entry.upstream, with.records, with.owners(), which);
-        count(counted, &mut outgoing, with.table);
         let (Some(number), true) = (*number, entry.upstream.holds(with.owners())) else {
             return self.end(flow, with);
         };
-        if outgoing != entry.outgoing {
-            let renewed = Entry::new(flow, number, entry.upstream.incoming(), &outgoing);
+        let transitions = &mut self.transitions;
+        let mut renew = || {
+            let mut outgoing = said.outgoing(&flow, &entry.upstream, with.records, with.owners(), which)?;
+            count(counted, &mut outgoing, with.table)?;
+            if outgoing != entry.outgoing {
+                let renewed = Entry::try_new(flow, number, entry.upstream.incoming(), &outgoing)?;
+                if outgoing.is_empty() != entry.outgoing.is_empty() {
+                    memory::reserve(transitions, 1)?;
+                }
+                with.table.replace(renewed)?;
+            }
+            Ok::<_, PublishError>(outgoing)
+        };
+        let Ok(outgoing) = renew() else {
             // When it cannot be published, it must not stay as it is either: the next packet has it made again.
-            if with.table.replace(renewed).is_err() {
-                self.incidents.entries_withdrawn += 1;
-                return self.end(flow, with);
-            }
-            let before = std::mem::replace(&mut entry.outgoing, outgoing);
-            if before.is_empty() != entry.outgoing.is_empty()
-                && let Some(incoming) = entry.upstream.incoming()
-            {
-                let negative = entry.outgoing.is_empty();
-                self.transitions.push(Transition { flow, life: entry.life, incoming, negative });
-            }
+            self.incidents.entries_withdrawn += 1;
+            return self.end(flow, with);
+        };
+        let before = std::mem::replace(&mut entry.outgoing, outgoing);
+        if before.is_empty() != entry.outgoing.is_empty()
+            && let Some(incoming) = entry.upstream.incoming()
+        {
+            let negative = entry.outgoing.is_empty();
+            self.transitions.push(Transition { flow, life: entry.life, incoming, negative });
         }
         self.listed(flow, with);
     }

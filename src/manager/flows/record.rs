@@ -9,6 +9,7 @@ use crate::manager::FlowState;
 use crate::manager::records::Share;
 use crate::manager::said::Said;
 use crate::manager::upstream::{PathInfo, Upstream};
+use crate::memory::{self, NoMemory};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -102,15 +103,17 @@ pub(super) fn count(
     counted: &mut Vec<(InterfaceNumber, OutgoingNumber)>,
     outgoing: &mut [Outgoing],
     table: &ForwardingTable,
-) {
+) -> Result<(), NoMemory> {
     for outgoing in outgoing {
         let at = counted.binary_search_by_key(&outgoing.interface, |(interface, _)| *interface);
-        let at = at.unwrap_or_else(|at| {
-            counted.insert(at, (outgoing.interface, table.open_outgoing_number()));
-            at
-        });
+        if let Err(at) = at {
+            memory::reserve(counted, 1)?;
+            counted.insert(at, (outgoing.interface, table.open_outgoing_number()?));
+        }
+        let (Ok(at) | Err(at)) = at;
         outgoing.number = counted[at].1;
     }
+    Ok(())
 }
 
 /// Gives the numbers of a flow back.

@@ -107,7 +107,12 @@ impl<'r> Forwarder<'r> {
             match made {
                 Ok(_) | Err(NewFlowError::Foreign(_)) => {}
                 Err(NewFlowError::Building(_)) => std::thread::yield_now(),
-                Err(NewFlowError::Full(_) | NewFlowError::NotForwarded(_) | NewFlowError::TooDeep(_)) => {
+                Err(
+                    NewFlowError::Full(_)
+                    | NewFlowError::NoMemory(_)
+                    | NewFlowError::NotForwarded(_)
+                    | NewFlowError::TooDeep(_),
+                ) => {
                     break;
                 }
             }

@@ -59,7 +59,7 @@ impl Registration {
         for step in plan::steps(&told.what, &task.wanted, !task.told.doubtful) {
             match self.call(manager, task.interface, task.group, step) {
                 Ok(()) => step.apply(&mut told.what),
-                Err(MembershipError::TooMany(_)) => {
+                Err(MembershipError::TooMany(_) | MembershipError::NoMemory) => {
                     told.incomplete = true;
                     tracker.change(|state| state.counters.no_room += 1);
                 }

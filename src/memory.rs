@@ -1,0 +1,117 @@
+//! Memory that may be refused: every allocation of our own that a call can be refused for the lack of is made here, and so
+//! can be made to fail, one after the other, by a test (feature `faults`).
+//!
+//! What lies inside collections of others (trees, maps, queues, the epoch's bags) cannot be refused there: it ends the
+//! process. Calls that add to such a collection ask [`room_for_records`] first, before they have changed anything. That is
+//! a look and no promise: others may take the memory before it is used.
+
+use crate::faults;
+use std::alloc::Layout;
+use std::collections::VecDeque;
+
+/// There is no memory. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no memory for it: try again when there is some")]
+pub struct NoMemory;
+
+/// What one record takes in all the trees that it stands in, if it splits a node on each of eight levels of each: the nodes
+/// of one level come to less than 8 KB together. (An entry takes a little more for each of its interfaces.)
+const RECORDS: usize = 64 << 10;
+
+/// Whether the allocation that is about to be made may be made: always, but in tests.
+#[inline(always)]
+#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+pub(crate) fn granted() -> Result<(), NoMemory> {
+    if faults::memory_is_granted() { Ok(()) } else { Err(NoMemory) }
+}
+
+/// A value in a box.
+#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, NoMemory> {
+    let layout = Layout::new::<T>();
+    if layout.size() == 0 {
+        return Ok(Box::new(value));
+    }
+    granted()?;
+    // SAFETY: the layout is not empty.
+    let memory = unsafe { std::alloc::alloc(layout) }.cast::<T>();
+    if memory.is_null() {
+        return Err(NoMemory);
+    }
+    // SAFETY: it is memory for a value of the type, and nobody else's.
+    unsafe { memory.write(value) };
+    // SAFETY: allocated as a box is, by the same allocator and with the value's layout, and initialized.
+    Ok(unsafe { Box::from_raw(memory) })
+}
+
+/// An empty vector with room for so many.
+#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+pub(crate) fn vec<T>(room: usize) -> Result<Vec<T>, NoMemory> {
+    let mut vec = Vec::new();
+    reserve(&mut vec, room)?;
+    Ok(vec)
+}
+
+/// A slice of what an iterator yields, which is not more than `most`.
+#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+pub(crate) fn slice<T>(most: usize, items: impl Iterator<Item = T>) -> Result<Box<[T]>, NoMemory> {
+    let mut slice = vec(most)?;
+    slice.extend(items.take(most));
+    // In place where there are as many; else the system's allocator makes it smaller in place.
+    Ok(slice.into_boxed_slice())
+}
+
+/// Room for so many more, which pushing then needs no memory for.
+#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+pub(crate) fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), NoMemory> {
+    if vec.capacity() - vec.len() >= more {
+        return Ok(());
+    }
+    granted()?;
+    let reserved = if vec.capacity() == 0 { vec.try_reserve_exact(more) } else { vec.try_reserve(more) };
+    reserved.map_err(|_| NoMemory)
+}
+
+/// Room for one more at the end of a queue.
+#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+pub(crate) fn reserve_one<T>(queue: &mut VecDeque<T>) -> Result<(), NoMemory> {
+    if queue.capacity() > queue.len() {
+        return Ok(());
+    }
+    granted()?;
+    queue.try_reserve(1).map_err(|_| NoMemory)
+}
+
+/// Whether there is memory now for what one call adds to trees and maps.
+#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+pub(crate) fn room_for_records() -> Result<(), NoMemory> {
+    vec::<u8>(RECORDS).map(drop)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_granted_is_there() {
+        assert_eq!(boxed(String::from("red")).as_deref().map(String::as_str), Ok("red"));
+        assert_eq!(boxed(()), Ok(Box::new(())));
+        assert_eq!(slice(3, 1..=3).as_deref(), Ok(&[1, 2, 3][..]));
+        assert_eq!(slice(3, 1..=2).as_deref(), Ok(&[1, 2][..]));
+        assert_eq!(slice(0, 1..=2).as_deref(), Ok(&[][..]));
+        let mut vec = vec::<u8>(5).unwrap();
+        let room = vec.capacity();
+        reserve(&mut vec, 5).unwrap();
+        assert_eq!(vec.capacity(), room);
+        let mut queue = VecDeque::new();
+        reserve_one(&mut queue).unwrap();
+        queue.push_back(1);
+        room_for_records().unwrap();
+    }
+
+    #[test]
+    fn what_no_machine_has_is_refused() {
+        assert_eq!(vec::<u64>(usize::MAX / 8), Err(NoMemory));
+        assert_eq!(reserve(&mut vec![1_u64], usize::MAX / 8), Err(NoMemory));
+    }
+}
