@@ -52,12 +52,19 @@ pub unsafe extern "C" fn MgmExtInitialize(pLimits: PMGM_EXT_LIMITS) -> DWORD {
 fn config(limits: MGM_EXT_LIMITS) -> ManagerConfig {
     let usual = ManagerConfig::default();
     let or = |limit: DWORD, usual: u32| if limit == 0 { usual } else { limit };
+    let memberships = or(limits.dwMemberships, usual.memberships);
+    let entries = or(limits.dwEntries, usual.entries);
+    let negative_entries = or(limits.dwNegativeEntries, usual.negative_entries);
     ManagerConfig {
         clients: or(limits.dwClients, usual.clients),
         interfaces: or(limits.dwInterfaces, usual.interfaces),
-        memberships: or(limits.dwMemberships, usual.memberships),
-        entries: or(limits.dwEntries, usual.entries),
-        negative_entries: or(limits.dwNegativeEntries, usual.negative_entries),
+        memberships,
+        entries,
+        negative_entries,
+        // Who has more altogether has more of each interface, in the usual proportion.
+        memberships_per_interface: usual.memberships_per_interface.max(memberships / 16),
+        entries_per_interface: usual.entries_per_interface.max(entries / 2),
+        negative_entries_per_interface: usual.negative_entries_per_interface.max(negative_entries / 4),
         enumerations: or(limits.dwEnumerations, usual.enumerations),
         entry_lifetime: match limits.dwEntryLifetime {
             0 => usual.entry_lifetime,

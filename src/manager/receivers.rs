@@ -196,3 +196,41 @@ fn act(state: &mut State, membership: Membership, share: Share, action: Action) 
         state.flows.act(flow, share, action);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::interfaces::Role;
+    use super::super::{ManagerConfig, Protocol};
+    use super::*;
+    use std::sync::Arc;
+
+    /// Between a change of hands and its sweep: what has died does not count, of one interface or of all, however often there
+    /// was no room before.
+    #[test]
+    fn memberships_that_are_dead_and_not_swept_leave_room() {
+        for (here, all) in [(2, 100), (100, 2)] {
+            let config = ManagerConfig {
+                memberships_per_interface: here,
+                memberships: all,
+                ..ManagerConfig::default()
+            };
+            let manager = GroupManager::new(config, Arc::new(|_| None)).unwrap();
+            let client = manager.register(Protocol::new(1, 0), Arc::new(())).unwrap();
+            let lan = Interface::v4(1);
+            manager.take(client, lan).unwrap();
+            let join = |group: u8| {
+                let group = Membership::any_source([239, 0, 0, group].into()).unwrap();
+                manager.add_membership(client, lan, group, Effect::Join)
+            };
+            for round in 0..3 {
+                let [a, b, c] = [1, 2, 3].map(|n| 10 * round + n);
+                assert_eq!([join(a), join(b)], [Ok(()); 2], "round {round}");
+                assert_eq!([join(c), join(c)], [Err(MembershipError::TooMany(2)); 2]);
+                // The effects alone, as when the releasing thread is stopped right behind its own.
+                let word = manager.interfaces.find(lan).unwrap().owner(Role::Routing);
+                manager.clients.table.release(client, word).unwrap();
+                manager.clients.table.claim(client, word).unwrap();
+            }
+        }
+    }
+}
