@@ -1,0 +1,148 @@
+//! What the dearest things cost that can be sent to a router, in time: the figures of SECURITY.md.
+//!
+//! ```sh
+//! cargo run --release --example costs
+//! ```
+//!
+//! Each is the processor time of one run on average, on one thread, at the default limits, over enough runs for the few
+//! milliseconds that the clock may be off. Linux only: the time is that of /proc/thread-self/schedstat, so that others on the
+//! machine do not count.
+
+use mgm::forwarding::{Family, Flow};
+use mgm::handle::Handle;
+use mgm::manager::{Effect, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath};
+use mgm::protocol::igmp::{Datagram, Igmp, IgmpConfig};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn address(first: u8, n: u32) -> IpAddr {
+    let [_, a, b, c] = n.to_be_bytes();
+    [first, a, b, c].into()
+}
+
+fn flow(source: u32, group: u32) -> Flow {
+    Flow::new(address(10, 1 + source), address(239, group)).unwrap()
+}
+
+/// Sources with an even number are behind interface 1, the others behind interface 2.
+fn router() -> (Arc<GroupManager>, Handle) {
+    let routes = |source: IpAddr| match source {
+        IpAddr::V4(source) => {
+            Some(ReversePath::through(Interface::v4(1 + u32::from(source.octets()[3] & 1))))
+        }
+        IpAddr::V6(_) => None,
+    };
+    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap());
+    let client = manager.register(Protocol::new(1, 0), Arc::new(())).unwrap();
+    for n in 1..=20 {
+        manager.take(client, Interface::v4(n)).unwrap();
+    }
+    (manager, client)
+}
+
+/// How long this thread was on a processor so far.
+fn processor_time() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells it");
+    let nanoseconds = told.split(' ').next().and_then(|number| number.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("the first number"))
+}
+
+fn time(what: &str, runs: u32, run: impl FnMut(u32)) {
+    let begun = processor_time();
+    (0..runs).for_each(run);
+    println!("{what}: {:.1?}", (processor_time() - begun) / runs);
+}
+
+/// An IGMPv3 report of one record: ALLOW or BLOCK (RFC 3376 section 4.2.12).
+fn record(kind: u8, group: [u8; 4], sources: impl ExactSizeIterator<Item = IpAddr>) -> Vec<u8> {
+    let mut octets = vec![0x22, 0, 0, 0, 0, 0, 0, 1, kind, 0];
+    octets.extend((sources.len() as u16).to_be_bytes());
+    octets.extend(group);
+    for source in sources {
+        if let IpAddr::V4(source) = source {
+            octets.extend(source.octets());
+        }
+    }
+    let sum: u32 = octets.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let checksum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    octets[2..4].copy_from_slice(&checksum.to_be_bytes());
+    octets
+}
+
+fn report(igmp: &Igmp, host: u32, octets: &[u8]) {
+    let datagram =
+        Datagram { source: address(10, host), destination: address(224, 22), hop_limit: 1, payload: octets };
+    igmp.receive(Interface::v4(3), &datagram, Duration::from_secs(1));
+}
+
+fn igmp_on_3(manager: &Arc<GroupManager>) -> Igmp {
+    let igmp = Igmp::new(manager.clone(), Family::V4, IgmpConfig::default()).unwrap();
+    igmp.take(Interface::v4(3)).unwrap();
+    igmp
+}
+
+fn main() {
+    let any = |group: u32| Membership::any_source(address(239, group)).unwrap();
+
+    let (manager, client) = router();
+    let on_4 = |n| manager.add_membership(client, Interface::v4(4), any(n), Effect::Join).unwrap();
+    on_4(1);
+    time("a new flow that is wanted on one interface", 20_000, |n| _ = manager.new_flow(flow(n, 1)).unwrap());
+    let (manager, _) = router();
+    time("a new flow that nobody wants, the oldest making room", 60_000, |n| {
+        let _ = manager.new_flow(flow(n, 1)).unwrap();
+    });
+    let (manager, _) = router();
+    time("an upcall that is refused", 1_000_000, |n| {
+        let _ = manager.upcall(flow(n, 1), Interface::v4(1), &[0; 256]);
+    });
+
+    let (manager, client) = router();
+    manager.add_membership(client, Interface::v4(4), any(1), Effect::Join).unwrap();
+    let full = (0..).take_while(|n| manager.new_flow(flow(*n, 1)).is_ok()).count();
+    time("a new flow that is refused, its interface having its share", 20_000, |n| {
+        let even = 2 * n + 70_001;
+        assert!(manager.new_flow_from(flow(even, 1), Interface::v4(1), &[]).is_err());
+    });
+    let igmp = igmp_on_3(&manager);
+    let [join, leave] = [5, 6].map(|kind| record(kind, [239, 0, 0, 1], [address(10, 1)].into_iter()));
+    let (exclude, include) =
+        (record(4, [239, 0, 0, 1], [].into_iter()), record(3, [239, 0, 0, 1], [].into_iter()));
+    time(&format!("a report that joins or leaves a group of {full} flows"), 20, |n| {
+        report(&igmp, 5, if n % 2 == 0 { &exclude } else { &include });
+    });
+    time("a report that joins or leaves one flow of them", 50_000, |n| {
+        report(&igmp, 5, if n % 2 == 0 { &join } else { &leave });
+    });
+
+    let (manager, _) = router();
+    let igmp = igmp_on_3(&manager);
+    time("a report of a group that nobody has joined", 4000, |n| {
+        let [_, a, b, c] = (7 + n).to_be_bytes();
+        report(&igmp, 5, &record(4, [239, a, b, c], [].into_iter()));
+    });
+    for host in 0..2048 / 256 {
+        let named = (0..256).map(|n| address(11, 1 + host * 256 + n));
+        report(&igmp, 10 + host, &record(5, [239, 9, 9, 9], named));
+    }
+    let kinds = [6, 5].map(|kind| record(kind, [239, 9, 9, 9], [address(11, 1)].into_iter()));
+    time("a report that changes one source of a group that has as many as it may", 500, |n| {
+        report(&igmp, 10, &kinds[n as usize % 2]);
+    });
+
+    let (manager, client) = router();
+    let here = ManagerConfig::default().memberships_per_interface;
+    let join = |n| {
+        let on = Interface::v4(1 + n / here);
+        manager.add_membership(client, on, any(n), Effect::Join)
+    };
+    (0..ManagerConfig::default().memberships).for_each(|n| join(n).unwrap());
+    time("the first membership that is refused, all being there that may be", 1, |_| {
+        join(ManagerConfig::default().memberships).unwrap_err();
+    });
+    time("a further one", 400_000, |n| {
+        join(1 + n + ManagerConfig::default().memberships).unwrap_err();
+    });
+}

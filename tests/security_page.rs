@@ -1,0 +1,204 @@
+//! SECURITY.md says what the limits are and what one of each thing costs: both are compared with the code here.
+//!
+//! `cargo test --test security_page -- --nocapture` prints what was measured.
+
+use mgm::forwarding::{Family, Flow};
+use mgm::manager::{Effect, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath};
+use mgm::protocol::igmp::hosts::{Hosts, Limits};
+use mgm::protocol::igmp::wire::RecordKind;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Counts what is asked of the allocator and not given back.
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is the system allocator's; what it counts beside touches no memory of its.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const PAGE: &str = include_str!("../SECURITY.md");
+
+/// The rows of the page's tables: the first two cells, without backticks.
+fn rows() -> BTreeMap<String, String> {
+    let cells = |line: &'static str| {
+        let mut cells = line.strip_prefix('|')?.split('|').map(|cell| cell.trim().replace('`', ""));
+        Some((cells.next()?, cells.next()?))
+    };
+    PAGE.lines().filter_map(cells).collect()
+}
+
+fn number(rows: &BTreeMap<String, String>, row: &str) -> u64 {
+    let text = rows.get(row).unwrap_or_else(|| panic!("SECURITY.md has no row of {row}"));
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("{row}: {text}"))
+}
+
+#[test]
+fn the_page_names_every_limit_with_its_default() {
+    // Every field by name: a new one is missed here, and on the page.
+    let ManagerConfig {
+        igmp_protocol: _,
+        clients,
+        interfaces,
+        memberships,
+        memberships_per_interface,
+        entries,
+        entries_per_interface,
+        negative_entries,
+        negative_entries_per_interface,
+        remembered_flows,
+        enumerations,
+        notices,
+        upcalls,
+        upcalls_per_interface,
+        wrong_interface_interval,
+        entry_lifetime,
+    } = ManagerConfig::default();
+    let Limits { groups, hosts, sources, group_sources, total } = Limits::default();
+    let mut limits = vec![
+        ("clients", clients.into()),
+        ("interfaces", interfaces.into()),
+        ("memberships", memberships.into()),
+        ("memberships_per_interface", memberships_per_interface.into()),
+        ("entries", entries.into()),
+        ("entries_per_interface", entries_per_interface.into()),
+        ("negative_entries", negative_entries.into()),
+        ("negative_entries_per_interface", negative_entries_per_interface.into()),
+        ("remembered_flows", remembered_flows.into()),
+        ("enumerations", enumerations.into()),
+        ("notices", notices.into()),
+        ("upcalls", upcalls.into()),
+        ("upcalls_per_interface", upcalls_per_interface.into()),
+        ("wrong_interface_interval", wrong_interface_interval.as_secs()),
+        ("entry_lifetime", entry_lifetime.as_secs()),
+        ("Limits::groups", groups as u64),
+        ("Limits::hosts", hosts as u64),
+        ("Limits::sources", sources as u64),
+        ("Limits::group_sources", group_sources as u64),
+        ("Limits::total", total as u64),
+    ];
+    #[cfg(feature = "capture")]
+    limits.push(("LearnedRoutes::MOST", mgm::plane::capture::LearnedRoutes::MOST as u64));
+    let rows = rows();
+    for (limit, default) in limits {
+        assert_eq!(number(&rows, limit), default, "{limit}");
+    }
+}
+
+/// Octets that `count` of something cost each, the share of what grows with them included.
+fn each(count: u32, make: impl FnOnce(u32)) -> u64 {
+    let before = LIVE.load(Ordering::Relaxed);
+    make(count);
+    (LIVE.load(Ordering::Relaxed).saturating_sub(before) / count as usize) as u64
+}
+
+fn v6(low: u32, high: u16) -> IpAddr {
+    Ipv6Addr::from_bits(u128::from(high) << 112 | u128::from(low)).into()
+}
+
+/// (s,g) of IPv6: the largest there are.
+fn flow(n: u32) -> Flow {
+    Flow::new(v6(1 + n, 0x2001), v6(7, 0xff0e)).unwrap()
+}
+
+fn manager(config: ManagerConfig) -> (GroupManager, mgm::handle::Handle) {
+    let routes = |source| Some(ReversePath::through(Interface::of(Family::of(source), 1)));
+    let manager = GroupManager::new(config, Arc::new(routes)).unwrap();
+    let client = manager.register(Protocol::new(1, 0), Arc::new(())).unwrap();
+    for n in 1..12 {
+        manager.take(client, Interface::v6(n)).unwrap();
+    }
+    (manager, client)
+}
+
+fn measure() -> Vec<(&'static str, u64)> {
+    let usual = ManagerConfig::default;
+    let mut measured = Vec::new();
+
+    let (joined, client) = manager(usual());
+    measured.push((
+        "a membership",
+        each(40_000, |count| {
+            for n in 0..count {
+                let membership = Membership::OneSource(flow(n));
+                joined.add_membership(client, Interface::v6(2), membership, Effect::Join).unwrap();
+            }
+        }),
+    ));
+    drop(joined);
+
+    let everything = Membership::everything(Family::V6);
+    for (what, outgoing) in [("an entry with one outgoing interface", 1), ("an entry with ten", 10)] {
+        let (router, client) = manager(usual());
+        for n in 2..2 + outgoing {
+            router.add_membership(client, Interface::v6(n), everything, Effect::Join).unwrap();
+        }
+        let made = each(30_000, |count| (0..count).for_each(|n| _ = router.new_flow(flow(n)).unwrap()));
+        measured.push((what, made));
+    }
+    let (router, _) = manager(usual());
+    measured.push((
+        "a negative entry",
+        each(4096, |count| (0..count).for_each(|n| _ = router.new_flow(flow(n)).unwrap())),
+    ));
+    let config = ManagerConfig { upcalls: 1 << 15, upcalls_per_interface: 1 << 15, ..usual() };
+    let (router, _) = manager(config);
+    let bring = |n| _ = router.upcall(flow(n), Interface::v6(1), &[0; 1500]);
+    measured.push(("a flow that waits", each(30_000, |count| (0..count).for_each(bring))));
+    drop(router);
+
+    // A host of a group of its own; and sources of one host.
+    let at = Duration::from_secs(1);
+    let mut hosts = Hosts::new(at, Limits { groups: usize::MAX, ..Limits::default() });
+    let report = |n| _ = hosts.report(v6(n, 0xff0e), v6(n, 0xfe80), at);
+    measured.push(("a group with one host", each(30_000, |count| (0..count).for_each(report))));
+    let mut hosts =
+        Hosts::new(at, Limits { sources: usize::MAX, group_sources: usize::MAX, ..Limits::default() });
+    let sources = |count| (0..count).map(|n| v6(n, 0x2001));
+    let group = v6(7, 0xff0e);
+    let named = |count| _ = hosts.record(group, v6(1, 0xfe80), RecordKind::Allow, sources(count), at);
+    measured.push(("a source of a host", each(30_000, named)));
+
+    #[cfg(feature = "capture")]
+    {
+        let routes = mgm::plane::capture::LearnedRoutes::new();
+        let learn = |n| _ = routes.learn(v6(n, 0x2001), Interface::v6(1));
+        measured.push(("a source that was learned", each(30_000, |count| (0..count).for_each(learn))));
+    }
+
+    let (router, client) = manager(ManagerConfig { interfaces: 1 << 15, ..usual() });
+    let take = |n| router.take(client, Interface::v4(n)).unwrap();
+    measured.push(("an interface", each(30_000, |count| (0..count).for_each(take))));
+    measured
+}
+
+/// Within a fifth of what the page says, which is what allocations in doubling steps leave room for.
+#[test]
+fn the_page_says_what_things_cost() {
+    let rows = rows();
+    for (what, octets) in measure() {
+        let said = number(&rows, what);
+        println!("{what}: {octets} octets, {said} on the page");
+        assert!(octets <= said && octets * 5 >= said * 4, "{what}: {octets} octets, SECURITY.md says {said}");
+    }
+}
