@@ -95,7 +95,7 @@ impl Config {
         Config::parse(&name, &text)
     }
 
-    fn parse(file: &str, text: &str) -> anyhow::Result<Config> {
+    pub(crate) fn parse(file: &str, text: &str) -> anyhow::Result<Config> {
         // toml tells line and column itself.
         let written: Written =
             toml::from_str(text).map_err(|error| anyhow!("{file}: {}", error.to_string().trim_end()))?;

@@ -1,0 +1,24 @@
+//! The C interface with buffers, sizes, keys, handles and flags of any kind: the calls of the tests (`tests/c_calls`), every
+//! eight octets one. Buffers are unaligned and have canaries on both sides.
+#![no_main]
+
+#[macro_use]
+#[path = "../../tests/c_stage/mod.rs"]
+mod c_stage;
+#[path = "../../tests/c_calls/mod.rs"]
+mod c_calls;
+
+use libfuzzer_sys::fuzz_target;
+use mgm::capi::MgmExtPanics;
+
+/// Longer sequences reach nothing that this many calls do not.
+const CALLS: usize = 200;
+
+fuzz_target!(|octets: &[u8]| {
+    let (calls, _) = octets.as_chunks();
+    let mut run = c_calls::Run::new();
+    for call in calls.iter().copied().take(CALLS).map(c_calls::Call::decode) {
+        run.call(&call);
+    }
+    assert_eq!(MgmExtPanics(), 0);
+});

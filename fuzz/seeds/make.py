@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Makes the seeds that no other tool makes: headers/ out of frames of tests/captures, config/ out of examples/forward.toml
+and what its tests know, c_buffers/ and claim_schedules/ by hand. Run in any directory; overwrites them."""
+
+import pathlib
+import struct
+
+here = pathlib.Path(__file__).resolve().parent
+captures = here.parent.parent / "tests" / "captures"
+
+
+def put(target, name, octets):
+    directory = here / target
+    directory.mkdir(exist_ok=True)
+    (directory / name).write_bytes(octets)
+
+
+def blocks(octets):
+    """Kinds and bodies of a pcapng file of either byte order, as far as they are whole."""
+    at, order = 0, "<"
+    while at + 12 <= len(octets):
+        if octets[at : at + 4] == b"\n\r\r\n":
+            order = "<" if octets[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a" else ">"
+        kind, length = struct.unpack_from(order + "II", octets, at)
+        if length < 12 or at + length > len(octets):
+            return
+        yield order, kind, octets[at + 8 : at + length - 4]
+        at += length
+
+
+# The first octet names the link, as fuzz_targets/headers.rs has them.
+LINKS = {1: 0, 101: 1, 12: 1, 228: 1, 229: 1, 113: 2, 276: 3, 0: 4, 108: 4}
+for name in ["checksums", "fragments", "links", "local", "mld-v2", "igmp-v3", "ttl", "other", "vlan"]:
+    seen, interfaces = set(), []
+    for order, kind, body in blocks((captures / f"{name}.pcapng").read_bytes()):
+        if kind == 1:
+            interfaces.append(struct.unpack_from(order + "H", body)[0])
+        if kind == 6 and len(seen) < 12:
+            interface, _, _, captured = struct.unpack_from(order + "IIII", body)
+            frame = body[20 : 20 + captured][:400]
+            link = LINKS.get(interfaces[interface], 5)
+            if (link, frame[:60]) not in seen:
+                put("headers", f"{name}-{len(seen)}", bytes([0x80 | link]) + frame)
+                seen.add((link, frame[:60]))
+
+put("config", "example", (here.parent.parent / "examples" / "forward.toml").read_bytes())
+EAST = '[[interface]]\nname = "east"\naddresses = ["10.0.0.1/24", "fd00::1/64"]\n'
+put("config", "join", f'{EAST}[[join]]\ninterface = "east"\ngroup = "239.1.1.1"\nsource = "10.0.0.7"\n'.encode())
+put("config", "route", f'{EAST}protocols = ["igmp"]\n[[route]]\nprefix = "::/0"\ninterface = "east"\n'.encode())
+put("config", "mac", f'{EAST}mac = "02:00:5e:10:00:01"\nprotocols = ["mld", "static"]\n'.encode())
+put("config", "bits", f'{EAST}[[route]]\nprefix = "10.1.0.0/8"\ninterface = "east"\n'.encode())
+put("config", "inline", b'interface = [{ name = "a" }, { name = "a" }]\n')
+
+# What each octet is: tests/c_calls. Flows of sources 0..3 and groups 0..3 are good ones.
+NEW_FLOW, GET, WALK, FORWARD, ENTRY = 43, 27, 30, 48, 58
+put(
+    "c_buffers",
+    "flows",
+    b"".join(
+        bytes(call)
+        for call in [
+            [NEW_FLOW, 0, 3, 20, 0, 0, 0, 0],
+            [NEW_FLOW, 1, 1, 20, 0, 0, 0, 0],
+            [GET, 0, 3, 255, 0, 0, 0, 0],
+            [GET, 0, 3, 70, 0, 1, 2, 0],
+            [WALK, 0, 0, 200, 4, 0, 0, 0],
+            [WALK, 0, 0, 90, 0, 1, 1, 1],
+            [FORWARD, 0, 3, 1, 3, 0, 0, 0],
+            [ENTRY, 4, 4, 5, 0, 0, 0, 0],
+        ]
+    ),
+)
+put(
+    "c_buffers",
+    "lives",
+    b"".join(
+        bytes(call)
+        for call in [
+            [0, 1, 1, 0, 0, 0, 0, 0],
+            [9, 4, 3, 0, 0, 0, 0, 0],
+            [18, 4, 3, 0, 0, 3, 0, 1],
+            [36, 4, 1, 0, 0, 0, 0, 0],
+            [38, 4, 0, 40, 0, 0, 0, 0],
+            [41, 4, 0, 0, 0, 0, 0, 0],
+            [6, 5, 0, 0, 0, 0, 0, 0],
+            [14, 5, 3, 0, 0, 0, 0, 0],
+            [6, 5, 0, 0, 0, 0, 0, 0],
+            [63, 0, 0, 0, 0, 0, 0, 0],
+        ]
+    ),
+)
+
+# Threads, objects, words and spare slots; holds and ending; pairs of operation and operand; turns.
+CLAIM, RELEASE, RETIRE, INSERT, OWNER = 0, 4, 7, 10, 12
+short = [thread | length << 2 for length in (0, 1) for thread in (0, 1, 2, 3)] * 8
+put("claim_schedules", "two-claims", bytes([0, 0, CLAIM, 0, CLAIM, 1] + short))
+put("claim_schedules", "claim-and-retire", bytes([0, 4, CLAIM, 0, RETIRE, 0] + short))
+put("claim_schedules", "release-and-claim", bytes([1 | 1 << 2, 1 | 1 << 4, RELEASE, 0, CLAIM, 1, RETIRE, 0, OWNER, 0, CLAIM, 0, INSERT, 0] + short))
+put("claim_schedules", "four", bytes([2 | 2 << 2 | 1 << 4 | 1 << 5, 0x31] + [CLAIM, 0, CLAIM, 0x11, RELEASE, 0, RETIRE, 1] * 4 + short * 2))
