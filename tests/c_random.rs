@@ -8,8 +8,13 @@ use c_calls::{Call, Octets, Run};
 use mgm::capi::MgmExtPanics;
 use proptest::prelude::*;
 
+/// As many as `PROPTEST_CASES` says.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn any_calls_get_documented_codes(calls in proptest::collection::vec(any::<Octets>(), 1..120)) {

@@ -272,8 +272,13 @@ fn run<L: Subject>(calls: Vec<Call>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// As many as `PROPTEST_CASES` says.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn a_plain_table_answers_as_the_model(calls in prop::collection::vec(call(), 0..200)) {

@@ -626,8 +626,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// As many as `PROPTEST_CASES` says.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(128)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     /// Entries that are there throughout, in every state, follow the hosts' wishes like entries made anew.
     #[test]
