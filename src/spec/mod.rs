@@ -644,8 +644,9 @@ impl Spec {
         Outcome::Ok
     }
 
-    /// Clears away what is over among those who count for a membership, so that the count is right.
-    fn settle(&mut self, what: Membership) {
+    /// Clears away what is over among those who count for a membership, so that the count is right: what every call about it
+    /// begins with, also one that then finds that it has to be refused.
+    pub fn settle(&mut self, what: Membership) {
         let over = self
             .memberships
             .iter()

@@ -243,7 +243,23 @@ impl<'w> Search<'w> {
             }
         };
         if right {
+            self.refused_late(&next, event, steps);
             self.tell(next, steps);
+        }
+    }
+
+    /// A call about a membership that is refused may have got as far as to settle that: its interface changed hands then.
+    fn refused_late(&self, node: &Node, event: &Event, steps: &mut Vec<Node>) {
+        if let Call::Add(_, _, what) | Call::Delete(_, _, what) = event.call
+            && !event.did()
+            && self.listened
+            && !node.pending.is_empty()
+        {
+            let mut settled = node.clone();
+            Rc::make_mut(&mut settled.spec).settle(what);
+            if !settled.spec.notices().is_empty() {
+                self.tell(settled, steps);
+            }
         }
     }
 

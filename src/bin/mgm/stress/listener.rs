@@ -5,9 +5,10 @@
 use mgm::handle::Handle;
 use mgm::manager::{Client, Interface, JoinAlert, Membership, PruneAlert};
 use mgm::spec::Told;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// What a client was told.
@@ -65,12 +66,12 @@ impl Listener {
 
     /// What it was told since the last call of this, each with the window in which it was.
     pub(crate) fn take(&self) -> Vec<(usize, Heard)> {
-        std::mem::take(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.heard.lock())
     }
 
     fn hear(&self, sound: Sound) {
         let at = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = self.heard.lock();
         heard.push((WINDOW.get(), Heard { at, sound }));
     }
 }

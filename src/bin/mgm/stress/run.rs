@@ -10,12 +10,13 @@ use super::check::{Event, Window};
 use super::listener::{self, Listener};
 use mgm::forwarding::Flow;
 use mgm::manager::{GroupManager, Interface, Membership};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rand::distr::{Distribution, weighted::WeightedIndex};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -99,11 +100,7 @@ impl<'u> Arena<'u> {
     }
 
     fn turn(&self) -> MutexGuard<'_, Turn> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'g>(&self, turn: MutexGuard<'g, Turn>) -> MutexGuard<'g, Turn> {
-        self.changed.wait(turn).unwrap_or_else(PoisonError::into_inner)
+        self.turn.lock()
     }
 
     /// Has the next threads run a batch: the windows it had.
@@ -114,7 +111,7 @@ impl<'u> Arena<'u> {
         turn.at_work = self.together;
         self.changed.notify_all();
         while turn.at_work > 0 && !self.failed() {
-            turn = self.wait(turn);
+            self.changed.wait(&mut turn);
         }
         let heard = self.universe.listen.then(BTreeMap::new);
         let empty = || Window { events: Vec::with_capacity(CALLS * self.together), heard: heard.clone() };
@@ -131,7 +128,7 @@ impl<'u> Arena<'u> {
 
     /// What clients were told in the batch goes to its windows.
     fn collect(&self, registered: &mut Vec<Arc<Listener>>, windows: &mut [Window]) {
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listeners = self.listeners.lock();
         listeners.append(registered);
         listeners.retain(|listener| {
             let Some(handle) = listener.handle() else { return false };
@@ -170,13 +167,19 @@ impl<'u> Arena<'u> {
     pub(crate) fn work(&self, thread: usize) {
         let mut dice = SmallRng::seed_from_u64(self.seed(thread));
         let _leave = Leave(self);
+        // Each on a processor of its own: two that are woken together would else often be put on one, and no batch is long
+        // enough for that to be noticed. Where it cannot be, they run as they are put.
+        let processors = core_affinity::get_core_ids().unwrap_or_default();
+        if !processors.is_empty() {
+            core_affinity::set_for_current(processors[thread % processors.len()]);
+        }
         let mut done = 0;
         loop {
             let batch = {
                 let mut turn = self.turn();
                 while !turn.over && (turn.batch == done || !self.chosen(thread, turn.batch)) {
                     done = turn.batch;
-                    turn = self.wait(turn);
+                    self.changed.wait(&mut turn);
                 }
                 if turn.over {
                     return;

@@ -78,7 +78,9 @@ impl Violation {
 fn changes_nothing(event: &Event) -> bool {
     match (&event.call, &event.answer) {
         (Call::OwnerOf(_) | Call::Resolve(_) | Call::Memberships | Call::Entries, _) => true,
-        (Call::NewFlow(_), _) | (_, Answer::Handle(_) | Answer::Is(Outcome::Ok)) => false,
+        // Calls about memberships may have cleared away what was over before they were refused.
+        (Call::NewFlow(_) | Call::Add(..) | Call::Delete(..), _)
+        | (_, Answer::Handle(_) | Answer::Is(Outcome::Ok)) => false,
         _ => true,
     }
 }

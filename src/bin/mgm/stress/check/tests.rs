@@ -198,6 +198,37 @@ fn what_follows_a_release_comes_late_but_not_too_late() {
     assert!(!told(group(), &unsettled));
 }
 
+/// A membership call was refused because its interface changed hands in the middle of it; before that it had the others told of
+/// a release. Its switch of IGMP comes later, behind that of another interface.
+#[test]
+fn who_is_refused_late_may_have_told_what_was_to_be_told() {
+    let begun = with(&[
+        (Call::Take(1, at(1)), OK),
+        (Call::Take(3, at(1)), OK),
+        (Call::Take(3, at(2)), OK),
+        (Call::Add(1, at(1), group()), OK),
+    ]);
+    let release = event(0, 0, 100, Call::Release(1, at(1)), OK);
+    let refused = event(1, 5, 30, Call::Add(3, at(1), group()), Answer::Is(Outcome::ChangingHands));
+    let take = event(1, 40, 50, Call::Take(2, at(2)), OK);
+    let gone = prune(group(), 1);
+    let (off, on) = (Sound::Off, Sound::On);
+    let sounds = [
+        (2, 20, gone),
+        (3, 20, gone),
+        (3, 45, off(at(2))),
+        (3, 46, on(at(2))),
+        (3, 60, off(at(1))),
+        (3, 61, on(at(1))),
+    ];
+    let all = [release, refused, take];
+    assert!(!ends(&heard(&all, &sounds), &begun).is_empty());
+    assert!(
+        ends(&heard(&[all[0].clone(), all[2].clone()], &sounds), &begun).is_empty(),
+        "nobody else came by"
+    );
+}
+
 #[test]
 fn nobody_need_be_told_what_was_pointless_before_it_could_be_told() {
     let begun = with(&[(Call::Take(1, at(1)), OK)]);
