@@ -231,3 +231,16 @@ impl Batches {
         self.cells.iter().filter_map(|cell| Chain::of(cell.load(Ordering::Acquire)))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A batch that is being closed and looked mature would be taken half made: only threads that meet there would show it.
+    #[test]
+    fn each_phase_is_one_of_its_own() {
+        let phases = [EMPTY, FILLING, WAITING, MATURE];
+        assert_eq!(phases.map(|phase| phase >> PHASE_SHIFT), [0, 1, 2, 3]);
+        assert!(phases.iter().all(|phase| phase & !PHASE_MASK == 0));
+    }
+}
