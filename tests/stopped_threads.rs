@@ -12,7 +12,7 @@ mod stage;
 use mgm::faults::{self, Point, Stop};
 use mgm::forwarding::{Entry, PublishError};
 use mgm::handle::{ClaimError, HandleTable, RetireError};
-use mgm::manager::{GroupManager, Interface, NoOwner};
+use mgm::manager::{Effect, GroupManager, Interface, MembershipError, NoOwner};
 use others::{Done, Other};
 use stage::{HEIR, OTHERS, Stage, has_locked_names, has_the_membership_lock, ways};
 use std::sync::mpsc::channel;
@@ -246,6 +246,37 @@ fn a_stalled_burst_holds_entries_back_and_look_ups_and_withdrawals_go_on() {
     stalled.park();
     reader.park();
     wait_until("room", || forwarding.publish(entry(other)).is_ok());
+}
+
+/// A thread that makes a flow's entry tells the owner of its way in, and so may be the one who is at IGMP's outbox when a
+/// routing protocol takes an interface of IGMP's. The taking does not wait; IGMP cannot add there until it is told.
+#[test]
+fn igmp_has_to_wait_for_whoever_is_stopped_with_a_notice_of_its_and_nobody_else_has_to() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let router = common::Router::new();
+    let (igmp, p) = (router.igmp(&[1, 2]), router.client(1, &[3]));
+    let stop = Stop::at(Point::NoticeInHand);
+    thread::scope(|scope| {
+        let _stopped = GoOn(vec![stop.clone()]);
+        let making = scope.spawn(|| {
+            stop.here();
+            let made = router.new_flow("192.0.2.7 239.1.1.1");
+            faults::clear();
+            made
+        });
+        assert!(stop.wait(LONG), "a negative entry is told to the owner of its way in");
+        router.manager.take(p, common::v4(1)).unwrap();
+        router.manager.take(p, common::v4(2)).unwrap();
+        for n in [1, 2] {
+            let refused = router.add(igmp, n, "* 239.1.1.1", Effect::Join);
+            assert_eq!(refused, Err(MembershipError::ChangingHands(common::v4(n))));
+        }
+        router.join(p, 2, "* 239.1.1.1");
+        assert!(!making.is_finished());
+        stop.go_on();
+        assert!(making.join().unwrap().is_ok());
+    });
+    [1, 2].into_iter().for_each(|n| router.join(igmp, n, "* 239.1.1.1"));
 }
 
 /// The same seed stops a thread at the same of its points.
