@@ -330,7 +330,8 @@ fn any_interface([index, family, octet]: [u8; 3]) -> MGM_EXT_INTERFACE {
 fn any_flow(s: u8, g: u8) -> MGM_EXT_FLOW {
     let v6 = |first: [u8; 2], last: u8| {
         let mut rgbAddress = [0; 16];
-        (rgbAddress[..2].copy_from_slice(&first), rgbAddress[15] = last);
+        rgbAddress[..2].copy_from_slice(&first);
+        rgbAddress[15] = last;
         MGM_EXT_ADDRESS { dwFamily: MGM_EXT_IPV6, rgbAddress }
     };
     let mut any = flow(source(s), group(g));

@@ -314,7 +314,11 @@ impl<'w> Search<'w> {
                 others.any(|other| {
                     matches!(
                         other.call,
-                        Call::Take(..) | Call::Release(..) | Call::Add(..) | Call::Delete(..)
+                        Call::Take(..)
+                            | Call::Release(..)
+                            | Call::Add(..)
+                            | Call::Delete(..)
+                            | Call::NewFlow(_)
                     )
                 })
             }
