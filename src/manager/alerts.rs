@@ -254,7 +254,7 @@ impl GroupManager {
         let outlets: Vec<Arc<Outlet>> = match audience {
             Audience::Nobody => return,
             Audience::One(client) => self.clients.outlet(*client).into_iter().collect(),
-            Audience::Others => self.clients.outlets_but(causer),
+            Audience::Others => self.clients.outlets_but(causer, tell.listed),
         };
         for outlet in outlets {
             tell.queue(outlet, notice(), None);

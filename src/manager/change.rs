@@ -22,6 +22,8 @@ pub(super) struct Tell<'m> {
     manager: &'m GroupManager,
     outlets: Vec<Arc<Outlet>>,
     known: BTreeSet<Handle>,
+    /// How many ways to clients were listed at the instant of what is told.
+    pub(super) listed: u64,
 }
 
 impl Tell<'_> {
@@ -69,7 +71,12 @@ impl GroupManager {
     pub(super) fn change_state(&self) -> Change<'_> {
         Change {
             state: self.state.lock(),
-            tell: Tell { manager: self, outlets: Vec::new(), known: BTreeSet::new() },
+            tell: Tell {
+                manager: self,
+                outlets: Vec::new(),
+                known: BTreeSet::new(),
+                listed: self.clients.listed(),
+            },
         }
     }
 }

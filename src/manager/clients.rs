@@ -9,8 +9,9 @@ use crate::faults::{self, Point};
 use crate::handle::{Claims, Handle, HandleTable, RetireError};
 use crate::memory::{self, NoMemory};
 use dashmap::{DashMap, Entry};
+use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What the table keeps of a client: everything else is found by its handle, without a pin.
 pub(super) struct Registered {
@@ -25,6 +26,11 @@ pub(super) struct Clients {
     /// The ways to the clients. Found by the full handle, so that a deregistration finds its client's after its effect,
     /// and needs neither a pin nor memory before.
     outlets: DashMap<Handle, Arc<Outlet>, foldhash::fast::RandomState>,
+    /// How many ways have ever been listed. Those who are told of what happens at an instant are those who were listed by then:
+    /// the list itself is looked at some time later, and not at one instant.
+    listed: AtomicU64,
+    /// Has one listed after the other.
+    listing: Mutex<()>,
     pub(super) code: Arc<ClientCode>,
     /// Whether anybody has ever wanted to be told of packets on the wrong interface.
     wrong_interface: AtomicBool,
@@ -41,6 +47,8 @@ impl Clients {
             directory: Directory::new(config.clients),
             names: DashMap::default(),
             outlets: DashMap::default(),
+            listed: AtomicU64::new(0),
+            listing: Mutex::default(),
             code: Arc::default(),
             wrong_interface: AtomicBool::new(false),
             igmp: config.igmp_protocol,
@@ -87,8 +95,15 @@ impl Clients {
                 faults::point(Point::ClientWithoutOutlet);
                 let room = self.notices as usize;
                 let (client, code) = (client.clone(), self.code.clone());
-                let outlet = Outlet::new(handle, protocol, client, wants_wrong_interface, room, code);
-                self.outlets.insert(handle, Arc::new(outlet));
+                {
+                    let _listing = self.listing.lock();
+                    // SeqCst, here and in `listed`: whoever reads this number finds the way.
+                    let number = self.listed.load(Ordering::SeqCst) + 1;
+                    let outlet =
+                        Outlet::new(handle, protocol, client, wants_wrong_interface, room, code, number);
+                    self.outlets.insert(handle, Arc::new(outlet));
+                    self.listed.store(number, Ordering::SeqCst);
+                }
                 // A walk shows the handle before its owner has it. Who was quick enough to deregister it may not have found
                 // the outlet, but then its effect is seen here: both go through the shard's lock.
                 if !self.table.validate(handle) {
@@ -128,9 +143,15 @@ impl Clients {
         self.outlets.get(&handle).map(|outlet| outlet.clone()).filter(|_| self.validate(handle))
     }
 
-    /// The ways to every client that is registered but one, in the order of protocols.
-    pub(super) fn outlets_but(&self, one: Handle) -> Vec<Arc<Outlet>> {
-        let others = self.outlets.iter().filter(|o| *o.key() != one && self.validate(*o.key()));
+    /// How many ways have been listed so far.
+    pub(super) fn listed(&self) -> u64 {
+        self.listed.load(Ordering::SeqCst)
+    }
+
+    /// The ways to every client that is registered but one, of the first so many that were listed, in the order of protocols.
+    pub(super) fn outlets_but(&self, one: Handle, listed: u64) -> Vec<Arc<Outlet>> {
+        let others = self.outlets.iter().filter(|o| o.number <= listed);
+        let others = others.filter(|o| *o.key() != one && self.validate(*o.key()));
         let mut others: Vec<_> = others.map(|outlet| outlet.clone()).collect();
         others.sort_by_key(|outlet| (outlet.protocol, outlet.handle));
         others

@@ -36,6 +36,8 @@ pub(super) struct Outlet {
     pub(super) handle: Handle,
     pub(super) protocol: Protocol,
     pub(super) wants_wrong_interface: bool,
+    /// The how many-th way to be listed it is.
+    pub(super) number: u64,
     callbacks: Option<Arc<dyn Client>>,
     gate: Gate,
     outbox: Outbox<Queued>,
@@ -51,11 +53,13 @@ impl Outlet {
         wants_wrong_interface: bool,
         room: usize,
         code: Arc<ClientCode>,
+        number: u64,
     ) -> Outlet {
         Outlet {
             handle,
             protocol,
             wants_wrong_interface,
+            number,
             callbacks: Some(callbacks),
             gate: Gate::default(),
             outbox: Outbox::default(),

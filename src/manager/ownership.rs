@@ -180,21 +180,24 @@ impl GroupManager {
         }
     }
 
-    /// Who owns the interface, if the client may say something of it, and who owned the one towards a source at that
-    /// instant.
+    /// Who owns the interface, if the client may say something of it; who owned the one towards a source at that instant, and
+    /// how many ways to clients were listed.
     pub(super) fn owned_by(
         &self,
         client: Handle,
         role: Role,
         record: &InterfaceRecord,
         towards: Option<Interface>,
-    ) -> Result<(Owned, Towards), MembershipError> {
-        let look = || (self.clients.validate(client), self.owned_towards(towards));
-        let (owned, (live, towards)) = self.owned_while(record, look);
+    ) -> Result<(Owned, Towards, u64), MembershipError> {
+        let look = || {
+            let listed = self.clients.listed();
+            (self.clients.validate(client), self.owned_towards(towards), listed)
+        };
+        let (owned, (live, towards, listed)) = self.owned_while(record, look);
         match owned.by(role) {
             _ if !live => Err(MembershipError::Stale),
             None => Err(MembershipError::NotTaken(record.interface)),
-            Some(owner) if owner == client => Ok((owned, towards)),
+            Some(owner) if owner == client => Ok((owned, towards, listed)),
             Some(_) => Err(MembershipError::NotOwner(record.interface)),
         }
     }
@@ -257,7 +260,8 @@ impl GroupManager {
     pub(super) fn sweep(&self, change: &mut Change<'_>, record: &InterfaceRecord, causer: Option<Handle>) {
         let number = record.number;
         // What is dead, and who is told of it, as it was at one instant.
-        let dead = steady(|| self.dead_on(&change.state, number));
+        let (dead, listed) = steady(|| (self.dead_on(&change.state, number), self.clients.listed()));
+        change.tell.listed = listed;
         // Whoever sweeps, a release was its client's doing. What ends because the routing protocol has changed is not IGMP's.
         let igmp = Stamp::one(record.igmp, self.owned(record).words().1);
         let gave_up =

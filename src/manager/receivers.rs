@@ -124,7 +124,7 @@ impl GroupManager {
         // to life. Each further look is due to a change of hands, somebody else's call that succeeded.
         record.set_in_use(true);
         faults::point(Point::MembershipLocked);
-        let (owned, towards) = loop {
+        let (owned, towards, listed) = loop {
             let upstream = change.state.towards(membership).or(towards);
             let looked = self.owned_by(client, role, record, upstream)?;
             let (routing, igmp) = looked.0.words();
@@ -135,6 +135,7 @@ impl GroupManager {
                 break looked;
             }
         };
+        change.tell.listed = listed;
         let counts = role == Role::Routing || owned.without_routing();
         let contribution = Contribution { client, stamp: owned.stamp(record, role), counts };
         say(&mut change, (record.number, role), contribution, towards)?;

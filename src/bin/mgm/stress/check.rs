@@ -257,7 +257,7 @@ impl<'w> Search<'w> {
         {
             let mut settled = node.clone();
             Rc::make_mut(&mut settled.spec).settle(what);
-            if !settled.spec.notices().is_empty() {
+            if settled.spec != node.spec {
                 self.tell(settled, steps);
             }
         }
