@@ -231,16 +231,15 @@ impl GroupManager {
             return;
         }
         let mut change = self.change_state();
-        self.sweep(&mut change, record, Some(client));
+        let owned = self.sweep(&mut change, record, Some(client));
         match (role, igmp.and_then(|igmp| self.clients.outlet(igmp))) {
             (Role::Igmp, _) if word.is_free() => change.state.switches.end(record.number, word),
             (Role::Igmp, _) => {
-                let (routing, _) = self.owned(record).words();
-                change.state.switches.begin(record.number, word, routing);
+                // As it was at the instant of the sweep: a change that comes later has IGMP switched off and on.
+                change.state.switches.begin(record.number, word, owned.words().0);
             }
             (Role::Routing, None) => {}
             (Role::Routing, Some(igmp)) => {
-                let owned = self.owned(record);
                 // It has left in the meantime: there is nobody to tell.
                 if owned.by(Role::Igmp) != Some(igmp.handle) {
                     return;
@@ -257,13 +256,20 @@ impl GroupManager {
 
     /// Removes what is dead on an interface, publishes anew the entries that it was part of, and tells whom it matters to.
     /// `causer` is the client whose call this is part of, if it has to do with the interface.
-    pub(super) fn sweep(&self, change: &mut Change<'_>, record: &InterfaceRecord, causer: Option<Handle>) {
+    /// Who owned it then.
+    pub(super) fn sweep(
+        &self,
+        change: &mut Change<'_>,
+        record: &InterfaceRecord,
+        causer: Option<Handle>,
+    ) -> Owned {
         let number = record.number;
         // What is dead, and who is told of it, as it was at one instant.
-        let (dead, listed) = steady(|| (self.dead_on(&change.state, number), self.clients.listed()));
+        let look = || (self.dead_on(&change.state, number), self.clients.listed(), self.owned(record));
+        let (dead, listed, owned) = steady(look);
         change.tell.listed = listed;
         // Whoever sweeps, a release was its client's doing. What ends because the routing protocol has changed is not IGMP's.
-        let igmp = Stamp::one(record.igmp, self.owned(record).words().1);
+        let igmp = Stamp::one(record.igmp, owned.words().1);
         let gave_up =
             dead.iter().filter(|(_, (_, role), of, _)| *role == Role::Routing || !of.stamp.hangs_on(&igmp));
         let causers: Vec<Handle> = gave_up.map(|(_, _, of, _)| of.client).chain(causer).collect();
@@ -279,6 +285,7 @@ impl GroupManager {
         let used = flows.is_mentioned(number) || with.records.mentions(number);
         record.set_in_use(used);
         self.tell_of_entries(change, &causers);
+        owned
     }
 
     /// The memberships on an interface that are dead, in the order in which they are told of, each with who has the interface
