@@ -5,7 +5,9 @@
 //! set, so that a scheduler can run real threads access by access in any order it likes.
 
 #[cfg(loom)]
-pub(crate) use self::locks::{Condvar, Mutex, OnceLock};
+pub(crate) use self::locks::{Condvar, Mutex};
+#[cfg(any(loom, tsan))]
+pub(crate) use self::once::OnceLock;
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Arc,
@@ -13,9 +15,11 @@ pub(crate) use loom::sync::{
 };
 #[cfg(not(loom))]
 pub(crate) use parking_lot::Mutex;
+#[cfg(not(any(loom, tsan)))]
+pub(crate) use std::sync::OnceLock;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
-    Arc, OnceLock,
+    Arc,
     atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
@@ -288,9 +292,6 @@ pub mod stepping {
 
 #[cfg(loom)]
 mod locks {
-    use super::Ordering;
-    use loom::sync::atomic::AtomicBool;
-
     /// loom's mutex with the face of parking_lot's.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -321,9 +322,18 @@ mod locks {
             self.0.notify_all();
         }
     }
+}
 
-    /// std's `OnceLock`, and a flag with its orderings that loom knows of. What is put in must not take a step of
-    /// loom's in the making, or two makers could wait for each other.
+#[cfg(any(loom, tsan))]
+mod once {
+    use super::Ordering;
+    #[cfg(loom)]
+    use loom::sync::atomic::AtomicBool;
+    #[cfg(not(loom))]
+    use std::sync::atomic::AtomicBool;
+
+    /// std's `OnceLock`, and a flag with its orderings that loom knows of, and ThreadSanitizer, which does not see into
+    /// std. What is put in must not take a step of loom's in the making, or two makers could wait for each other.
     #[derive(Debug, Default)]
     pub(crate) struct OnceLock<T> {
         cell: std::sync::OnceLock<T>,

@@ -11,8 +11,8 @@ use crate::faults::{self, Point};
 use crate::forwarding::InterfaceNumber;
 use crate::handle::{OwnerId, OwnersError};
 use crate::memory::{self, NoMemory};
+use crate::sync::OnceLock;
 use std::hash::BuildHasher;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 /// In which of its two capacities an interface is owned.
@@ -81,8 +81,8 @@ pub(super) struct Maker {
 impl Interfaces {
     pub(super) fn new(most: u32) -> (Interfaces, Maker) {
         let interfaces = Interfaces {
-            segments: [const { OnceLock::new() }; SEGMENTS],
-            tables: [const { OnceLock::new() }; TABLES],
+            segments: std::array::from_fn(|_| OnceLock::new()),
+            tables: std::array::from_fn(|_| OnceLock::new()),
             present: AtomicUsize::new(0),
             hasher: foldhash::fast::RandomState::default(),
             most,
