@@ -33,13 +33,13 @@
 //! which lies within the look-up's own time, so it is answered right: it probes one array, never two. Old arrays are kept
 //! until the table goes: together they are smaller than the newest.
 
-use super::prefetch::prefetch;
 use crate::faults::{self, Point};
 use crate::memory::{self, NoMemory};
+use crate::prefetch::prefetch;
 use crate::sync::{OnceLock, Ordering, Word};
 
 /// Lanes of a bucket: as many words as a cache line has; fewer under loom, which tries every order of loads.
-const LANES: usize = if cfg!(loom) { 2 } else { 8 };
+pub(super) const LANES: usize = if cfg!(loom) { 2 } else { 8 };
 
 /// log2 of the first array's buckets; tests reach growth and wrapping early.
 const FIRST: u32 = if cfg!(any(loom, test)) { 0 } else { 4 };
@@ -51,6 +51,9 @@ const LARGEST: u32 = 22;
 /// table of a million entries is about ten.
 pub(super) const MOST_PASSED: usize = 64;
 
+/// With so many buckets, and as many entries as they hold, a table takes half a megabyte.
+const FEW: usize = if cfg!(test) { 1 } else { 1 << 10 };
+
 const INDEX: u64 = (1 << 24) - 1;
 const OVERFLOW_ONE: u64 = 1 << 24;
 const OVERFLOW: u64 = 0xFF << 24;
@@ -58,8 +61,24 @@ const FINGERPRINT: u64 = !0 << 32;
 
 #[derive(Default)]
 #[repr(align(64))]
-struct Bucket {
-    lanes: [Word; LANES],
+pub(super) struct Bucket {
+    pub(super) lanes: [Word; LANES],
+}
+
+/// What is seen of a hash in its home bucket: the index of the first entry whose fingerprint fits; or one of the other two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Glance(u32);
+
+impl Glance {
+    /// No such entry at all.
+    pub(super) const NOTHING: Glance = Glance(u32::MAX);
+    /// None in the home bucket; it may stand further on.
+    const BEYOND: Glance = Glance(u32::MAX - 1);
+
+    #[inline(always)]
+    pub(super) fn fits(self) -> Option<u32> {
+        (self.0 < Glance::BEYOND.0).then_some(self.0)
+    }
 }
 
 /// One array of buckets, and the larger one that took its place, if any.
@@ -100,8 +119,7 @@ impl Lanes {
             for lane in &bucket.lanes {
                 // Acquire: pairs with the store in `put` and `replace`, so that the entry is whole.
                 word = lane.load(Ordering::Acquire);
-                if (word ^ hash) & FINGERPRINT == 0
-                    && let Some(index) = index(word)
+                if let Some(index) = fitting_index(word, hash)
                     && let Some(found) = is(index)
                 {
                     return Some(found);
@@ -112,6 +130,31 @@ impl Lanes {
             }
         }
         None
+    }
+
+    /// A look at the home bucket alone, with a hint in which lanes the fingerprint stands, a bit for each.
+    #[inline(always)]
+    pub(super) fn glance(&self, hash: u64, hint: impl Fn(&Bucket, u64) -> u32) -> Glance {
+        let bucket = &self.buckets[self.home(hash)];
+        let mut lanes = hint(bucket, hash);
+        while let Some(lane) = bucket.lanes.get(lanes.trailing_zeros() as usize) {
+            // Acquire: as in `find`.
+            if let Some(index) = fitting_index(lane.load(Ordering::Acquire), hash) {
+                return Glance(index);
+            }
+            lanes &= lanes - 1;
+        }
+        // Relaxed: entries that passed are looked for with loads of their own.
+        match bucket.lanes[LANES - 1].load(Ordering::Relaxed) & OVERFLOW {
+            0 => Glance::NOTHING,
+            _ => Glance::BEYOND,
+        }
+    }
+
+    /// Whether these, and the entries they lead to, are in a processor's nearer caches anyway.
+    #[inline]
+    pub(super) fn are_few(&self) -> bool {
+        self.buckets.len() <= FEW
     }
 
     /// Asks for the line where a look-up of `hash` begins.
@@ -186,9 +229,10 @@ impl Lanes {
         true
     }
 
-    /// Hangs an array of twice the size on this one, with every entry in it; `hash_of` tells an entry's hash. Returns
+    /// Hangs an array of twice the size on this one, with every entry in it; `hash_of` tells the hash of an
+    /// entry that stands. Returns
     /// the array to go on with: this one if it is the largest there can be.
-    pub(super) fn grow(&self, hash_of: impl Fn(u32) -> u64) -> Result<&Lanes, NoMemory> {
+    pub(super) fn grow(&self, hash_of: impl Fn(u32) -> Option<u64>) -> Result<&Lanes, NoMemory> {
         let log = self.buckets.len().ilog2() + 1;
         if log > LARGEST {
             return Ok(self);
@@ -197,8 +241,10 @@ impl Lanes {
         #[cfg(feature = "bug-growth-published-empty")]
         let larger = self.next.get_or_init(|| larger);
         for index in self.buckets.iter().flat_map(|b| &b.lanes).filter_map(|lane| index(own(lane))) {
-            // There is room: it has twice the lanes.
-            larger.put(hash_of(index), index);
+            // There is room: it has twice the lanes. And a hash: its entry stands.
+            if let Some(hash) = hash_of(index) {
+                larger.put(hash, index);
+            }
             faults::point(Point::LanesFilling);
         }
         faults::point(Point::LanesUnshown);
@@ -252,6 +298,13 @@ fn own(lane: &Word) -> u64 {
 
 fn low_bits(index: u32) -> u64 {
     u64::from(index) + 1
+}
+
+/// The entry index in a lane with the fingerprint of a hash; one comparison for fingerprint and emptiness.
+#[inline(always)]
+fn fitting_index(word: u64, hash: u64) -> Option<u32> {
+    let low_bits = (word ^ hash & FINGERPRINT) & !OVERFLOW;
+    (low_bits.wrapping_sub(1) < INDEX).then(|| low_bits as u32 - 1)
 }
 
 /// The entry index in a lane; `None` when it is empty.
@@ -346,7 +399,7 @@ mod tests {
                 match (step, model.get(&index)) {
                     (0 | 1, None) => {
                         let lanes = match lanes.limit() {
-                            limit if limit <= model.len() => lanes.grow(|index| model[&index]).unwrap(),
+                            limit if limit <= model.len() => lanes.grow(|index| model.get(&index).copied()).unwrap(),
                             _ => lanes,
                         };
                         prop_assert!(lanes.put(hash, index));

@@ -23,6 +23,15 @@ use std::ptr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnerId(pub(crate) u32);
 
+impl OwnerId {
+    /// The pair it is one of: itself and the other, in their order.
+    #[inline]
+    #[must_use]
+    pub const fn pair(self) -> [OwnerId; 2] {
+        [OwnerId(self.0 & !1), OwnerId(self.0 | 1)]
+    }
+}
+
 pub(super) const SLOT_BITS: u32 = 20;
 const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
 

@@ -124,7 +124,7 @@ fn allocate<S: Zeroed>(slots: usize) -> *mut S {
             // SAFETY: within what is to spare.
             let segment = unsafe { memory.add(ahead) };
             // SAFETY: before the segment there is room for a pointer, aligned as the memory is.
-            unsafe { segment.cast::<*mut u8>().sub(1).write(memory) };
+            unsafe { segment.cast::<*mut u8>().wrapping_sub(1).write(memory) };
             segment.cast()
         }
         None => ptr::null_mut(),
@@ -137,7 +137,7 @@ fn allocate<S: Zeroed>(slots: usize) -> *mut S {
 unsafe fn free<S>(segment: *mut S, slots: usize) {
     if let Some(layout) = spacious::<S>(slots) {
         // SAFETY: `allocate` has noted there where the memory begins.
-        let memory = unsafe { segment.cast::<*mut u8>().sub(1).read() };
+        let memory = unsafe { segment.cast::<*mut u8>().wrapping_sub(1).read() };
         // SAFETY: allocated with this layout. The slots need no drop of their own: they are atomics and a
         // `MaybeUninit`, whose value the table has dropped.
         unsafe { std::alloc::dealloc(memory, layout) };

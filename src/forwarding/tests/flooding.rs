@@ -60,7 +60,7 @@ fn buckets_read(hashes: &[u64]) -> (usize, usize) {
     for (index, hash) in (0..).zip(hashes) {
         let mut lanes = first.newest();
         if index as usize >= lanes.limit() {
-            lanes = lanes.grow(|index| hashes[index as usize]).unwrap();
+            lanes = lanes.grow(|index| hashes.get(index as usize).copied()).unwrap();
         }
         assert!(lanes.put(*hash, index));
     }
