@@ -66,9 +66,10 @@ pub struct ObjectClaims {
 
 impl ClaimWord for ObjectClaims {
     fn open(&self, generation: u32) {
-        // SeqCst, paired with the claim step's loads of the word: whoever still looks at it with a handle of an
-        // earlier generation learns that it is stale. The handle itself is published by the state word's store, next.
-        self.word.store(super::claim::idle(generation, 0), Ordering::SeqCst);
+        // Release, paired with the claim step's loads of the word: whoever still looks at it with a handle of an earlier
+        // generation learns that it is stale; and such a handle is stale already, so nothing hangs on who learns it here
+        // first. The handle itself is published by the state word's store, next, and whoever loads that finds this.
+        self.word.store(super::claim::idle(generation, 0), Ordering::Release);
     }
 }
 
