@@ -173,7 +173,7 @@ impl ForwardingTable {
             return Err(PublishError::Full(self.capacity));
         }
         if *live as usize >= lanes.limit() {
-            lanes = lanes.grow(|index| self.standing(index).map(|(_, entry)| self.hash.of(&entry.flow())))?;
+            lanes = lanes.grow()?;
         }
         if lanes.is_crowded(hash) {
             return Err(PublishError::Crowded(flow));

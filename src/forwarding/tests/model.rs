@@ -28,8 +28,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Which bits of the hash are kept: all; none; no bucket bits; no fingerprint; two fingerprints in two buckets.
-const KEPT: [u64; 5] = [!0, 0, !0 << 32, !0 >> 32, 1 << 32 | 1];
+/// Which bits of the hash are kept: all; none; no bucket bits; bucket bits only; two of each; two hashes.
+const KEPT: [u64; 6] = [!0, 0, !0 << 40, 0xFF << 32, 1 << 63 | 1 << 32, 1 << 32];
 
 struct Present {
     version: u32,
