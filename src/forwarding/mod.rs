@@ -6,7 +6,7 @@ mod flow;
 mod growing;
 mod hash;
 mod lanes;
-mod prefetch;
+pub(crate) mod prefetch;
 mod reader;
 mod shares;
 mod table;

@@ -2,7 +2,7 @@
 
 /// Asks for the line at `place`; a hint that changes nothing but time. Does nothing where there is no stable way to ask.
 #[inline(always)]
-pub(super) fn prefetch<T>(place: &T) {
+pub(crate) fn prefetch<T>(place: &T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
