@@ -343,9 +343,9 @@ fn copy(exits: &mut [Exit], cell: &Cell, frame: &[u8]) {
         }
     };
     top[8] -= 1;
-    // One less in the high octet of a word is one more in that of its checksum, with the carry around (RFC 1624).
-    let (sum, carry) = u16::from_be_bytes([top[10], top[11]]).overflowing_add(0x0100);
-    top[10..12].copy_from_slice(&(sum + u16::from(carry)).to_be_bytes());
+    // RFC 1624 equation 3, where the old word and the new one differ by 0x0100.
+    let (sum, carry) = (!u16::from_be_bytes([top[10], top[11]])).overflowing_add(!0x0100);
+    top[10..12].copy_from_slice(&(!(sum + u16::from(carry))).to_be_bytes());
     let [l, m] = (14 + datagram.len() as u16).to_ne_bytes();
     let [_, b, c, d] = [datagram[16], datagram[17], datagram[18], datagram[19]];
     let first = u64::from_ne_bytes([l, m, 0x01, 0x00, 0x5e, b & 0x7f, c, d]);

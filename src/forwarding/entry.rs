@@ -42,6 +42,7 @@ impl Stamp {
 
     /// Whether nothing it was derived from has changed hands since. Wait-free: one load a word, in an order that pairs
     /// with the store that takes or releases: a check that begins after a release took effect fails.
+    #[inline]
     #[must_use]
     pub fn holds(&self, owners: &Owners) -> bool {
         owners.unchanged(self.first.0, self.first.1)
@@ -129,36 +130,42 @@ impl Entry {
     }
 
     /// Whose packets.
+    #[inline]
     #[must_use]
     pub fn flow(&self) -> Flow {
         self.flow
     }
 
     /// Under which number they are counted.
+    #[inline]
     #[must_use]
     pub fn number(&self) -> FlowNumber {
         self.number
     }
 
     /// Where they have to arrive; `None` when there was no route to the source.
+    #[inline]
     #[must_use]
     pub fn incoming(&self) -> Option<&Incoming> {
         self.incoming.as_ref()
     }
 
     /// Where they are copied to, dead stamps included.
+    #[inline]
     #[must_use]
     pub fn outgoing(&self) -> &[Outgoing] {
         &self.outgoing
     }
 
     /// Whether nobody wanted the flow when the entry was made.
+    #[inline]
     #[must_use]
     pub fn is_negative(&self) -> bool {
         self.outgoing.is_empty()
     }
 
     /// What to do with a packet that arrived on `arrival`. Wait-free.
+    #[inline]
     #[must_use]
     pub fn judge(&self, arrival: InterfaceNumber, owners: &Owners) -> Verdict {
         match &self.incoming {
@@ -172,11 +179,13 @@ impl Entry {
     }
 
     /// The outgoing interfaces whose stamp holds now. Wait-free.
+    #[inline]
     pub fn live_outgoing<'e>(&'e self, owners: &'e Owners) -> impl Iterator<Item = InterfaceNumber> + 'e {
         self.live(owners).map(|o| o.interface)
     }
 
     /// The same, with the numbers under which they are counted. Wait-free.
+    #[inline]
     pub fn live<'e>(&'e self, owners: &'e Owners) -> impl Iterator<Item = &'e Outgoing> + 'e {
         self.outgoing.iter().filter(|o| o.stamp.holds(owners))
     }

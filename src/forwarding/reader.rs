@@ -40,6 +40,7 @@ impl<'t> ForwardingReader<'t> {
     ///     reader.lookup_burst(flows).filter(Option::is_some).count()
     /// }
     /// ```
+    #[inline]
     pub fn lookup_burst<'r>(&'r mut self, flows: &'r [Flow]) -> Found<'r> {
         Found {
             burst: self.entries.burst(),

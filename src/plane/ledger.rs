@@ -2,8 +2,9 @@
 //! copies are made is the plane's ([`Exits`]).
 
 use super::CannotForward;
+use crate::forwarding::prefetch::prefetch;
 use crate::forwarding::{
-    Counter, Entry, ForwardingTable, InterfaceNumber, OutgoingCounter, Verdict, WorkerCounters,
+    Counter, Entry, ForwardingTable, InterfaceNumber, Outgoing, OutgoingCounter, Verdict, WorkerCounters,
 };
 use crate::handle::Owners;
 use std::ops::AddAssign;
@@ -69,6 +70,12 @@ impl AddAssign<&NotForwarded> for NotForwarded {
     }
 }
 
+/// How many outgoing interfaces a cache line holds.
+const OUTGOING_APART: usize = match 64 / size_of::<Outgoing>() {
+    0 => 1,
+    some => some,
+};
+
 /// Where a packet's copies go.
 pub(super) trait Exits {
     /// Makes the packet one hop older, before the first copy.
@@ -109,6 +116,24 @@ impl<'r> Ledger<'r> {
             copies: 0,
             not_forwarded: NotForwarded::default(),
             no_room: 0,
+        }
+    }
+
+    /// Asks for what [`act`](Self::act) will look at of an entry: where it says its copies go. To be done for all entries of
+    /// a burst before the next step is done for any.
+    #[inline]
+    pub(super) fn prefetch(&self, entry: &Entry) {
+        self.counters.prefetch(entry.number());
+        // An interface that is left out here shares its line with one before it, or is asked for by the processor itself.
+        entry.outgoing().iter().step_by(OUTGOING_APART).for_each(prefetch);
+    }
+
+    /// Asks for the counters of the copies. The numbers of an entry's outgoing interfaces mostly follow each other.
+    #[inline]
+    pub(super) fn prefetch_copies(&self, entry: &Entry) {
+        let outgoing = entry.outgoing();
+        for outgoing in [outgoing.first(), outgoing.last()].into_iter().flatten() {
+            self.counters.prefetch_outgoing(outgoing.number);
         }
     }
 

@@ -65,6 +65,7 @@ impl Numbering {
     }
 
     /// `None`: an interface that is no port of this plane's.
+    #[inline]
     pub(super) fn place(&self, number: InterfaceNumber) -> Option<usize> {
         self.places.get(number.0 as usize).copied().flatten().map(|place| place as usize)
     }

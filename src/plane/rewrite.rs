@@ -23,6 +23,7 @@ pub enum CannotForward {
 ///
 /// # Errors
 /// [`CannotForward`].
+#[inline]
 pub fn lower_hop_limit(datagram: &mut [u8]) -> Result<(), CannotForward> {
     const TTL: usize = 8;
     const HOP_LIMIT: usize = 7;
@@ -50,6 +51,7 @@ pub fn lower_hop_limit(datagram: &mut [u8]) -> Result<(), CannotForward> {
 }
 
 /// A checksum after one of the words it covers changed: `HC' = ~(~HC + ~m + m')`.
+#[inline]
 fn adjusted(checksum: u16, old: u16, new: u16) -> u16 {
     let (sum, carry) = (!checksum).overflowing_add(!old);
     let sum = sum + u16::from(carry);

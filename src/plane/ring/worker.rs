@@ -78,7 +78,7 @@ impl<'m> Worker<'m> {
         mut control: impl FnMut(Control<'_>),
     ) -> usize {
         ring.receive_all(BURST, |frames| {
-            self.burst(port, frames, &mut control);
+            self.first_burst(port, frames, &mut control);
         })
     }
 
@@ -93,18 +93,17 @@ impl<'m> Worker<'m> {
         mut control: impl FnMut(Control<'_>),
     ) {
         let mut frames = frames.into_iter();
-        while self.burst(port, &mut frames, &mut control) == BURST {}
+        while self.first_burst(port, &mut frames, &mut control) == BURST {}
     }
 
     /// Forwards the first frames. How many: fewer than a burst when there are no more.
     #[inline]
-    fn burst<'f>(
+    fn first_burst<'f>(
         &mut self,
         port: usize,
         frames: &mut impl Iterator<Item = &'f [u8]>,
-        control: &mut impl FnMut(Control<'_>),
+        control: &mut dyn FnMut(Control<'_>),
     ) -> usize {
-        let link = self.doors.link(port);
         let mut burst: [&[u8]; BURST] = [&[]; BURST];
         let mut count = 0;
         // The burst's places come first: no frame is taken for which there is none.
@@ -115,10 +114,17 @@ impl<'m> Worker<'m> {
             *place = frame;
             count += 1;
         }
-        self.packets += count as u64;
+        self.burst(port, &burst[..count], control);
+        count
+    }
+
+    /// Forwards a burst.
+    fn burst(&mut self, port: usize, burst: &[&[u8]], control: &mut dyn FnMut(Control<'_>)) {
+        let link = self.doors.link(port);
+        self.packets += burst.len() as u64;
         self.flows.clear();
         let mut datagrams: [&[u8]; BURST] = [&[]; BURST];
-        for frame in burst.iter().take(count) {
+        for frame in burst {
             self.octets += frame.len() as u64;
             match classify(link, frame) {
                 Class::Data(Data { flow, datagram }) => {
@@ -131,15 +137,20 @@ impl<'m> Worker<'m> {
             }
         }
         self.act(port, &datagrams);
-        count
     }
 
-    /// Does with packets what the entries of their flows say.
-    #[inline]
+    /// Does with packets what the entries of their flows say. What that takes is asked for step by step, each for the whole
+    /// burst, so that one packet's wait for memory is all the others' as well.
     fn act(&mut self, port: usize, datagrams: &[&[u8]; BURST]) {
         let arrivals = self.doors.arrivals(port);
-        let entries = self.reader.lookup_burst(&self.flows);
-        for ((entry, flow), &datagram) in entries.zip(&self.flows).zip(datagrams) {
+        let mut entries = [None; BURST];
+        for (place, entry) in entries.iter_mut().zip(self.reader.lookup_burst(&self.flows)) {
+            *place = entry;
+        }
+        let found = || entries.iter().flatten();
+        found().for_each(|entry| self.ledger.prefetch(entry));
+        found().for_each(|entry| self.ledger.prefetch_copies(entry));
+        for ((entry, flow), &datagram) in entries.iter().zip(&self.flows).zip(datagrams) {
             let arrival = arrivals[usize::from(flow.family() == Family::V6)];
             let mut copies = Copies { doors: &mut self.doors, group: flow.group(), datagram, shared: None };
             let verdict = match entry {
@@ -181,7 +192,7 @@ impl<'m> Worker<'m> {
 
 /// Counts a frame that is not to be forwarded.
 #[cold]
-fn aside(why: &mut NotForwarded, class: Class<'_>, control: &mut impl FnMut(Control<'_>)) {
+fn aside(why: &mut NotForwarded, class: Class<'_>, control: &mut dyn FnMut(Control<'_>)) {
     match class {
         Class::NotMulticast => why.not_multicast += 1,
         Class::Malformed(_) => why.malformed += 1,
