@@ -23,8 +23,8 @@ pub(crate) const BATCH: usize = 1 << 12;
 /// Ports that copies leave through: those after the first, where everything arrives.
 const OUT: usize = 16;
 /// Slots of a ring, and how many packets are forwarded before the rings are emptied.
-const SLOTS: usize = 256;
-const BETWEEN: usize = 128;
+const SLOTS: usize = 64;
+const BETWEEN: usize = 32;
 const BURST: usize = 32;
 /// A frame, and as much behind it as keeps every frame in a line of its own.
 const FRAME: usize = 60;
@@ -43,8 +43,11 @@ pub(crate) fn contestants(copies: usize) -> Vec<(&'static str, Batch)> {
     let by_routing = Mgm::new(copies, Receivers::Routing);
     let by_igmp = Mgm::new(copies, Receivers::Igmp);
     let floor = Floor::new(copies);
-    let mut all: Vec<(&'static str, Box<dyn Contestant>)> =
-        vec![("mgm", Box::new(by_routing)), ("mgm, receivers by IGMP", Box::new(by_igmp)), ("floor", Box::new(floor))];
+    let mut all: Vec<(&'static str, Box<dyn Contestant>)> = vec![
+        ("mgm", Box::new(by_routing)),
+        ("mgm, receivers by IGMP", Box::new(by_igmp)),
+        ("floor", Box::new(floor)),
+    ];
     check(frames, copies, &mut all);
     all.into_iter().map(|(name, contestant)| (name, batches(frames, contestant))).collect()
 }
@@ -123,10 +126,22 @@ impl Frames {
             frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
             frame[12..14].copy_from_slice(&[8, 0]);
             let datagram = &mut frame[14..FRAME];
-            datagram[..10].copy_from_slice(&[0x45, 0, 0, 46, n as u8, (n >> 8) as u8, 0, 0, 2 + n as u8 % 60, 17]);
+            datagram[..10].copy_from_slice(&[
+                0x45,
+                0,
+                0,
+                46,
+                n as u8,
+                (n >> 8) as u8,
+                0,
+                0,
+                2 + n as u8 % 60,
+                17,
+            ]);
             datagram[12..16].copy_from_slice(&source.octets());
             datagram[16..20].copy_from_slice(&group.octets());
-            let sum: u32 = datagram[..20].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
+            let sum: u32 =
+                datagram[..20].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
             let sum = (sum & 0xffff) + (sum >> 16);
             let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
             datagram[10..12].copy_from_slice(&sum.to_be_bytes());
@@ -136,7 +151,9 @@ impl Frames {
     }
 
     fn some(&self, which: std::ops::Range<usize>) -> impl Iterator<Item = &[u8]> {
-        self.octets[which.start * STRIDE..which.end * STRIDE].chunks_exact(STRIDE).map(|frame| &frame[..FRAME])
+        self.octets[which.start * STRIDE..which.end * STRIDE]
+            .chunks_exact(STRIDE)
+            .map(|frame| &frame[..FRAME])
     }
 }
 
@@ -274,7 +291,8 @@ impl Floor {
             return false;
         }
         let length = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
-        let words = frame[14..34].chunks_exact(4).map(|w| u64::from(u32::from_ne_bytes([w[0], w[1], w[2], w[3]])));
+        let words =
+            frame[14..34].chunks_exact(4).map(|w| u64::from(u32::from_ne_bytes([w[0], w[1], w[2], w[3]])));
         let sum: u64 = words.sum();
         let sum = (sum & 0xffff_ffff) + (sum >> 32);
         let sum = (sum & 0xffff) + (sum >> 16);
@@ -304,7 +322,10 @@ impl Floor {
             if !Self::is_valid(frame) {
                 continue;
             }
-            *key_ = key([frame[26], frame[27], frame[28], frame[29]], [frame[30], frame[31], frame[32], frame[33]]);
+            *key_ = key(
+                [frame[26], frame[27], frame[28], frame[29]],
+                [frame[30], frame[31], frame[32], frame[33]],
+            );
             *at = self.hash.hash_one(*key_) as usize & mask;
             prefetch(&self.cells[*at]);
         }

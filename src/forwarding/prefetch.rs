@@ -3,12 +3,30 @@
 /// Asks for the line at `place`; a hint that changes nothing but time. Does nothing where there is no stable way to ask.
 #[inline(always)]
 pub(crate) fn prefetch<T>(place: &T) {
+    prefetch_line(std::ptr::from_ref(place).cast());
+}
+
+#[inline(always)]
+fn prefetch_line(place: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch reads nothing and faults at no address, and SSE is part of every x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = place;
+}
+
+/// Asks for all lines of a value.
+#[inline(always)]
+pub(crate) fn prefetch_lines<T: ?Sized>(value: &T) {
+    const LINE: usize = 64;
+    let place: *const u8 = std::ptr::from_ref(value).cast();
+    let end = place.wrapping_add(size_of_val(value));
+    let mut line = place.map_addr(|address| address & !(LINE - 1));
+    while line < end {
+        prefetch_line(line);
+        line = line.wrapping_add(LINE);
+    }
 }

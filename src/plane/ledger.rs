@@ -2,9 +2,9 @@
 //! copies are made is the plane's ([`Exits`]).
 
 use super::CannotForward;
-use crate::forwarding::prefetch::prefetch;
+use crate::forwarding::prefetch::prefetch_lines;
 use crate::forwarding::{
-    Counter, Entry, ForwardingTable, InterfaceNumber, Outgoing, OutgoingCounter, Verdict, WorkerCounters,
+    Counter, Entry, ForwardingTable, InterfaceNumber, OutgoingCounter, Verdict, WorkerCounters,
 };
 use crate::handle::Owners;
 use std::ops::AddAssign;
@@ -70,12 +70,6 @@ impl AddAssign<&NotForwarded> for NotForwarded {
     }
 }
 
-/// How many outgoing interfaces a cache line holds.
-const OUTGOING_APART: usize = match 64 / size_of::<Outgoing>() {
-    0 => 1,
-    some => some,
-};
-
 /// Where a packet's copies go.
 pub(super) trait Exits {
     /// Makes the packet one hop older, before the first copy.
@@ -119,13 +113,18 @@ impl<'r> Ledger<'r> {
         }
     }
 
-    /// Asks for what [`act`](Self::act) will look at of an entry: where it says its copies go. To be done for all entries of
-    /// a burst before the next step is done for any.
+    /// Asks for the lines of an entry, of which a look-up has seen the one with the key. This and the following steps are
+    /// each to be done for all entries of a burst before the next is done for any.
+    #[inline]
+    pub(super) fn prefetch_entry(entry: &Entry) {
+        prefetch_lines(entry);
+    }
+
+    /// Asks for the flow's counters, and for where its copies go.
     #[inline]
     pub(super) fn prefetch(&self, entry: &Entry) {
         self.counters.prefetch(entry.number());
-        // An interface that is left out here shares its line with one before it, or is asked for by the processor itself.
-        entry.outgoing().iter().step_by(OUTGOING_APART).for_each(prefetch);
+        prefetch_lines(entry.outgoing());
     }
 
     /// Asks for the counters of the copies. The numbers of an entry's outgoing interfaces mostly follow each other.

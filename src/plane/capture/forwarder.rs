@@ -136,7 +136,8 @@ impl<'r> Forwarder<'r> {
 
     /// What was counted.
     pub(super) fn finish(self) -> Totals {
-        let Bench { ledger: Ledger { forwarded_packets, copies, not_forwarded, .. }, transmitted, .. } = self.bench;
+        let Bench { ledger: Ledger { forwarded_packets, copies, not_forwarded, .. }, transmitted, .. } =
+            self.bench;
         Totals { forwarded_packets, copies, not_forwarded, transmitted, ..Totals::default() }
     }
 }

@@ -15,8 +15,8 @@ mod time;
 mod totals;
 mod write;
 
-pub use learned::LearnedRoutes;
 pub use super::{NotForwarded, Port};
+pub use learned::LearnedRoutes;
 pub use read::{CaptureInterface, CaptureReader, Frame, ReadError};
 pub use recording::Recording;
 pub use router::{Router, Run, Transmit};

@@ -8,10 +8,10 @@
 //! An entry is made by the reading thread, too, when the first packet of its flow comes by, at that packet's time: its
 //! lifetime does not depend on when a worker would get to it.
 
+use super::copy::Copy;
 use super::crew::Crew;
 use super::forwarder::{Item, Shared};
 use super::learned::LearnedRoutes;
-use super::copy::Copy;
 use super::recording::{Batch, Recording};
 use super::{Frame, Totals};
 use crate::forwarding::{Family, Flow};

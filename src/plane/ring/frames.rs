@@ -1,11 +1,11 @@
 //! [`frame_ring`]: frames in memory, handed from one thread to another.
 
-use crate::plane::rewrite::{ETHERNET_HEADER, lower_hop_limit};
+use super::spsc::{self, Receiver, Sender, Slots};
+use crate::plane::rewrite::{CHANGING, ETHERNET_HEADER, one_hop_older};
 use crate::plane::{CannotForward, MacAddress};
-use rtrb::{Consumer, Producer, RingBuffer};
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
-use std::slice;
 
 /// Octets of a slot. An odd number of cache lines: slots of 2048 octets would put the beginnings of all frames into one in
 /// 32 of a cache's sets, and each ring's at the same ones.
@@ -18,19 +18,17 @@ const TOP_AT: usize = LENGTH + ETHERNET_HEADER;
 /// The octets of the longest frame that a slot holds.
 pub const LONGEST_FRAME: usize = SLOT - LENGTH;
 
-/// As much of a datagram as shares the first cache line of a slot with the frame's length and its Ethernet header.
-pub(super) const TOP: usize = 64 - TOP_AT;
-
 /// Room for a frame. The IP header behind an Ethernet header begins at a multiple of 16.
 ///
 /// The first two octets are the frame's length in the machine's byte order, and the frame follows. In any slot that was
 /// handed over, the length and as many octets as it says are initialized.
+#[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Slot([MaybeUninit<u8>; SLOT]);
 
 const _: () = assert!(size_of::<Slot>() == SLOT);
 
-/// A ring of so many slots, at least one, allocated here and now: the end that frames are put into, and the one they are
+/// A ring of so many slots, or the next power of two, allocated here and now: the end that frames are put into, and the one they are
 /// taken from. Each belongs to one thread at a time.
 ///
 /// ```
@@ -45,7 +43,7 @@ const _: () = assert!(size_of::<Slot>() == SLOT);
 /// ```
 #[must_use]
 pub fn frame_ring(slots: usize) -> (FrameSender, FrameReceiver) {
-    let (sender, receiver) = RingBuffer::new(slots.max(1));
+    let (sender, receiver) = spsc::ring(slots);
     (FrameSender { ring: sender }, FrameReceiver { ring: receiver })
 }
 
@@ -61,20 +59,24 @@ pub enum Unsent {
 }
 
 /// The end of a ring that frames are put into.
-#[derive(Debug)]
 pub struct FrameSender {
-    ring: Producer<Slot>,
+    ring: Sender<Slot>,
 }
 
 /// The end of a ring that frames are taken from.
-#[derive(Debug)]
 pub struct FrameReceiver {
-    ring: Consumer<Slot>,
+    ring: Receiver<Slot>,
 }
 
-impl std::fmt::Debug for Slot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Slot").finish_non_exhaustive()
+impl fmt::Debug for FrameSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameSender").field("room", &self.room()).finish()
+    }
+}
+
+impl fmt::Debug for FrameReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameReceiver").field("waiting", &self.waiting()).finish()
     }
 }
 
@@ -84,11 +86,19 @@ impl FrameSender {
     /// # Errors
     /// [`Unsent`]; the ring is as before.
     pub fn send(&mut self, frame: &[u8]) -> Result<(), Unsent> {
-        self.send_parts([frame, &[], &[]])
+        let sent = self.write_parts([frame, &[]]);
+        self.publish();
+        sent
     }
 
-    /// Puts a frame into the ring that consists of these parts, one behind the other. Wait-free.
-    pub(super) fn send_parts(&mut self, parts: [&[u8]; 3]) -> Result<(), Unsent> {
+    /// Hands over what was written.
+    #[inline]
+    pub(super) fn publish(&mut self) {
+        self.ring.publish();
+    }
+
+    /// Writes a frame that consists of these parts, one behind the other, to be published. Wait-free.
+    pub(super) fn write_parts(&mut self, parts: [&[u8]; 2]) -> Result<(), Unsent> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         if length > LONGEST_FRAME {
             return Err(Unsent::TooLong);
@@ -103,37 +113,36 @@ impl FrameSender {
         })
     }
 
-    /// Puts a copy of a packet into the ring, with a source address. Wait-free.
+    /// Writes a copy of a packet, with a source address, to be published. Wait-free.
     #[inline]
-    pub(super) fn send_copy(&mut self, shared: &Shared<'_>, source: SourceWord) -> Result<(), Unsent> {
+    pub(super) fn write_copy(&mut self, shared: &Shared<'_>, source: SourceWord) -> Result<(), Unsent> {
         self.fill(|slot| {
-            // Three stores of whole words and registers: nothing here is read back in another size than it was written in,
-            // which would make a copy wait for the one before.
             slot[..8].write_copy_of_slice(&shared.length_and_destination.to_ne_bytes());
             slot[8..TOP_AT].write_copy_of_slice(&(source.0 | shared.ether_type.0).to_ne_bytes());
-            slot[TOP_AT..TOP_AT + TOP].write_copy_of_slice(&shared.top);
-            if !shared.rest.is_empty() {
-                slot[TOP_AT + TOP..TOP_AT + TOP + shared.rest.len()].write_copy_of_slice(shared.rest);
+            slot[TOP_AT..NEXT_AT].write_copy_of_slice(&shared.older);
+            slot[NEXT_AT..NEXT_AT + PIECE].write_copy_of_slice(&shared.next);
+            slot[shared.last_at..shared.last_at + PIECE].write_copy_of_slice(&shared.last);
+            if let Some(rest) = shared.behind.get(2 * PIECE..).filter(|rest| !rest.is_empty()) {
+                slot[NEXT_AT + 2 * PIECE..][..rest.len()].write_copy_of_slice(rest);
             }
         })
     }
 
-    /// Hands a slot over once `fill` has initialized its length and the octets of its frame.
+    /// Has `fill` initialize a slot: its length and the octets of its frame.
     #[inline]
     fn fill(&mut self, fill: impl FnOnce(&mut [MaybeUninit<u8>; SLOT])) -> Result<(), Unsent> {
-        let mut chunk = self.ring.write_chunk_uninit(1).map_err(|_| Unsent::Full)?;
-        let Some(slot) = chunk.as_mut_slices().0.first_mut() else { return Err(Unsent::Full) };
-        // SAFETY: uninitialized octets are what a slot is made of.
-        fill(&mut unsafe { slot.assume_init_mut() }.0);
-        // SAFETY: the one slot was filled as slots have to be that are handed over.
-        unsafe { chunk.commit_all() };
-        Ok(())
+        let write = |slot: &mut MaybeUninit<Slot>| {
+            // SAFETY: uninitialized octets are what a slot is made of.
+            fill(&mut unsafe { slot.assume_init_mut() }.0);
+        };
+        // SAFETY: both callers initialize the length, and as many octets as it says.
+        if unsafe { self.ring.write(write) } { Ok(()) } else { Err(Unsent::Full) }
     }
 
     /// How many frames there is room for now.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.ring.slots()
+        self.ring.room()
     }
 }
 
@@ -146,39 +155,34 @@ impl FrameReceiver {
 
     /// The same, with all of them at once.
     #[inline]
-    pub(super) fn receive_all(&mut self, most: usize, all: impl FnOnce(&mut Frames<'_>)) -> usize {
-        let present = self.ring.slots().min(most);
-        let Ok(chunk) = self.ring.read_chunk(present) else { return 0 };
-        let (first, second) = chunk.as_slices();
-        all(&mut Frames { now: first.iter(), then: second.iter() });
-        chunk.commit_all();
-        present
+    pub(super) fn receive_all(&mut self, most: usize, all: impl FnOnce(&mut Frames<'_, '_>)) -> usize {
+        self.ring.receive(most, |slots| all(&mut Frames { slots }))
     }
 
     /// Frees the slots of all frames that are in the ring, unseen. How many there were. Wait-free.
     pub fn discard(&mut self) -> usize {
-        self.receive_all(usize::MAX, |_| ())
+        self.ring.receive(usize::MAX, |_| ())
     }
 
     /// How many frames are in the ring now.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.ring.slots()
+        self.ring.waiting()
     }
 }
 
 /// Frames in slots.
-pub(super) struct Frames<'f> {
-    now: slice::Iter<'f, Slot>,
-    then: slice::Iter<'f, Slot>,
+pub(super) struct Frames<'s, 'f> {
+    slots: &'s mut Slots<'f, Slot>,
 }
 
-impl<'f> Iterator for Frames<'f> {
+impl<'f> Iterator for Frames<'_, 'f> {
     type Item = &'f [u8];
 
     #[inline]
     fn next(&mut self) -> Option<&'f [u8]> {
-        let slot = self.now.next().or_else(|| self.then.next())?;
+        // SAFETY: uninitialized octets are what a slot is made of.
+        let slot = unsafe { self.slots.next()?.assume_init_ref() };
         let (length, octets) = slot.0.split_first_chunk::<LENGTH>()?;
         // SAFETY: the slot was handed over, so its length is initialized.
         let length = u16::from_ne_bytes(length.map(|octet| unsafe { octet.assume_init() }));
@@ -198,15 +202,27 @@ impl SourceWord {
     }
 }
 
-/// What all copies of a packet have in common.
+/// What all copies of a packet have in common, in words that are stored as they are: a copy that read octets which were
+/// written in pieces of other sizes shortly before would have to wait for those.
 pub(super) struct Shared<'f> {
     length_and_destination: u64,
     /// With no source address yet.
     ether_type: SourceWord,
-    /// The beginning of the datagram; zeroes behind one that is shorter.
-    top: [u8; TOP],
-    rest: &'f [u8],
+    /// The beginning of the datagram, one hop older.
+    older: [u8; CHANGING],
+    /// The octets behind that; of a datagram that has less, zeroes follow.
+    next: [u8; PIECE],
+    /// The octets from `last_at` in the slot on, some of them those of `next` again if the datagram is short.
+    last: [u8; PIECE],
+    last_at: usize,
+    /// All octets behind `older`.
+    behind: &'f [u8],
 }
+
+/// What a processor stores at once.
+const PIECE: usize = 16;
+/// Where `next` stands in a slot.
+const NEXT_AT: usize = TOP_AT + CHANGING;
 
 impl<'f> Shared<'f> {
     /// Of a datagram that is to leave one hop older.
@@ -216,9 +232,19 @@ impl<'f> Shared<'f> {
         if length > LONGEST_FRAME {
             return Err(Unshared::TooLong);
         }
-        let (top, rest) = beginning(datagram);
-        let mut top = top;
-        lower_hop_limit(&mut top[..datagram.len().min(TOP)]).map_err(Unshared::CannotForward)?;
+        let (top, behind) = datagram.split_first_chunk().ok_or(CannotForward::NotIp)?;
+        let older = one_hop_older(top, datagram.len())?;
+        let (next, last, last_at) = match (behind.first_chunk::<PIECE>(), behind.last_chunk::<PIECE>()) {
+            (Some(next), Some(last)) => match behind.get(PIECE..).and_then(<[u8]>::first_chunk::<PIECE>) {
+                Some(third) => (*next, *third, NEXT_AT + PIECE),
+                None => (*next, *last, NEXT_AT + behind.len() - PIECE),
+            },
+            _ => {
+                let mut next = [0; PIECE];
+                next[..behind.len()].copy_from_slice(behind);
+                (next, next, NEXT_AT)
+            }
+        };
         let [l, m] = (length as u16).to_ne_bytes();
         let MacAddress([a, b, c, d, e, f]) = MacAddress::of_group(group);
         let [g, h] = match group {
@@ -228,18 +254,17 @@ impl<'f> Shared<'f> {
         Ok(Shared {
             length_and_destination: u64::from_ne_bytes([l, m, a, b, c, d, e, f]),
             ether_type: SourceWord(u64::from_ne_bytes([0, 0, 0, 0, 0, 0, g, h])),
-            top,
-            rest,
+            older,
+            next,
+            last,
+            last_at,
+            behind,
         })
     }
-}
 
-impl Shared<'_> {
     /// The datagram as it leaves, in pieces.
-    pub(super) fn datagram(&self) -> [&[u8]; 3] {
-        let [l, m, ..] = self.length_and_destination.to_ne_bytes();
-        let length = usize::from(u16::from_ne_bytes([l, m])).saturating_sub(ETHERNET_HEADER);
-        [&self.top[..length.min(TOP)], self.rest, &[]]
+    pub(super) fn datagram(&self) -> [&[u8]; 2] {
+        [&self.older, self.behind]
     }
 }
 
@@ -249,19 +274,8 @@ pub(super) enum Unshared {
     CannotForward(CannotForward),
 }
 
-/// A datagram's first octets and the others.
-#[inline]
-fn beginning(datagram: &[u8]) -> ([u8; TOP], &[u8]) {
-    if let Some((top, rest)) = datagram.split_first_chunk::<TOP>() {
-        return (*top, rest);
+impl From<CannotForward> for Unshared {
+    fn from(why: CannotForward) -> Unshared {
+        Unshared::CannotForward(why)
     }
-    let mut top = [0; TOP];
-    // The usual short frame: two pieces of known size that overlap.
-    if let (Some(first), Some(last)) = (datagram.first_chunk::<32>(), datagram.last_chunk::<16>()) {
-        top[..32].copy_from_slice(first);
-        top[datagram.len() - 16..][..16].copy_from_slice(last);
-    } else {
-        top[..datagram.len()].copy_from_slice(datagram);
-    }
-    (top, &[])
 }

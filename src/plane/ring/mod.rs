@@ -20,9 +20,11 @@
 //! ([`wrong_interface`](crate::manager::GroupManager::wrong_interface)). Somebody else has to
 //! [`serve`](crate::manager::GroupManager::serve).
 //!
-//! Each ring has one thread at either end. They are rtrb's.
+//! Each ring has one thread at either end ([`frame_ring`]). A worker publishes the copies of a burst together.
 
 mod frames;
+#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
+mod spsc;
 mod totals;
 mod worker;
 
@@ -32,3 +34,10 @@ pub use worker::{BURST, Worker};
 
 #[cfg(test)]
 mod tests;
+
+/// Parts that have loom models of their own.
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod parts {
+    pub use super::spsc::{Receiver, Sender, Slots, ring};
+}

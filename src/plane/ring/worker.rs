@@ -48,7 +48,10 @@ impl<'m> Worker<'m> {
     ///
     /// May block, and allocates; nothing of that later.
     #[must_use]
-    pub fn new(manager: &'m GroupManager, ports: impl IntoIterator<Item = (Port, FrameSender)>) -> Worker<'m> {
+    pub fn new(
+        manager: &'m GroupManager,
+        ports: impl IntoIterator<Item = (Port, FrameSender)>,
+    ) -> Worker<'m> {
         let door = |(port, ring): (Port, FrameSender)| Door {
             ring,
             source: SourceWord::new(port.mac),
@@ -148,6 +151,7 @@ impl<'m> Worker<'m> {
             *place = entry;
         }
         let found = || entries.iter().flatten();
+        found().for_each(|entry| Ledger::prefetch_entry(entry));
         found().for_each(|entry| self.ledger.prefetch(entry));
         found().for_each(|entry| self.ledger.prefetch_copies(entry));
         for ((entry, flow), &datagram) in entries.iter().zip(&self.flows).zip(datagrams) {
@@ -159,7 +163,14 @@ impl<'m> Worker<'m> {
             };
             match verdict {
                 Verdict::Miss => {
-                    miss(self.manager, port, *flow, datagram, &mut self.no_entry, &mut self.ledger.not_forwarded);
+                    miss(
+                        self.manager,
+                        port,
+                        *flow,
+                        datagram,
+                        &mut self.no_entry,
+                        &mut self.ledger.not_forwarded,
+                    );
                 }
                 Verdict::WrongInterface => {
                     self.manager.wrong_interface(*flow, Port::interface(port, flow.family()), datagram);
@@ -167,6 +178,7 @@ impl<'m> Worker<'m> {
                 Verdict::Accept | Verdict::NoReceivers => {}
             }
         }
+        self.doors.doors.iter_mut().for_each(|door| door.ring.publish());
     }
 
     /// Nothing to do for a while: holds nothing back.
@@ -260,8 +272,10 @@ impl Exits for Copies<'_, '_, '_> {
         let place = numbering.place(interface).or_else(|| numbering.place_now(manager, interface));
         let Some(door) = place.and_then(|place| doors.get_mut(place)) else { return Copied::Elsewhere };
         let sent = match &self.shared {
-            Some(shared) if door.link.has_ethernet_header() => door.ring.send_copy(shared, door.source).is_ok(),
-            Some(shared) => door.ring.send_parts(shared.datagram()).is_ok(),
+            Some(shared) if door.link.has_ethernet_header() => {
+                door.ring.write_copy(shared, door.source).is_ok()
+            }
+            Some(shared) => door.ring.write_parts(shared.datagram()).is_ok(),
             None => false,
         };
         if sent {
