@@ -113,23 +113,17 @@ impl<'r> Ledger<'r> {
         }
     }
 
-    /// Asks for the lines of an entry, of which a look-up has seen the one with the key. This and the following steps are
-    /// each to be done for all entries of a burst before the next is done for any.
+    /// Asks for where an entry's copies go: a step to be done for all entries of a burst before the next is done for any.
     #[inline]
-    pub(super) fn prefetch_entry(entry: &Entry) {
+    pub(super) fn prefetch_outgoing(entry: &Entry) {
         prefetch_lines(entry);
-    }
-
-    /// Asks for the flow's counters, and for where its copies go.
-    #[inline]
-    pub(super) fn prefetch(&self, entry: &Entry) {
-        self.counters.prefetch(entry.number());
         prefetch_lines(entry.outgoing());
     }
 
-    /// Asks for the counters of the copies. The numbers of an entry's outgoing interfaces mostly follow each other.
+    /// Asks for the counters of the flow and of its copies. The numbers of the outgoing interfaces mostly follow each other.
     #[inline]
-    pub(super) fn prefetch_copies(&self, entry: &Entry) {
+    pub(super) fn prefetch_counters(&self, entry: &Entry) {
+        self.counters.prefetch(entry.number());
         let outgoing = entry.outgoing();
         for outgoing in [outgoing.first(), outgoing.last()].into_iter().flatten() {
             self.counters.prefetch_outgoing(outgoing.number);
@@ -168,7 +162,11 @@ impl<'r> Ledger<'r> {
             return;
         }
         let (mut copies, mut dropped) = (0, 0);
-        for outgoing in entry.live(self.owners) {
+        #[cfg(not(feature = "bug-dead-outgoing-copied"))]
+        let live = entry.live(self.owners);
+        #[cfg(feature = "bug-dead-outgoing-copied")]
+        let live = entry.outgoing().iter();
+        for outgoing in live {
             match exits.copy(outgoing.interface) {
                 Copied::Made => {
                     copies += 1;

@@ -151,9 +151,8 @@ impl<'m> Worker<'m> {
             *place = entry;
         }
         let found = || entries.iter().flatten();
-        found().for_each(|entry| Ledger::prefetch_entry(entry));
-        found().for_each(|entry| self.ledger.prefetch(entry));
-        found().for_each(|entry| self.ledger.prefetch_copies(entry));
+        found().for_each(|entry| Ledger::prefetch_outgoing(entry));
+        found().for_each(|entry| self.ledger.prefetch_counters(entry));
         for ((entry, flow), &datagram) in entries.iter().zip(&self.flows).zip(datagrams) {
             let arrival = arrivals[usize::from(flow.family() == Family::V6)];
             let mut copies = Copies { doors: &mut self.doors, group: flow.group(), datagram, shared: None };
