@@ -8,8 +8,9 @@
 mod common;
 
 use common::*;
-use mgm::forwarding::InterfaceNumber;
+use mgm::forwarding::{Entry, InterfaceNumber};
 use mgm::handle::Handle;
+use mgm::manager::NewFlowError;
 use mgm::plane::ring::{BURST, FrameReceiver, RingTotals, Worker, frame_ring};
 use mgm::plane::{Link, MacAddress, Port};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,8 +47,10 @@ fn frames() -> Vec<Vec<u8>> {
 
 struct Scene {
     router: Router,
-    /// Raised before an interface is taken.
+    /// Odd while an interface is being taken.
     takes: AtomicU64,
+    /// Bursts that are over.
+    bursts: AtomicU64,
     done: AtomicBool,
     /// Bursts that found an entry that names what was released.
     late: AtomicU64,
@@ -69,14 +72,16 @@ impl Scene {
         let p = router.client(1, &[WAY_IN]);
         let q = router.client(2, &[CHANGING, STEADY]);
         router.join(q, STEADY, "* 239.1.1.1");
-        let scene = Scene { router, takes: 0.into(), done: false.into(), late: 0.into() };
+        let scene = Scene { router, takes: 0.into(), bursts: 0.into(), done: false.into(), late: 0.into() };
         (scene, [p, q])
     }
 
     fn build(&self) {
         for n in 0..FLOWS {
             let source = std::net::Ipv4Addr::from(source(n));
-            self.router.new_flow(&format!("{source} 239.1.1.1")).expect("room for all");
+            // A worker that is stopped keeps the places of entries that are gone.
+            let made = self.router.new_flow(&format!("{source} 239.1.1.1"));
+            assert!(matches!(made, Ok(_) | Err(NewFlowError::Full(_))), "{made:?}");
         }
     }
 
@@ -91,9 +96,10 @@ impl Scene {
         let flows: Vec<_> =
             (0..FLOWS).map(|n| flow(&format!("{} 239.1.1.1", std::net::Ipv4Addr::from(source(n))))).collect();
         let number = manager.interface_number(v4(changing)).unwrap();
-        let names = |n: InterfaceNumber, entry: &mgm::forwarding::Entry| {
-            entry.outgoing().iter().any(|outgoing| outgoing.interface == n)
-                || entry.incoming().is_some_and(|incoming| incoming.interface == n)
+        // What is made meanwhile has no outgoing interfaces.
+        let names = |n: InterfaceNumber, entry: &Entry| {
+            let incoming = entry.incoming().map(|incoming| incoming.interface);
+            entry.outgoing().iter().map(|outgoing| outgoing.interface).any(|o| o == n || incoming == Some(n))
         };
         let frames = frames();
         let mut received = 0;
@@ -107,8 +113,8 @@ impl Scene {
             let copies: Vec<usize> = rings.iter_mut().map(FrameReceiver::discard).collect();
             received += copies.iter().sum::<usize>() as u64;
             let late = nobodys && reader.lookup_burst(flows).flatten().any(|entry| names(number, entry));
-            // Whoever takes it raises the count first: is it as before, nobody has.
-            if nobodys && self.takes.load(Ordering::SeqCst) == before {
+            self.bursts.fetch_add(1, Ordering::SeqCst);
+            if nobodys && before.is_multiple_of(2) && self.takes.load(Ordering::SeqCst) == before {
                 self.late.fetch_add(late.into(), Ordering::SeqCst);
                 for (n, copies) in (1..).zip(copies) {
                     assert!(
@@ -125,7 +131,7 @@ impl Scene {
     fn run(
         &self,
         changing: u32,
-        wrong: impl Fn(u32) -> bool + Sync,
+        wrong: impl Fn(u32) -> bool + Sync + Send,
         take: impl Fn(),
         release: impl Fn(),
     ) -> (RingTotals, u64) {
@@ -140,10 +146,16 @@ impl Scene {
                     if self.late.load(Ordering::SeqCst) >= ENOUGH || self.done.load(Ordering::SeqCst) {
                         break;
                     }
+                    // Whole bursts, before each release: the other thread is on its way.
+                    let bursts = self.bursts.load(Ordering::SeqCst) + 2;
+                    while self.bursts.load(Ordering::SeqCst) < bursts && !self.done.load(Ordering::SeqCst) {
+                        thread::yield_now();
+                    }
                     release();
                     self.router.manager.serve(usize::MAX);
                     self.takes.fetch_add(1, Ordering::SeqCst);
                     take();
+                    self.takes.fetch_add(1, Ordering::SeqCst);
                     self.build();
                 }
             }

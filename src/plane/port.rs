@@ -60,6 +60,7 @@ impl Numbering {
         Numbering { arrivals, places }
     }
 
+    #[cfg_attr(not(feature = "capture"), allow(dead_code, reason = "the capture plane asks so"))]
     pub(super) fn arrival(&self, place: usize, family: Family) -> InterfaceNumber {
         self.arrivals.get(place).map_or(Self::NONE, |numbers| numbers[usize::from(family == Family::V6)])
     }
