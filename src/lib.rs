@@ -10,6 +10,7 @@
 //! - `capi`: the C interface, `libmgm`, over one manager of the process (feature `capi`).
 //! - `spec`: what a manager does when calls come one after the other, for checkers and tests (feature `spec`).
 
+mod prefetch;
 mod sync;
 
 #[cfg_attr(loom, allow(dead_code, reason = "models make less"))]

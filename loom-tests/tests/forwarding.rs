@@ -94,7 +94,7 @@ fn lane_replacement() {
 fn lane_overflow() {
     explore("lane_overflow", 20, || {
         let small = Small::new(&[]);
-        small.lanes.grow(|_| HASH);
+        small.lanes.grow();
         for entry in 0..3 {
             small.write(entry);
             small.lanes.put(HASH, entry);
@@ -121,7 +121,7 @@ fn lane_growth() {
             let (first, second) = (theirs.find(&[0, 1]), theirs.find(&[0, 1]));
             assert!(first.is_some() && second >= first, "{first:?}, then {second:?}");
         });
-        small.lanes.grow(|_| HASH);
+        small.lanes.grow();
         small.write(1);
         small.lanes.replace(HASH, 0, 1);
         reader.join().unwrap();

@@ -27,6 +27,21 @@ pub struct OutgoingNumber {
     pub(super) generation: u32,
 }
 
+impl FlowNumber {
+    /// Nothing is counted under it.
+    pub(super) const NONE: FlowNumber = FlowNumber { index: u32::MAX, generation: 0 };
+
+    /// As an entry keeps it, whose first way is the way in.
+    pub(super) const fn in_the_place_of_outgoing(self) -> OutgoingNumber {
+        OutgoingNumber { index: self.index, generation: self.generation }
+    }
+
+    /// The number that is kept so.
+    pub(super) const fn in_its_place(kept: OutgoingNumber) -> FlowNumber {
+        FlowNumber { index: kept.index, generation: kept.generation }
+    }
+}
+
 impl OutgoingNumber {
     /// Nothing is counted under it.
     pub const NONE: OutgoingNumber = OutgoingNumber { index: u32::MAX, generation: 0 };

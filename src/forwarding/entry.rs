@@ -8,6 +8,7 @@ use super::counters::{FlowNumber, OutgoingNumber};
 use super::flow::Flow;
 use crate::handle::{OwnerId, OwnerWord, Owners};
 use crate::memory::{self, NoMemory};
+use crate::prefetch::prefetch;
 
 /// A router interface as the packet path knows it: a small number, never reused, dense enough to index arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,29 +16,41 @@ pub struct InterfaceNumber(pub u32);
 
 /// The one or two owner words something was derived from. It holds while they are unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, packed(4))]
 pub struct Stamp {
-    first: (OwnerId, OwnerWord),
-    second: Option<(OwnerId, OwnerWord)>,
+    /// Of `word`; and of `other`, if there is one, it is the first of the pair.
+    id: OwnerId,
+    word: OwnerWord,
+    /// How the other word of the pair read, which is never 0; 0 for none.
+    other: OwnerWord,
 }
 
 impl Stamp {
     /// Derived from one owner word.
+    #[inline]
     #[must_use]
     pub const fn one(id: OwnerId, word: OwnerWord) -> Stamp {
-        Stamp { first: (id, word), second: None }
+        Stamp { id, word, other: OwnerWord(0) }
     }
 
-    /// Derived from two owner words.
+    /// Derived from both words of the pair that `id` is one of, given in the pair's order
+    /// ([`HandleTable::new_owner_pair`](crate::handle::HandleTable::new_owner_pair)).
+    #[inline]
     #[must_use]
-    pub const fn both(first: (OwnerId, OwnerWord), second: (OwnerId, OwnerWord)) -> Stamp {
-        Stamp { first, second: Some(second) }
+    pub const fn pair(id: OwnerId, [word, other]: [OwnerWord; 2]) -> Stamp {
+        Stamp { id: id.pair()[0], word, other }
     }
 
     /// Whether this is derived from that too: it dies with it, at the latest.
     #[must_use]
     pub fn hangs_on(&self, other: &Stamp) -> bool {
-        let mine = [Some(self.first), self.second];
-        [Some(other.first), other.second].into_iter().flatten().all(|word| mine.contains(&Some(word)))
+        other.words().into_iter().flatten().all(|word| self.words().contains(&Some(word)))
+    }
+
+    fn words(&self) -> [Option<(OwnerId, OwnerWord)>; 2] {
+        let other = self.other;
+        let other = (other != OwnerWord(0)).then_some((self.id.pair()[1], other));
+        [Some((self.id, self.word)), other]
     }
 
     /// Whether nothing it was derived from has changed hands since. Wait-free: one load a word, in an order that pairs
@@ -45,13 +58,14 @@ impl Stamp {
     #[inline]
     #[must_use]
     pub fn holds(&self, owners: &Owners) -> bool {
-        owners.unchanged(self.first.0, self.first.1)
-            && self.second.is_none_or(|(id, word)| owners.unchanged(id, word))
+        let Stamp { id, word, other } = *self;
+        owners.unchanged(id, word) && (other == OwnerWord(0) || owners.unchanged(id.pair()[1], other))
     }
 }
 
 /// The interface a flow's packets have to arrive on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Incoming {
     /// Which interface.
     pub interface: InterfaceNumber,
@@ -61,6 +75,7 @@ pub struct Incoming {
 
 /// An interface a flow's packets are copied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Outgoing {
     /// Which interface.
     pub interface: InterfaceNumber,
@@ -79,13 +94,19 @@ impl Outgoing {
 }
 
 /// What is done with the packets of one flow.
+// With the state word of the slot it lies in, a cache line: what a look-up reads. What follows is one step away, in a piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     flow: Flow,
-    number: FlowNumber,
-    incoming: Option<Incoming>,
-    outgoing: Box<[Outgoing]>,
+    /// First the way in, with the flow's number in the place of an outgoing interface's; then the ways out.
+    ways: Box<[Outgoing]>,
+    /// The interface of the way in once more.
+    arrival: InterfaceNumber,
+    /// Without it the way in says nothing.
+    has_incoming: bool,
 }
+
+const _: () = assert!(size_of::<Entry>() == 56 && size_of::<Outgoing>() == 32);
 
 /// What to do with one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,10 +121,19 @@ pub enum Verdict {
     Miss,
 }
 
-/// The outgoing interfaces that an entry keeps.
-fn kept(incoming: Option<Incoming>, outgoing: &[Outgoing]) -> impl Iterator<Item = Outgoing> {
+/// What an entry keeps: the way in, whatever that is, and the ways out.
+fn ways(
+    number: FlowNumber,
+    incoming: Option<Incoming>,
+    outgoing: &[Outgoing],
+) -> impl Iterator<Item = Outgoing> {
+    let Incoming { interface, stamp } = incoming.unwrap_or(Incoming {
+        interface: InterfaceNumber(u32::MAX),
+        stamp: Stamp::one(OwnerId(u32::MAX), OwnerWord(0)),
+    });
+    let way_in = Outgoing { interface, stamp, number: number.in_the_place_of_outgoing() };
     let kept = move |o: &&Outgoing| incoming.is_some_and(|i| i.interface != o.interface);
-    outgoing.iter().filter(kept).copied()
+    std::iter::once(way_in).chain(outgoing.iter().filter(kept).copied())
 }
 
 impl Entry {
@@ -111,8 +141,7 @@ impl Entry {
     /// incoming interface (no route to the source) the entry is negative.
     #[must_use]
     pub fn new(flow: Flow, number: FlowNumber, incoming: Option<Incoming>, outgoing: &[Outgoing]) -> Entry {
-        let kept = kept(incoming, outgoing).collect();
-        Entry { flow, number, incoming, outgoing: kept }
+        Entry::of(flow, incoming, ways(number, incoming, outgoing).collect())
     }
 
     /// The same, where there may be no memory for it.
@@ -125,8 +154,13 @@ impl Entry {
         incoming: Option<Incoming>,
         outgoing: &[Outgoing],
     ) -> Result<Entry, NoMemory> {
-        let kept = || kept(incoming, outgoing);
-        Ok(Entry { flow, number, incoming, outgoing: memory::slice(kept().count(), kept())? })
+        let ways = || ways(number, incoming, outgoing);
+        Ok(Entry::of(flow, incoming, memory::slice(ways().count(), ways())?))
+    }
+
+    fn of(flow: Flow, incoming: Option<Incoming>, ways: Box<[Outgoing]>) -> Entry {
+        let arrival = incoming.map_or(InterfaceNumber(u32::MAX), |incoming| incoming.interface);
+        Entry { flow, ways, arrival, has_incoming: incoming.is_some() }
     }
 
     /// Whose packets.
@@ -140,35 +174,37 @@ impl Entry {
     #[inline]
     #[must_use]
     pub fn number(&self) -> FlowNumber {
-        self.number
+        // There is always a way in.
+        self.ways.first().map_or(FlowNumber::NONE, |way_in| FlowNumber::in_its_place(way_in.number))
     }
 
     /// Where they have to arrive; `None` when there was no route to the source.
     #[inline]
     #[must_use]
-    pub fn incoming(&self) -> Option<&Incoming> {
-        self.incoming.as_ref()
+    pub fn incoming(&self) -> Option<Incoming> {
+        let way_in = self.ways.first().filter(|_| self.has_incoming)?;
+        Some(Incoming { interface: self.arrival, stamp: way_in.stamp })
     }
 
     /// Where they are copied to, dead stamps included.
     #[inline]
     #[must_use]
     pub fn outgoing(&self) -> &[Outgoing] {
-        &self.outgoing
+        self.ways.get(1..).unwrap_or_default()
     }
 
     /// Whether nobody wanted the flow when the entry was made.
     #[inline]
     #[must_use]
     pub fn is_negative(&self) -> bool {
-        self.outgoing.is_empty()
+        self.outgoing().is_empty()
     }
 
     /// What to do with a packet that arrived on `arrival`. Wait-free.
     #[inline]
     #[must_use]
     pub fn judge(&self, arrival: InterfaceNumber, owners: &Owners) -> Verdict {
-        match &self.incoming {
+        match self.incoming() {
             Some(incoming) if !cfg!(feature = "bug-dead-stamp-forwards") && !incoming.stamp.holds(owners) => {
                 Verdict::Miss
             }
@@ -187,6 +223,14 @@ impl Entry {
     /// The same, with the numbers under which they are counted. Wait-free.
     #[inline]
     pub fn live<'e>(&'e self, owners: &'e Owners) -> impl Iterator<Item = &'e Outgoing> + 'e {
-        self.outgoing.iter().filter(|o| o.stamp.holds(owners))
+        self.outgoing().iter().filter(|o| o.stamp.holds(owners))
+    }
+
+    /// Asks for what a packet path reads next of an entry that it has found.
+    #[inline]
+    pub(super) fn prefetch_ways(&self) {
+        if let Some(way_in) = self.ways.first() {
+            prefetch(way_in);
+        }
     }
 }

@@ -10,8 +10,10 @@
 //!                                 last lane only
 //! ```
 //!
-//! The low bits of a flow's hash name its home bucket, the high half is its fingerprint. An entry is published, replaced
-//! and taken away by one store to its lane. A fingerprint that fits is only a hint: the key is compared in the entry.
+//! The upper half of a flow's hash is its fingerprint, whose low bits name the home bucket: so lanes alone tell where they
+//! belong in a larger array, and growing reads no entry. (What is left to tell apart those that meet in a bucket is 10 bits
+//! in the largest array: one look at a wrong entry in 200 look-ups.) An entry is published, replaced and taken away by one
+//! store to its lane. A fingerprint that fits is only a hint: the key is compared in the entry.
 //!
 //! **Probing.** An entry whose home is full stands in the next bucket that has room, wrapping around. Every bucket that
 //! it had to pass counts it in the overflow bits of its last lane, so a look-up goes on to the next bucket only while
@@ -33,13 +35,13 @@
 //! which lies within the look-up's own time, so it is answered right: it probes one array, never two. Old arrays are kept
 //! until the table goes: together they are smaller than the newest.
 
-use super::prefetch::prefetch;
 use crate::faults::{self, Point};
 use crate::memory::{self, NoMemory};
+use crate::prefetch::prefetch;
 use crate::sync::{OnceLock, Ordering, Word};
 
 /// Lanes of a bucket: as many words as a cache line has; fewer under loom, which tries every order of loads.
-const LANES: usize = if cfg!(loom) { 2 } else { 8 };
+pub(super) const LANES: usize = if cfg!(loom) { 2 } else { 8 };
 
 /// log2 of the first array's buckets; tests reach growth and wrapping early.
 const FIRST: u32 = if cfg!(any(loom, test)) { 0 } else { 4 };
@@ -51,6 +53,9 @@ const LARGEST: u32 = 22;
 /// table of a million entries is about ten.
 pub(super) const MOST_PASSED: usize = 64;
 
+/// With so many buckets, and as many entries as they hold, a table takes half a megabyte.
+const FEW: usize = if cfg!(test) { 1 } else { 1 << 10 };
+
 const INDEX: u64 = (1 << 24) - 1;
 const OVERFLOW_ONE: u64 = 1 << 24;
 const OVERFLOW: u64 = 0xFF << 24;
@@ -58,8 +63,24 @@ const FINGERPRINT: u64 = !0 << 32;
 
 #[derive(Default)]
 #[repr(align(64))]
-struct Bucket {
-    lanes: [Word; LANES],
+pub(super) struct Bucket {
+    pub(super) lanes: [Word; LANES],
+}
+
+/// What is seen of a hash in its home bucket: the index of the first entry whose fingerprint fits; or one of the other two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Glance(u32);
+
+impl Glance {
+    /// No such entry at all.
+    pub(super) const NOTHING: Glance = Glance(u32::MAX);
+    /// None in the home bucket; it may stand further on.
+    const BEYOND: Glance = Glance(u32::MAX - 1);
+
+    #[inline(always)]
+    pub(super) fn fits(self) -> Option<u32> {
+        (self.0 < Glance::BEYOND.0).then_some(self.0)
+    }
 }
 
 /// One array of buckets, and the larger one that took its place, if any.
@@ -100,8 +121,7 @@ impl Lanes {
             for lane in &bucket.lanes {
                 // Acquire: pairs with the store in `put` and `replace`, so that the entry is whole.
                 word = lane.load(Ordering::Acquire);
-                if (word ^ hash) & FINGERPRINT == 0
-                    && let Some(index) = index(word)
+                if let Some(index) = fitting_index(word, hash)
                     && let Some(found) = is(index)
                 {
                     return Some(found);
@@ -112,6 +132,31 @@ impl Lanes {
             }
         }
         None
+    }
+
+    /// A look at the home bucket alone, with a hint in which lanes the fingerprint stands, a bit for each.
+    #[inline(always)]
+    pub(super) fn glance(&self, hash: u64, hint: impl Fn(&Bucket, u64) -> u32) -> Glance {
+        let bucket = &self.buckets[self.home(hash)];
+        let mut lanes = hint(bucket, hash);
+        while let Some(lane) = bucket.lanes.get(lanes.trailing_zeros() as usize) {
+            // Acquire: as in `find`.
+            if let Some(index) = fitting_index(lane.load(Ordering::Acquire), hash) {
+                return Glance(index);
+            }
+            lanes &= lanes - 1;
+        }
+        // Relaxed: entries that passed are looked for with loads of their own.
+        match bucket.lanes[LANES - 1].load(Ordering::Relaxed) & OVERFLOW {
+            0 => Glance::NOTHING,
+            _ => Glance::BEYOND,
+        }
+    }
+
+    /// Whether these, and the entries they lead to, are in a processor's nearer caches anyway.
+    #[inline]
+    pub(super) fn are_few(&self) -> bool {
+        self.buckets.len() <= FEW
     }
 
     /// Asks for the line where a look-up of `hash` begins.
@@ -186,9 +231,9 @@ impl Lanes {
         true
     }
 
-    /// Hangs an array of twice the size on this one, with every entry in it; `hash_of` tells an entry's hash. Returns
-    /// the array to go on with: this one if it is the largest there can be.
-    pub(super) fn grow(&self, hash_of: impl Fn(u32) -> u64) -> Result<&Lanes, NoMemory> {
+    /// Hangs an array of twice the size on this one, with every entry in it. Returns the array to go on with: this one if it is
+    /// the largest there can be.
+    pub(super) fn grow(&self) -> Result<&Lanes, NoMemory> {
         let log = self.buckets.len().ilog2() + 1;
         if log > LARGEST {
             return Ok(self);
@@ -196,9 +241,11 @@ impl Lanes {
         let larger = memory::boxed(Lanes::of(log)?)?;
         #[cfg(feature = "bug-growth-published-empty")]
         let larger = self.next.get_or_init(|| larger);
-        for index in self.buckets.iter().flat_map(|b| &b.lanes).filter_map(|lane| index(own(lane))) {
+        for word in self.buckets.iter().flat_map(|b| &b.lanes).map(own) {
             // There is room: it has twice the lanes.
-            larger.put(hash_of(index), index);
+            if let Some(index) = index(word) {
+                larger.put(word, index);
+            }
             faults::point(Point::LanesFilling);
         }
         faults::point(Point::LanesUnshown);
@@ -210,7 +257,7 @@ impl Lanes {
 
     fn home(&self, hash: u64) -> usize {
         // A power of two.
-        hash as usize & (self.buckets.len() - 1)
+        (hash >> FINGERPRINT.trailing_zeros()) as usize & (self.buckets.len() - 1)
     }
 
     /// Every bucket once, from the home of a hash on.
@@ -254,6 +301,13 @@ fn low_bits(index: u32) -> u64 {
     u64::from(index) + 1
 }
 
+/// The entry index in a lane with the fingerprint of a hash; one comparison for fingerprint and emptiness.
+#[inline(always)]
+fn fitting_index(word: u64, hash: u64) -> Option<u32> {
+    let low_bits = (word ^ hash & FINGERPRINT) & !OVERFLOW;
+    (low_bits.wrapping_sub(1) < INDEX).then(|| low_bits as u32 - 1)
+}
+
 /// The entry index in a lane; `None` when it is empty.
 #[inline]
 fn index(word: u64) -> Option<u32> {
@@ -283,17 +337,17 @@ mod tests {
     #[test]
     fn what_passed_a_full_bucket_is_found_and_wraps_around() {
         let lanes = Lanes::of(2).unwrap();
-        let hash = 7 << 32 | 3;
+        let hash = 7 << 32;
         (0..20).for_each(|index| assert!(lanes.put(hash, index)));
         assert_eq!(all(&lanes, hash), Vec::from_iter(0..20));
         assert_eq!(passed(&lanes), [4, 0, 0, 12]);
-        assert_eq!(all(&lanes, 8 << 32 | 3), [0_u32; 0], "another fingerprint");
+        assert_eq!(all(&lanes, 11 << 32), [0_u32; 0], "another fingerprint");
     }
 
     #[test]
     fn taking_away_breaks_no_chain_and_shortens_it_at_last() {
         let lanes = Lanes::of(2).unwrap();
-        let hash = 7 << 32;
+        let hash = 8 << 32;
         (0..20).for_each(|index| assert!(lanes.put(hash, index)));
         for index in 0..19 {
             assert!(lanes.remove(hash, index));
@@ -308,7 +362,7 @@ mod tests {
     #[test]
     fn a_saturated_overflow_count_stays_and_hides_nobody() {
         let lanes = Lanes::of(6).unwrap();
-        let hash = 1 << 32;
+        let hash = 64 << 32;
         (0..500).for_each(|index| assert!(lanes.put(hash, index)));
         assert_eq!(passed(&lanes)[..2], [255, 255]);
         (0..499).for_each(|index| assert!(lanes.remove(hash, index)));
@@ -319,9 +373,9 @@ mod tests {
     #[test]
     fn a_full_array_says_so() {
         let lanes = Lanes::of(1).unwrap();
-        (0..16).for_each(|index| assert!(lanes.put(u64::from(index), index)));
+        (0..16).for_each(|index| assert!(lanes.put(u64::from(index) << 32, index)));
         assert!(!lanes.put(0, 16));
-        assert_eq!(all(&lanes, 1), Vec::from_iter((0..16).filter(|n| n % 2 == 1)), "nobody had to pass");
+        assert_eq!(all(&lanes, 15 << 32), [15], "nobody had to pass");
         assert_eq!(passed(&lanes), [0, 0], "and who found no room passed nobody");
     }
 
@@ -341,12 +395,12 @@ mod tests {
             let first = Lanes::of(0).unwrap();
             let mut model = HashMap::new();
             for (step, hash, index) in steps {
-                let hash = (hash << 32) | (hash % 3);
+                let hash = hash << 32 | 5;
                 let lanes = first.newest();
                 match (step, model.get(&index)) {
                     (0 | 1, None) => {
                         let lanes = match lanes.limit() {
-                            limit if limit <= model.len() => lanes.grow(|index| model[&index]).unwrap(),
+                            limit if limit <= model.len() => lanes.grow().unwrap(),
                             _ => lanes,
                         };
                         prop_assert!(lanes.put(hash, index));

@@ -6,8 +6,8 @@ mod flow;
 mod growing;
 mod hash;
 mod lanes;
-pub(crate) mod prefetch;
 mod reader;
+mod search;
 mod shares;
 mod table;
 #[cfg(test)]
@@ -21,6 +21,7 @@ pub use counters::{
 pub use entry::{Entry, Incoming, InterfaceNumber, Outgoing, Stamp, Verdict};
 pub use flow::{Family, Flow, FlowError};
 pub use reader::{ForwardingReader, Found};
+pub use search::Search;
 pub use table::{ForwardingTable, PublishError};
 
 /// Parts that have loom models of their own.

@@ -38,9 +38,9 @@
 
 use super::counters::{FlowNumber, OutgoingNumber};
 use super::growing::Growing;
-use super::prefetch::prefetch;
 use crate::faults::{self, Point};
 use crate::memory::NoMemory;
+use crate::prefetch::prefetch;
 use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering, Word, fence};
 
 /// How many counters of a flow are counted up by every packet that concerns them.

@@ -6,7 +6,7 @@ use super::reader::ForwardingReader;
 use super::{Counters, Entry, Flow, FlowNumber, OutgoingNumber};
 use crate::faults::{self, Point};
 use crate::handle::{Handle, HandleTable, Owners};
-use crate::memory::{self, NoMemory};
+use crate::memory::NoMemory;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 
 /// Why an entry was not published. Nothing changed.
@@ -57,7 +57,8 @@ pub struct ForwardingTable {
     /// The first array of lanes; later ones hang on it.
     pub(super) lanes: Lanes,
     pub(super) hash: FlowHash,
-    writer: Mutex<Writer>,
+    /// How many entries there are, for the writers, of whom there is one at a time.
+    writer: Mutex<u32>,
     live: AtomicUsize,
     capacity: u32,
     owners: Arc<Owners>,
@@ -68,20 +69,6 @@ pub struct ForwardingTable {
 
 /// Who is told which flow's entry was published, replaced or withdrawn.
 type Watcher = dyn Fn(Flow) + Send + Sync;
-
-/// What only writers know.
-#[derive(Default)]
-struct Writer {
-    /// By entry index.
-    written: Vec<Written>,
-    live: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Written {
-    handle: Handle,
-    hash: u64,
-}
 
 /// So many slots beside a quarter of the capacity. None under loom, whose models want to see slots reused.
 const SPARE_SLOTS: u32 = if cfg!(loom) { 0 } else { 256 };
@@ -105,7 +92,7 @@ impl ForwardingTable {
             entries: HandleTable::with_capacity(slots.max(1)).expect("at least 1 slot and at most 2^24 - 1"),
             lanes: Lanes::default(),
             hash,
-            writer: Mutex::new(Writer::default()),
+            writer: Mutex::new(0),
             live: AtomicUsize::new(0),
             capacity,
             owners,
@@ -177,27 +164,27 @@ impl ForwardingTable {
     pub fn publish(&self, entry: Entry) -> Result<(), PublishError> {
         let flow = entry.flow();
         let hash = self.hash.of(&flow);
-        let mut writer = self.writer.lock();
+        let mut live = self.writer.lock();
         let mut lanes = self.lanes.newest();
-        if self.written(&writer, lanes, hash, &flow).is_some() {
+        if self.written(lanes, hash, &flow).is_some() {
             return Err(PublishError::Exists(flow));
         }
-        if writer.live >= self.capacity {
+        if *live >= self.capacity {
             return Err(PublishError::Full(self.capacity));
         }
-        if writer.live as usize >= lanes.limit() {
-            lanes = lanes.grow(|index| writer.written[index as usize].hash)?;
+        if *live as usize >= lanes.limit() {
+            lanes = lanes.grow()?;
         }
         if lanes.is_crowded(hash) {
             return Err(PublishError::Crowded(flow));
         }
-        let handle = self.insert(&mut writer, entry, hash)?;
+        let handle = self.insert(entry)?;
         faults::point(Point::EntryUnpublished);
         let there_was_room = lanes.put(hash, handle.index());
         faults::point(Point::EntryUncounted);
         debug_assert!(there_was_room, "arrays have more lanes than the table has entries");
-        self.set_live(&mut writer, |live| live + 1);
-        drop(writer);
+        self.set_live(&mut live, |live| live + 1);
+        drop(live);
         self.changed(flow);
         Ok(())
     }
@@ -211,16 +198,16 @@ impl ForwardingTable {
     pub fn replace(&self, entry: Entry) -> Result<(), PublishError> {
         let flow = entry.flow();
         let hash = self.hash.of(&flow);
-        let mut writer = self.writer.lock();
+        let writing = self.writer.lock();
         let lanes = self.lanes.newest();
-        let Some(old) = self.written(&writer, lanes, hash, &flow) else {
+        let Some(old) = self.written(lanes, hash, &flow) else {
             return Err(PublishError::Missing(flow));
         };
-        let new = self.insert(&mut writer, entry, hash)?;
+        let new = self.insert(entry)?;
         lanes.replace(hash, old.index(), new.index());
         faults::point(Point::EntryReplaced);
         self.retire(old);
-        drop(writer);
+        drop(writing);
         self.changed(flow);
         Ok(())
     }
@@ -228,15 +215,15 @@ impl ForwardingTable {
     /// Takes a flow's entry away; whether there was one. May block on other writers.
     pub fn withdraw(&self, flow: &Flow) -> bool {
         let hash = self.hash.of(flow);
-        let mut writer = self.writer.lock();
+        let mut live = self.writer.lock();
         let lanes = self.lanes.newest();
-        let Some(old) = self.written(&writer, lanes, hash, flow) else { return false };
+        let Some(old) = self.written(lanes, hash, flow) else { return false };
         // The lane goes before the entry: what an index in a lane leads to has not begun to wait for its readers.
         lanes.remove(hash, old.index());
         faults::point(Point::EntryWithdrawn);
         self.retire(old);
-        self.set_live(&mut writer, |live| live - 1);
-        drop(writer);
+        self.set_live(&mut live, |live| live - 1);
+        drop(live);
         self.changed(*flow);
         true
     }
@@ -266,24 +253,24 @@ impl ForwardingTable {
         ForwardingReader::new(self)
     }
 
-    /// The present entry of a flow, for writers.
-    fn written(&self, writer: &Writer, lanes: &Lanes, hash: u64, flow: &Flow) -> Option<Handle> {
+    /// The present entry of a flow. For who holds the writer lock.
+    fn written(&self, lanes: &Lanes, hash: u64, flow: &Flow) -> Option<Handle> {
         lanes.find(hash, |index| {
-            let written = writer.written[index as usize];
-            let same = written.hash == hash
-                && self.entries.with(written.handle, |entry| entry.flow() == *flow) == Some(true);
-            same.then_some(written.handle)
+            let (handle, entry) = self.standing(index)?;
+            entry.flow().is(flow).then_some(handle)
         })
     }
 
+    /// An entry that a lane leads to. For who holds the writer lock.
+    fn standing(&self, index: u32) -> Option<(Handle, &Entry)> {
+        // SAFETY: only writers remove entries, under the lock that the caller holds, and after they have taken them from the
+        // lanes; nobody else has the handles.
+        unsafe { self.entries.get_unremoved(index) }
+    }
+
     /// Puts an entry where lanes can lead to it.
-    fn insert(&self, writer: &mut Writer, entry: Entry, hash: u64) -> Result<Handle, PublishError> {
-        let handle = self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))?;
-        if let Err(refused) = writer.note(handle, hash) {
-            self.retire(handle);
-            return Err(refused.into());
-        }
-        Ok(handle)
+    fn insert(&self, entry: Entry) -> Result<Handle, PublishError> {
+        self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))
     }
 
     /// Lets go of an entry that no lane leads to any more.
@@ -292,22 +279,9 @@ impl ForwardingTable {
         debug_assert!(removed.is_ok(), "only the writer that took an entry from its lane removes it");
     }
 
-    fn set_live(&self, writer: &mut Writer, change: impl Fn(u32) -> u32) {
-        writer.live = change(writer.live);
+    fn set_live(&self, live: &mut u32, change: impl Fn(u32) -> u32) {
+        *live = change(*live);
         // Relaxed: only for `len`.
-        self.live.store(writer.live as usize, Ordering::Relaxed);
-    }
-}
-
-impl Writer {
-    fn note(&mut self, handle: Handle, hash: u64) -> Result<(), NoMemory> {
-        let at = handle.index() as usize;
-        if at >= self.written.len() {
-            let more = at + 1 - self.written.len();
-            memory::reserve(&mut self.written, more)?;
-            self.written.resize(at + 1, Written { handle: Handle::STALE, hash: 0 });
-        }
-        self.written[at] = Written { handle, hash };
-        Ok(())
+        self.live.store(*live as usize, Ordering::Relaxed);
     }
 }

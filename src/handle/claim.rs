@@ -84,6 +84,7 @@ const SEQUENCE_MASK: u64 = (1 << SEQUENCE_BITS) - 1;
 const _: () = assert!(seat::SEATS <= 1 << (63 - SEQUENCE_BITS) && Owners::MOST < 1 << COUNT_BITS);
 
 /// The claim word of an object that holds `count` things.
+#[inline]
 pub(super) const fn idle(generation: u32, count: u32) -> u64 {
     (generation as u64) << COUNT_BITS | count as u64
 }
@@ -96,6 +97,7 @@ pub(super) enum ClaimState {
 }
 
 impl ClaimState {
+    #[inline]
     pub(super) const fn of(word: u64) -> Self {
         if word & BUSY != 0 {
             let seat = ((word & !BUSY) >> SEQUENCE_BITS) as u16;
@@ -110,6 +112,7 @@ impl ClaimState {
     }
 }
 
+#[inline]
 const fn busy(ticket: Ticket) -> u64 {
     BUSY | (ticket.seat as u64) << SEQUENCE_BITS | ticket.sequence
 }
@@ -144,6 +147,7 @@ pub(super) struct ClaimStep<'a, S> {
 
 impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     /// Makes the handle's object the owner. Lock-free, no allocation.
+    #[inline]
     pub(super) fn claim(&self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ClaimError> {
         self.change(What::Claim, handle, owner).map_err(|refused| match refused {
             Refused::Owned(holder) => ClaimError::Owned(holder),
@@ -153,6 +157,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     }
 
     /// Makes nobody the owner of what the handle's object owns. Lock-free, no allocation.
+    #[inline]
     pub(super) fn release(&self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ReleaseError> {
         self.change(What::Release, handle, owner).map_err(|refused| match refused {
             Refused::NotOwner => ReleaseError::NotOwner,
@@ -161,39 +166,63 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
         })
     }
 
+    #[inline]
     fn change(&self, what: What, handle: Handle, id: OwnerId) -> Result<OwnerWord, Refused> {
         let slot = self.slots.claim_slot(handle.index()).ok_or(Refused::Stale)?;
         if cfg!(feature = "bug-count-first") && what == What::Claim {
             return self.claim_count_first(slot, handle, id);
         }
+        // Refusals end here, without a call.
+        let (owner, expected) = self.look(slot, what, handle, id)?;
+        self.carry_out(slot, owner, expected, what, handle, id)
+    }
+
+    /// Whether there is something to do: the owner word, and how it reads.
+    #[inline]
+    fn look(
+        &self,
+        slot: ClaimSlot<'_>,
+        what: What,
+        handle: Handle,
+        id: OwnerId,
+    ) -> Result<(&'a SteppedWord, OwnerWord), Refused> {
+        let owner = self.owners.stepped(id);
         loop {
             // Before the state, so that the failures below are true at one instant. SeqCst, paired with everybody's
             // act.
-            let word = self.owners.stepped(id).map_or(0, |word| word.load(Ordering::SeqCst));
+            let word = owner.map_or(0, |word| word.load(Ordering::SeqCst));
             // SeqCst, paired with the flip and with the slot's opening.
             if slot.state.load(Ordering::SeqCst) != handle.bits() {
                 return Err(Refused::Stale);
             }
-            if word == 0 {
-                return Err(Refused::Unknown);
-            }
+            let Some(owner) = owner.filter(|_| word != 0) else { return Err(Refused::Unknown) };
             let expected = OwnerWord(word);
             match what {
-                What::Claim if !expected.is_free() => match self.name(id, expected) {
+                What::Claim if !expected.is_free() => match self.name(owner, expected) {
                     Some(holder) => return Err(Refused::Owned(holder)),
                     // It changed hands: somebody succeeded.
                     None => continue,
                 },
                 What::Release if expected.slot() != Some(handle.index()) => return Err(Refused::NotOwner),
-                _ => {}
+                _ => return Ok((owner, expected)),
             }
+        }
+    }
+
+    fn carry_out(
+        &self,
+        slot: ClaimSlot<'_>,
+        mut owner: &'a SteppedWord,
+        mut expected: OwnerWord,
+        what: What,
+        handle: Handle,
+        id: OwnerId,
+    ) -> Result<OwnerWord, Refused> {
+        loop {
             // SeqCst, paired with announcements, settlings, closings and openings; acquires what they published.
             let before = slot.claim.load(Ordering::SeqCst);
-            let count = match ClaimState::of(before) {
-                ClaimState::Busy(ticket) => {
-                    self.help(slot, handle.index(), before, ticket);
-                    continue;
-                }
+            match ClaimState::of(before) {
+                ClaimState::Busy(ticket) => self.help(slot, handle.index(), before, ticket),
                 ClaimState::Idle { generation, .. } if generation != handle.generation() => {
                     return Err(Refused::Stale);
                 }
@@ -201,12 +230,15 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
                     flip(slot, handle);
                     return Err(Refused::Stale);
                 }
-                ClaimState::Idle { count, .. } => count,
-            };
-            let task = Task { what, owner: id, expected, generation: handle.generation(), count };
-            if self.announce(slot, handle.index(), before, &task) {
-                return Ok(task.after(handle.index()));
+                ClaimState::Idle { count, .. } => {
+                    let generation = handle.generation();
+                    let task = Task { what, owner: id, expected, generation, count };
+                    if self.announce(slot, owner, handle.index(), before, &task) {
+                        return Ok(task.after(handle.index()));
+                    }
+                }
             }
+            (owner, expected) = self.look(slot, what, handle, id)?;
         }
     }
 
@@ -241,7 +273,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
                 if word.compare_exchange(expected.0, after.0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                     return Ok(after);
                 }
-            } else if let Some(holder) = self.name(id, expected) {
+            } else if let Some(holder) = self.name(word, expected) {
                 add(false);
                 return Err(Refused::Owned(holder));
             }
@@ -249,7 +281,14 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     }
 
     /// Announces the task, sees it through and tells whether it was performed; if not, nothing has happened.
-    fn announce(&self, slot: ClaimSlot<'_>, index: u32, before: u64, task: &Task) -> bool {
+    fn announce(
+        &self,
+        slot: ClaimSlot<'_>,
+        owner: &SteppedWord,
+        index: u32,
+        before: u64,
+        task: &Task,
+    ) -> bool {
         seat::with(|seat| {
             let Some(descriptor) = descriptor::of(seat) else { return false };
             let sequence = descriptor.write(task);
@@ -261,7 +300,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
                 return false;
             }
             faults::point(Point::ClaimAnnounced);
-            self.perform(descriptor, sequence, task, slot, index, announced, true);
+            perform(descriptor, sequence, task, slot, owner, index, announced, true);
             faults::point(Point::ClaimSettled);
             if cfg!(feature = "bug-outcome-from-owner-word") {
                 return self.owners.word(task.owner) == Some(task.after(index));
@@ -271,71 +310,16 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     }
 
     /// Finishes the operation that a busy claim word announces. Bounded.
+    #[cold]
     fn help(&self, slot: ClaimSlot<'_>, index: u32, announced: u64, ticket: Ticket) {
         if let Some(descriptor) = descriptor::of(ticket.seat)
             && let Some(task) = descriptor.read(ticket.sequence)
+            // Always there: the task is of this table.
+            && let Some(owner) = self.owners.stepped(task.owner)
         {
             faults::point(Point::HelperBegun);
-            self.perform(descriptor, ticket.sequence, &task, slot, index, announced, false);
+            perform(descriptor, ticket.sequence, &task, slot, owner, index, announced, false);
         }
-    }
-
-    /// Confirm, act, note, settle. `own`: by the announcer itself.
-    #[expect(clippy::too_many_arguments, reason = "all of one operation, which has no other home")]
-    fn perform(
-        &self,
-        descriptor: &Descriptor,
-        sequence: u64,
-        task: &Task,
-        slot: ClaimSlot<'_>,
-        index: u32,
-        announced: u64,
-        own: bool,
-    ) {
-        // Always there: the task is of this table, and it was read from the word.
-        let Some(word) = self.owners.stepped(task.owner) else { return };
-        let after = task.after(index);
-        let point = |at, helping| faults::point(if own { at } else { helping });
-        // Confirm. SeqCst, paired with everybody's act, whose chain carries `seen` (3 above).
-        if word.load(Ordering::SeqCst) == task.expected.0 {
-            point(Point::ClaimConfirmed, Point::HelperConfirmed);
-            descriptor.set_seen(sequence, own);
-        }
-        let Some(seen) = descriptor.was_seen(sequence) else {
-            // The descriptor is used for something else, so this operation has been settled.
-            return;
-        };
-        let mut done = false;
-        if seen || cfg!(feature = "bug-act-without-confirm") {
-            point(Point::ClaimSeen, Point::HelperSeen);
-            // Act. SeqCst, paired with all loads of owner words.
-            let act = word.compare_exchange(task.expected.0, after.0, Ordering::SeqCst, Ordering::SeqCst);
-            point(Point::ClaimActed, Point::HelperActed);
-            done = match task.what {
-                What::Release => true,
-                What::Claim => act.is_ok() || act == Err(after.0),
-            };
-            if done {
-                descriptor.set_done(sequence, own);
-            }
-        }
-        let count = match task.what {
-            _ if !done => task.count,
-            What::Claim => task.count + 1,
-            What::Release => task.count.saturating_sub(1),
-        };
-        let settled = idle(task.generation, count);
-        point(Point::ClaimUnsettled, Point::HelperUnsettled);
-        if cfg!(feature = "bug-settle-without-ticket") {
-            let now = slot.claim.load(Ordering::SeqCst);
-            if now & BUSY != 0 {
-                let _ = slot.claim.compare_exchange(now, settled, Ordering::SeqCst, Ordering::SeqCst);
-            }
-            return;
-        }
-        // Settle. SeqCst, paired with the next load of the claim word: publishes what the act and the notes changed.
-        // Failure means that somebody else has settled it.
-        let _ = slot.claim.compare_exchange(announced, settled, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// Retires the handle if its object holds nothing. `Ok` for one caller only, who has the slot then. Lock-free, no
@@ -389,33 +373,93 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     }
 
     /// Who owned it when it read `word`, by name; `None` if it does not any more.
-    fn name(&self, id: OwnerId, word: OwnerWord) -> Option<Handle> {
+    #[inline]
+    fn name(&self, owner: &SteppedWord, word: OwnerWord) -> Option<Handle> {
         let slot = self.slots.claim_slot(word.slot()?)?;
         // SeqCst, paired with the opening of the slot. While the owner word stands, its owner cannot be retired; so if
         // the word still stands after this load, what was loaded is the owner's handle.
         let state = slot.state.load(Ordering::SeqCst);
         // SeqCst, paired with everybody's act.
-        let now = self.owners.stepped(id)?.load(Ordering::SeqCst);
+        let now = owner.load(Ordering::SeqCst);
         (now == word.0).then(|| Handle::from(state))
     }
 
     /// Who owns it, if anybody does. Lock-free: starts over only when it changed hands meanwhile.
     pub(super) fn owner_of(&self, id: OwnerId) -> Option<Handle> {
+        let owner = self.owners.stepped(id)?;
         loop {
             // SeqCst, paired with everybody's act.
-            let word = OwnerWord(self.owners.stepped(id)?.load(Ordering::SeqCst));
+            let word = OwnerWord(owner.load(Ordering::SeqCst));
             if word.is_free() {
                 return None;
             }
-            if let Some(holder) = self.name(id, word) {
+            if let Some(holder) = self.name(owner, word) {
                 return Some(holder);
             }
         }
     }
 }
 
+/// Confirm, act, note, settle. `own`: by the announcer itself.
+#[expect(clippy::too_many_arguments, reason = "all of one operation, which has no other home")]
+#[inline]
+fn perform(
+    descriptor: &Descriptor,
+    sequence: u64,
+    task: &Task,
+    slot: ClaimSlot<'_>,
+    word: &SteppedWord,
+    index: u32,
+    announced: u64,
+    own: bool,
+) {
+    let after = task.after(index);
+    let point = |at, helping| faults::point(if own { at } else { helping });
+    // Confirm. SeqCst, paired with everybody's act, whose chain carries `seen` (3 above).
+    if word.load(Ordering::SeqCst) == task.expected.0 {
+        point(Point::ClaimConfirmed, Point::HelperConfirmed);
+        descriptor.set_seen(sequence, own);
+    }
+    let Some(seen) = descriptor.was_seen(sequence) else {
+        // The descriptor is used for something else, so this operation has been settled.
+        return;
+    };
+    let mut done = false;
+    if seen || cfg!(feature = "bug-act-without-confirm") {
+        point(Point::ClaimSeen, Point::HelperSeen);
+        // Act. SeqCst, paired with all loads of owner words.
+        let act = word.compare_exchange(task.expected.0, after.0, Ordering::SeqCst, Ordering::SeqCst);
+        point(Point::ClaimActed, Point::HelperActed);
+        done = match task.what {
+            What::Release => true,
+            What::Claim => act.is_ok() || act == Err(after.0),
+        };
+        if done {
+            descriptor.set_done(sequence, own);
+        }
+    }
+    let count = match task.what {
+        _ if !done => task.count,
+        What::Claim => task.count + 1,
+        What::Release => task.count.saturating_sub(1),
+    };
+    let settled = idle(task.generation, count);
+    point(Point::ClaimUnsettled, Point::HelperUnsettled);
+    if cfg!(feature = "bug-settle-without-ticket") {
+        let now = slot.claim.load(Ordering::SeqCst);
+        if now & BUSY != 0 {
+            let _ = slot.claim.compare_exchange(now, settled, Ordering::SeqCst, Ordering::SeqCst);
+        }
+        return;
+    }
+    // Settle. SeqCst, paired with the next load of the claim word: publishes what the act and the notes changed.
+    // Failure means that somebody else has settled it.
+    let _ = slot.claim.compare_exchange(announced, settled, Ordering::SeqCst, Ordering::SeqCst);
+}
+
 impl Task {
     /// The owner word once the task is performed for the object in this slot.
+    #[inline]
     pub(super) const fn after(&self, slot: u32) -> OwnerWord {
         self.expected.next(match self.what {
             What::Claim => Some(slot),
@@ -425,12 +469,14 @@ impl Task {
 }
 
 /// Finishes a retirement that somebody else began.
+#[cold]
 fn flip(slot: ClaimSlot<'_>, handle: Handle) {
     if !cfg!(feature = "bug-stale-without-flip") {
         flip_closed(slot, handle);
     }
 }
 
+#[inline]
 fn flip_closed(slot: ClaimSlot<'_>, handle: Handle) {
     let dead = super::slot::dead(handle.generation(), super::slot::NIL);
     // SeqCst, paired with every check of the handle. Failure means that it has been flipped, perhaps long ago.

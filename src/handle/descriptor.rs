@@ -90,6 +90,7 @@ impl Descriptor {
 
     /// Writes a task down under a new sequence number, which is returned. Only the holder of the seat calls this, and
     /// only when its last task is settled or was never announced.
+    #[inline]
     pub(super) fn write(&self, task: &Task) -> u64 {
         // Relaxed: the last write was this thread's, or an earlier holder's of the seat, who gave it back before.
         let sequence = (self.sequence.unstepped().load(Ordering::Relaxed) + 1) & SEQUENCE_MASK;
@@ -131,15 +132,18 @@ impl Descriptor {
     }
 
     /// Notes that the owner word was as expected while the operation was announced.
+    #[inline]
     pub(super) fn set_seen(&self, sequence: u64, own: bool) {
         Self::set(&self.seen, sequence, own);
     }
 
     /// Notes that the operation succeeded. There is no way to note that it did not: whoever believes so may be late.
+    #[inline]
     pub(super) fn set_done(&self, sequence: u64, own: bool) {
         Self::set(&self.done, sequence, own);
     }
 
+    #[inline]
     fn set(flag: &SteppedWord, sequence: u64, own: bool) {
         let (clear, set) = (sequence << 1, sequence << 1 | 1);
         if own {
@@ -153,6 +157,7 @@ impl Descriptor {
     }
 
     /// Whether the owner word was seen as expected; `None` when this use is over.
+    #[inline]
     pub(super) fn was_seen(&self, sequence: u64) -> Option<bool> {
         // Acquire, paired with `set`.
         let seen = self.seen.load(Ordering::Acquire);
@@ -160,6 +165,7 @@ impl Descriptor {
     }
 
     /// Whether the operation succeeded. Asked only by its holder, after it is settled.
+    #[inline]
     pub(super) fn is_done(&self, sequence: u64) -> bool {
         // Acquire, paired with `set`.
         self.done.load(Ordering::Acquire) == sequence << 1 | 1
@@ -186,6 +192,7 @@ pub(super) fn of(seat: u16) -> Option<&'static Descriptor> {
 }
 
 #[cfg(not(loom))]
+#[inline]
 pub(super) fn all() -> &'static [Descriptor] {
     static DESCRIPTORS: [Descriptor; SEATS] = [const { Descriptor::new() }; SEATS];
     &DESCRIPTORS

@@ -112,12 +112,16 @@ pub(super) struct Participant {
     /// Dropped before the handle below: fields are dropped in order.
     pin: Option<Pin>,
     local: LocalHandle,
+    /// How the bell read before the pin; [`NEVER`] without one.
     bell: u64,
 }
 
+/// The bell does not ring so often.
+const NEVER: u64 = u64::MAX;
+
 impl Participant {
     pub(super) fn new() -> Self {
-        Participant { pin: None, local: shared::collector().register(), bell: 0 }
+        Participant { pin: None, local: shared::collector().register(), bell: NEVER }
     }
 
     /// Is pinned afterwards; again, if the bell has rung since the last time. Nothing found under the earlier pin may
@@ -126,7 +130,7 @@ impl Participant {
     pub(super) fn refresh(&mut self) {
         // Relaxed: see "The bell".
         let bell = shared::bell().load(Ordering::Relaxed);
-        if self.pin.is_none() || self.bell != bell {
+        if self.bell != bell {
             self.pin_again(bell);
         }
     }
@@ -151,6 +155,7 @@ impl Participant {
     /// Unpins.
     pub(super) fn park(&mut self) {
         self.pin = None;
+        self.bell = NEVER;
     }
 }
 

@@ -76,6 +76,7 @@ impl Handle {
     /// A handle that is stale in every table: what the number 0 converts to.
     pub const STALE: Handle = Handle(NonZeroU64::new(INDEX_MASK).expect("the mask is not zero"));
 
+    #[inline]
     pub(crate) const fn issue(generation: u32, kind: Kind, index: u32) -> Handle {
         let bits = (generation as u64) << GENERATION_SHIFT
             | (kind.get() as u64) << INDEX_BITS
@@ -88,24 +89,28 @@ impl Handle {
     }
 
     /// The number that this handle is.
+    #[inline]
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0.get()
     }
 
     /// Which slot of its table.
+    #[inline]
     #[must_use]
     pub const fn index(self) -> u32 {
         (self.bits() & INDEX_MASK) as u32
     }
 
     /// Which of the slot's lives; never 0 in a handle that was issued.
+    #[inline]
     #[must_use]
     pub const fn generation(self) -> u32 {
         (self.bits() >> GENERATION_SHIFT) as u32
     }
 
     /// The kind of table; never `None` in a handle that was issued.
+    #[inline]
     #[must_use]
     pub const fn kind(self) -> Option<Kind> {
         Kind::new((self.bits() >> INDEX_BITS) as u8)
@@ -113,12 +118,14 @@ impl Handle {
 }
 
 impl From<u64> for Handle {
+    #[inline]
     fn from(bits: u64) -> Self {
         NonZeroU64::new(bits).map_or(Handle::STALE, Handle)
     }
 }
 
 impl From<Handle> for u64 {
+    #[inline]
     fn from(handle: Handle) -> Self {
         handle.bits()
     }

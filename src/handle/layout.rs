@@ -8,6 +8,8 @@ use crossbeam_utils::CachePadded;
 mod sealed {
     /// What a layout puts into slots and tables. Out of reach of other crates, so that a layout cannot be made there.
     pub trait Layout: Send + Sync + 'static {
+        /// Index bits of a table at most. Segments are as many as a directory has places at that.
+        const MOST_BITS: u32;
         /// Zero bytes large; its alignment is the slot's.
         type Line: Default + Send + Sync;
         /// The claim word, if slots have one.
@@ -29,12 +31,14 @@ pub enum Plain {}
 pub enum Claims {}
 
 impl sealed::Layout for Plain {
+    const MOST_BITS: u32 = super::handle::INDEX_BITS;
     type Line = ();
     type ClaimWord = ();
     type Owners = ();
 }
 
 impl sealed::Layout for Claims {
+    const MOST_BITS: u32 = super::owner::SLOT_BITS;
     type Line = CachePadded<()>;
     type ClaimWord = ObjectClaims;
     type Owners = Arc<Owners>;
@@ -62,9 +66,10 @@ pub struct ObjectClaims {
 
 impl ClaimWord for ObjectClaims {
     fn open(&self, generation: u32) {
-        // SeqCst, paired with the claim step's loads of the word: whoever still looks at it with a handle of an
-        // earlier generation learns that it is stale. The handle itself is published by the state word's store, next.
-        self.word.store(super::claim::idle(generation, 0), Ordering::SeqCst);
+        // Release, paired with the claim step's loads of the word: whoever still looks at it with a handle of an earlier
+        // generation learns that it is stale; and such a handle is stale already, so nothing hangs on who learns it here
+        // first. The handle itself is published by the state word's store, next, and whoever loads that finds this.
+        self.word.store(super::claim::idle(generation, 0), Ordering::Release);
     }
 }
 

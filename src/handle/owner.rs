@@ -23,6 +23,15 @@ use std::ptr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnerId(pub(crate) u32);
 
+impl OwnerId {
+    /// The pair it is one of: itself and the other, in their order.
+    #[inline]
+    #[must_use]
+    pub const fn pair(self) -> [OwnerId; 2] {
+        [OwnerId(self.0 & !1), OwnerId(self.0 | 1)]
+    }
+}
+
 pub(super) const SLOT_BITS: u32 = 20;
 const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
 
@@ -35,18 +44,21 @@ pub struct OwnerWord(pub(crate) u64);
 
 impl OwnerWord {
     /// Whether nobody owns it.
+    #[inline]
     #[must_use]
     pub const fn is_free(self) -> bool {
         self.0 & SLOT_MASK == 0
     }
 
     /// The stamp, which grows by one whenever the thing changes hands.
+    #[inline]
     #[must_use]
     pub const fn stamp(self) -> u64 {
         self.0 >> SLOT_BITS
     }
 
     /// The owner's slot.
+    #[inline]
     pub(super) const fn slot(self) -> Option<u32> {
         match self.0 & SLOT_MASK {
             0 => None,
@@ -55,6 +67,7 @@ impl OwnerWord {
     }
 
     /// The word after the next change of hands, which gives it to this slot or to nobody.
+    #[inline]
     pub(super) const fn next(self, slot: Option<u32>) -> OwnerWord {
         let stamp = match (self.0 >> SLOT_BITS) + 1 {
             // Stamp 0 is left out: see the top of this file.
@@ -100,11 +113,12 @@ impl Default for Owners {
 }
 
 /// The segment of a pair and the place in it.
+#[inline]
 const fn place(pair: u32) -> (usize, usize) {
-    // Segment k begins at pair FIRST_SEGMENT * (2^k - 1).
-    let shifted = pair / FIRST_SEGMENT + 1;
-    let segment = shifted.ilog2();
-    (segment as usize, (pair - FIRST_SEGMENT * ((1 << segment) - 1)) as usize)
+    // Segment k begins at pair FIRST_SEGMENT * (2^k - 1): counted from FIRST_SEGMENT on, at a power of two.
+    let n = pair.saturating_add(FIRST_SEGMENT);
+    let log = n.ilog2();
+    ((log - FIRST_SEGMENT.ilog2()) as usize, (n ^ (1 << log)) as usize)
 }
 
 const fn segment_length(segment: usize) -> usize {

@@ -94,17 +94,17 @@ pub(super) fn hint() -> usize {
 #[inline]
 pub(super) fn with<R>(f: impl FnOnce(u16) -> R) -> R {
     let own = SEAT.try_with(|seat| seat.as_ref().map(|seat| seat.0)).ok().flatten();
-    match own {
-        Some(seat) => f(seat),
-        None => with_lent(f),
-    }
+    let lent = if own.is_none() { Some(lend()) } else { None };
+    // One of them is there.
+    let seat = lent.as_ref().map(|seat| seat.0).or(own).unwrap_or_default();
+    f(seat)
 }
 
 #[cold]
-fn with_lent<R>(f: impl FnOnce(u16) -> R) -> R {
+fn lend() -> Seat {
     loop {
         if let Some(seat) = POOL.take(WORDS - LENT_WORDS..WORDS) {
-            return f(seat.0);
+            return seat;
         }
         yield_now();
     }

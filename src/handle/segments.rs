@@ -6,55 +6,52 @@ use crate::faults::{self, Point};
 use crate::sync::{AtomicPtr, Ordering};
 use std::ptr;
 
-/// How many entries a directory has at most.
-const DIRECTORY: u32 = 128;
+/// How many segments there can be. A power of two, so that the index of a handle, split in two, needs no check of its
+/// own: a place in the directory is all that the upper half can say.
+pub(super) const SEGMENTS: usize = if cfg!(loom) { 2 } else { 1 << 8 };
 
 /// What may lie in a segment.
 ///
 /// # Safety
 /// `size_of::<Self>() > 0`, and memory filled with zeros is a value of the type.
 pub(super) unsafe trait Zeroed: Sized {
+    /// A segment holds `1 << SEGMENT_BITS` slots, whatever the table's capacity: what is not written to costs address
+    /// space only. Fixed, because a look-up that has to ask for it takes half as long again.
+    const SEGMENT_BITS: u32;
     #[cfg(loom)]
     fn unused() -> Self;
 }
 
-pub(super) struct Segments<S> {
-    directory: Box<[AtomicPtr<S>]>,
-    /// A segment holds `1 << shift` slots.
-    shift: u32,
+pub(super) struct Segments<S: Zeroed> {
+    /// In the table itself, which spares a look-up one step.
+    directory: [AtomicPtr<S>; SEGMENTS],
+    capacity: u32,
 }
 
 // SAFETY: a `Segments<S>` owns its slots as a `Vec<S>` would, and hands out only `&S`.
-unsafe impl<S: Send> Send for Segments<S> {}
+unsafe impl<S: Zeroed + Send> Send for Segments<S> {}
 // SAFETY: as above; through `&Segments<S>` only `&S` is reached.
-unsafe impl<S: Sync> Sync for Segments<S> {}
+unsafe impl<S: Zeroed + Sync> Sync for Segments<S> {}
 
 impl<S: Zeroed> Segments<S> {
     /// Room for `capacity` slots, none of them allocated yet.
     pub(super) fn new(capacity: u32) -> Self {
-        let slots = capacity.div_ceil(DIRECTORY).next_power_of_two();
-        // Small tables do not need many tiny segments, nor tiny tables one large one.
-        let slots = slots.max(capacity.next_power_of_two().min(16));
-        let shift = slots.trailing_zeros();
-        let entries = capacity.div_ceil(slots);
-        Segments { directory: (0..entries).map(|_| AtomicPtr::new(ptr::null_mut())).collect(), shift }
+        Segments { directory: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())), capacity }
     }
 
-    const fn slots_in_segment(&self) -> usize {
-        1 << self.shift
-    }
+    const SLOTS: usize = 1 << S::SEGMENT_BITS;
 
-    /// The slot, unless the index is beyond the capacity or its segment was never needed.
+    /// The slot, unless its segment was never needed. (An index beyond the capacity may name a slot that is never used.)
     #[inline(always)]
     pub(super) fn get(&self, index: u32) -> Option<&S> {
-        let entry = self.directory.get((index >> self.shift) as usize)?;
+        let entry = self.directory.get((index >> S::SEGMENT_BITS) as usize)?;
         // Acquire, paired with the compare-and-swap in `ensure`: the segment's zeros.
         let segment = entry.load(Ordering::Acquire);
         if segment.is_null() {
             return None;
         }
-        let offset = index as usize & (self.slots_in_segment() - 1);
-        // SAFETY: a segment holds `slots_in_segment` slots and `offset` is less.
+        let offset = index as usize & (Self::SLOTS - 1);
+        // SAFETY: a segment holds `SLOTS` slots and `offset` is less.
         let slot = unsafe { segment.add(offset) };
         // SAFETY: it points to an initialized slot of a segment that is freed only by dropping `self`.
         Some(unsafe { &*slot })
@@ -62,10 +59,13 @@ impl<S: Zeroed> Segments<S> {
 
     /// The slot, allocating its segment if need be; `None` beyond the capacity and when there is no memory.
     pub(super) fn ensure(&self, index: u32) -> Option<&S> {
-        let entry = self.directory.get((index >> self.shift) as usize)?;
+        if index >= self.capacity {
+            return None;
+        }
+        let entry = self.directory.get((index >> S::SEGMENT_BITS) as usize)?;
         // Acquire, as in `get`.
         if entry.load(Ordering::Acquire).is_null() {
-            let made = allocate::<S>(self.slots_in_segment());
+            let made = allocate::<S>(Self::SLOTS);
             if made.is_null() {
                 return None;
             }
@@ -73,33 +73,61 @@ impl<S: Zeroed> Segments<S> {
             // Release on success, paired with `get`. Nothing is read through what a failure finds.
             if entry.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 // SAFETY: made just now with this length, and shown to nobody.
-                unsafe { free(made, self.slots_in_segment()) };
+                unsafe { free(made, Self::SLOTS) };
             }
         }
         self.get(index)
     }
 }
 
-impl<S> Drop for Segments<S> {
+impl<S: Zeroed> Drop for Segments<S> {
     fn drop(&mut self) {
         for entry in &self.directory {
             // Acquire, as in `get`; whoever dropped the table has synchronized with its users.
             let segment = entry.load(Ordering::Acquire);
             if !segment.is_null() {
                 // SAFETY: made by `allocate` with this length, and nobody borrows the table any more.
-                unsafe { free(segment, 1 << self.shift) };
+                unsafe { free(segment, Self::SLOTS) };
             }
         }
     }
 }
 
+/// What a segment's beginning is aligned to: at least a cache line, so that a slot of one line is in one line.
+#[cfg(not(loom))]
+const fn alignment<S>() -> usize {
+    const LINE: usize = 64;
+    if align_of::<S>() > LINE { align_of::<S>() } else { LINE }
+}
+
+/// The memory of a segment, with room to align it: zeroed memory that nobody has to write to comes from the system with
+/// little alignment only.
+#[cfg(not(loom))]
+fn spacious<S>(slots: usize) -> Option<std::alloc::Layout> {
+    let layout = std::alloc::Layout::array::<S>(slots).ok()?;
+    std::alloc::Layout::from_size_align(layout.size().checked_add(alignment::<S>())?, align_of::<*mut u8>())
+        .ok()
+}
+
 #[cfg(not(loom))]
 fn allocate<S: Zeroed>(slots: usize) -> *mut S {
-    match std::alloc::Layout::array::<S>(slots) {
+    match spacious::<S>(slots) {
         _ if crate::memory::granted().is_err() => ptr::null_mut(),
-        // SAFETY: the layout is not empty: a slot has a size and a segment a slot at least.
-        Ok(layout) => unsafe { std::alloc::alloc_zeroed(layout) }.cast(),
-        Err(_) => ptr::null_mut(),
+        Some(layout) => {
+            // SAFETY: the layout is not empty: it has room to spare.
+            let memory = unsafe { std::alloc::alloc_zeroed(layout) };
+            if memory.is_null() {
+                return ptr::null_mut();
+            }
+            // At least a pointer further on, since memory is aligned to one; at most what is to spare.
+            let ahead = alignment::<S>() - memory.addr() % alignment::<S>();
+            // SAFETY: within what is to spare.
+            let segment = unsafe { memory.add(ahead) };
+            // SAFETY: before the segment there is room for a pointer, aligned as the memory is.
+            unsafe { segment.cast::<*mut u8>().wrapping_sub(1).write(memory) };
+            segment.cast()
+        }
+        None => ptr::null_mut(),
     }
 }
 
@@ -107,10 +135,12 @@ fn allocate<S: Zeroed>(slots: usize) -> *mut S {
 /// `segment` came from [`allocate`] with the same number of slots and is used no more.
 #[cfg(not(loom))]
 unsafe fn free<S>(segment: *mut S, slots: usize) {
-    if let Ok(layout) = std::alloc::Layout::array::<S>(slots) {
+    if let Some(layout) = spacious::<S>(slots) {
+        // SAFETY: `allocate` has noted there where the memory begins.
+        let memory = unsafe { segment.cast::<*mut u8>().wrapping_sub(1).read() };
         // SAFETY: allocated with this layout. The slots need no drop of their own: they are atomics and a
         // `MaybeUninit`, whose value the table has dropped.
-        unsafe { std::alloc::dealloc(segment.cast(), layout) };
+        unsafe { std::alloc::dealloc(memory, layout) };
     }
 }
 
@@ -134,13 +164,14 @@ mod tests {
     use crate::sync::Word;
 
     // SAFETY: an atomic has a size and may be zero.
-    unsafe impl Zeroed for Word {}
+    unsafe impl Zeroed for Word {
+        const SEGMENT_BITS: u32 = 4;
+    }
 
     #[test]
     fn every_index_below_the_capacity_has_one_slot_of_its_own() {
-        for capacity in [1, 2, 3, 16, 17, 127, 128, 129, 1000, 5000] {
+        for capacity in [1, 2, 3, 16, 17, 127, 128, 129, 1000, 4096] {
             let segments = Segments::<Word>::new(capacity);
-            assert!(segments.directory.len() <= DIRECTORY as usize);
             assert!(segments.get(0).is_none(), "nothing is allocated before it is needed");
             for index in 0..capacity {
                 let word = segments.ensure(index).unwrap();
@@ -149,17 +180,20 @@ mod tests {
             for index in 0..capacity {
                 assert_eq!(segments.get(index).unwrap().load(Ordering::Relaxed), u64::from(index) + 1);
             }
-            for index in [(1 << 24) - 1, u32::MAX] {
-                assert!(segments.get(index).is_none());
+            for index in [capacity, (1 << 24) - 1, u32::MAX] {
                 assert!(segments.ensure(index).is_none());
+                assert!(segments.get(index).is_none_or(|word| word.load(Ordering::Relaxed) == 0));
             }
         }
     }
 
     #[test]
-    fn the_largest_table_has_a_small_directory() {
-        let segments = Segments::<Word>::new((1 << 24) - 1);
-        assert_eq!(segments.directory.len(), DIRECTORY as usize);
+    fn segments_begin_with_a_line() {
+        let segments = Segments::<Word>::new(1 << 12);
+        for index in (0..1 << 12).step_by(16) {
+            let slot = std::ptr::from_ref(segments.ensure(index).unwrap());
+            assert_eq!(slot.addr() % 64, 0);
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@
 
 use super::handle::{GENERATION_SHIFT, Handle, INDEX_MASK, Kind};
 use super::layout::{ClaimWord, Layout};
+use super::segments::{SEGMENTS, Zeroed};
 use crate::faults::{self, Point};
 use crate::sync::{Ordering, SteppedWord, UnsafeCell};
 use std::mem::MaybeUninit;
@@ -180,7 +181,10 @@ impl<T, L: Layout> Slot<T, L> {
 
 // SAFETY: a slot holds a state word at least; its words and its `MaybeUninit` may be zero, and so may the words a
 // layout adds (see `ClaimWord`), and a `Line` has no bytes.
-unsafe impl<T, L: Layout> super::segments::Zeroed for Slot<T, L> {
+unsafe impl<T, L: Layout> Zeroed for Slot<T, L> {
+    // So that the directory has a place for every index there can be. Under loom slots are costly, and few.
+    const SEGMENT_BITS: u32 = if cfg!(loom) { 4 } else { L::MOST_BITS - SEGMENTS.ilog2() };
+
     #[cfg(loom)]
     fn unused() -> Self {
         Slot::unused()

@@ -18,6 +18,7 @@ use super::segments::Segments;
 use super::slot::{NIL, Slot};
 use super::{Handle, Kind, OwnerId, OwnerWord, Owners};
 use crate::faults::{self, Point};
+use crate::prefetch::prefetch;
 use crate::sync::{Arc, Ordering, Word, yield_now};
 use crossbeam_utils::CachePadded;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -440,6 +441,13 @@ impl<T, L: Layout> HandleTable<T, L> {
         slot.is(handle).then(|| unsafe { slot.value() })
     }
 
+    #[inline]
+    pub(super) fn prefetch(&self, index: u32) {
+        if let Some(slot) = self.slots.get(index) {
+            prefetch(slot);
+        }
+    }
+
     /// The object in a slot.
     ///
     /// # Safety
@@ -448,6 +456,21 @@ impl<T, L: Layout> HandleTable<T, L> {
     pub(super) unsafe fn find_published(&self, index: u32) -> Option<&T> {
         // SAFETY: the caller's word that the slot held a live object after it was pinned, learned by an acquire load.
         self.slots.get(index).map(|slot| unsafe { slot.value() })
+    }
+
+    /// The object in a slot and its handle, without pinning; `None` if none is live there. Wait-free. For structures that
+    /// publish indices of this table and know when objects go.
+    ///
+    /// # Safety
+    /// The object that lives in the slot, if one does, is not removed as long as the reference is used, nor while this is
+    /// called: the caller holds whoever could do so back.
+    #[must_use]
+    pub unsafe fn get_unremoved(&self, index: u32) -> Option<(Handle, &T)> {
+        let slot = self.slots.get(index)?;
+        let handle = slot.occupant()?;
+        // SAFETY: `occupant` has acquired what opened the slot. In the place of a pin, by which a removed object outlasts its
+        // removal, stands the caller's word that it is not removed.
+        Some((handle, unsafe { slot.value() }))
     }
 
     /// The object, kept readable by the guard. Wait-free, but for a bounded chore of the epoch every so often.

@@ -63,7 +63,7 @@ impl Owned {
     pub(super) fn stamp(&self, record: &InterfaceRecord, role: Role) -> Stamp {
         match role {
             Role::Routing => Stamp::one(record.routing, self.routing.0),
-            Role::Igmp => Stamp::both((record.routing, self.routing.0), (record.igmp, self.igmp.0)),
+            Role::Igmp => Stamp::pair(record.routing, [self.routing.0, self.igmp.0]),
         }
     }
 

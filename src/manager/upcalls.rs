@@ -411,7 +411,7 @@ impl GroupManager {
         // The packet has arrived somewhere else than its entry says.
         let mut reader = self.forwarding.reader();
         let entry = if made.is_ok() { reader.lookup(&flow) } else { None };
-        let incoming = entry.and_then(|entry| entry.incoming().copied());
+        let incoming = entry.and_then(|entry| entry.incoming());
         drop(reader);
         let incoming = incoming.and_then(|incoming| self.interface(incoming.interface));
         if incoming.is_some_and(|incoming| incoming != packet.arrival) {

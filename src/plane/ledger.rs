@@ -2,11 +2,11 @@
 //! copies are made is the plane's ([`Exits`]).
 
 use super::CannotForward;
-use crate::forwarding::prefetch::prefetch_lines;
 use crate::forwarding::{
     Counter, Entry, ForwardingTable, InterfaceNumber, OutgoingCounter, Verdict, WorkerCounters,
 };
 use crate::handle::Owners;
+use crate::prefetch::prefetch_lines;
 use std::ops::AddAssign;
 
 /// Why packets were not forwarded: each counts under the first reason that is met.
@@ -116,7 +116,6 @@ impl<'r> Ledger<'r> {
     /// Asks for where an entry's copies go: a step to be done for all entries of a burst before the next is done for any.
     #[inline]
     pub(super) fn prefetch_outgoing(entry: &Entry) {
-        prefetch_lines(entry);
         prefetch_lines(entry.outgoing());
     }
 

@@ -100,8 +100,8 @@ impl Chase {
         }
     }
 
-    fn chase(&self, turn: u32) -> u32 {
-        let (mut reader, mut checked) = (self.table.reader(), 0);
+    fn chase(&self, turn: u32, search: Search) -> u32 {
+        let (mut reader, mut checked) = (self.table.reader().with_search(search), 0);
         let all: Vec<_> =
             (0..STANDING + PASSING).chain((0..8).map(|i| STANDING + PASSING + i * 37)).collect();
         let flows: Vec<_> = all.iter().map(|n| flow(*n)).collect();
@@ -125,7 +125,7 @@ impl Chase {
             }
             match checked / all.len() as u32 % 8 {
                 r if r == turn => reader.park(),
-                r if r == turn + 1 => reader = self.table.reader(),
+                r if r == turn + 1 => reader = self.table.reader().with_search(search),
                 _ => {}
             }
         }
@@ -137,15 +137,15 @@ impl Chase {
 fn readers_see_what_was_there_while_writers_change_it() {
     let mut checked = 0;
     // The hash as it is, all in one bucket's chain, and look-alikes spread over the buckets.
-    for kept in [!0, !0, !0, !0 << 34, 0xFF] {
+    for kept in [!0, !0, !0, !0 << 48, 0x1F << 32] {
         let chase = Chase::new(kept);
         (0..STANDING).for_each(|n| chase.publish(n));
         std::thread::scope(|scope| {
-            let readers = [0, 4].map(|turn| {
+            let readers = [(0, Search::Portable), (4, Search::fastest())].map(|(turn, search)| {
                 let chase = &chase;
                 scope.spawn(move || {
                     let _over = Over(&chase.over);
-                    chase.chase(turn)
+                    chase.chase(turn, search)
                 })
             });
             // So many for each that is published, lest it do nothing but wait for readers to let go of what it replaced.
@@ -180,7 +180,7 @@ fn readers_see_what_was_there_while_writers_change_it() {
 #[test]
 fn two_writers_of_the_same_flow_never_both_succeed() {
     let owning = Owning::new();
-    let table = owning.forwarding(64, FlowHash::keeping(1 << 32 | 1));
+    let table = owning.forwarding(64, FlowHash::keeping(1 << 32));
     let number = table.open_number().unwrap();
     let (published, withdrawn) = (AtomicU32::new(0), AtomicU32::new(0));
     std::thread::scope(|scope| {

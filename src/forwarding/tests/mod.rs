@@ -43,6 +43,11 @@ impl Owning {
     }
 }
 
+/// The ways of searching a bucket that this machine has.
+fn searches() -> Vec<Search> {
+    Search::ALL.into_iter().filter(|search| search.is_available()).collect()
+}
+
 /// Even numbers are IPv4 flows, odd ones IPv6.
 fn flow(n: u32) -> Flow {
     let (source, group) = if n.is_multiple_of(2) {

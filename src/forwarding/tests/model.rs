@@ -28,8 +28,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Which bits of the hash are kept: all; none; no bucket bits; no fingerprint; two fingerprints in two buckets.
-const KEPT: [u64; 5] = [!0, 0, !0 << 32, !0 >> 32, 1 << 32 | 1];
+/// Which bits of the hash are kept: all; none; no bucket bits; bucket bits only; two of each; two hashes.
+const KEPT: [u64; 6] = [!0, 0, !0 << 40, 0xFF << 32, 1 << 63 | 1 << 32, 1 << 32];
 
 struct Present {
     version: u32,
@@ -43,11 +43,12 @@ proptest! {
         steps in prop::collection::vec(step(), 0..150),
         kept in prop::sample::select(&KEPT),
         capacity in 1..20_u32,
+        search in prop::sample::select(searches()),
     ) {
         let owning = Owning::new();
         let table = owning.forwarding(capacity, FlowHash::keeping(kept));
         let mut model: HashMap<u32, Present> = HashMap::new();
-        let mut reader = table.reader();
+        let mut reader = table.reader().with_search(search);
         let mut worker = table.counters().worker();
         let spare = Counters::new(1).open().unwrap();
         for (step, version) in steps.into_iter().zip(0..) {
@@ -96,7 +97,7 @@ proptest! {
                     let expected = all.iter().map(|n| model.get(n).map(|p| p.version));
                     prop_assert!(found.eq(expected));
                 }
-                Step::NewReader => reader = table.reader(),
+                Step::NewReader => reader = table.reader().with_search(search),
                 Step::Count(n, count) => {
                     if let (Some(entry), Some(present)) = (reader.lookup(&flow(n)), model.get_mut(&n)) {
                         worker.add(entry.number(), Counter::Packets, count);

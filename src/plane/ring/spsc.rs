@@ -16,7 +16,7 @@
 //! capacity and hands out pairs of slices. And it publishes each slot by itself, and cannot tell where the next one will lie, so
 //! that it can be asked for ahead.
 
-use crate::forwarding::prefetch::prefetch;
+use crate::prefetch::prefetch;
 use crate::sync::{Arc, Ordering, UnsafeCell, Word};
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;

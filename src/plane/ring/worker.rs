@@ -2,13 +2,13 @@
 
 use super::frames::{FrameReceiver, FrameSender, Shared, SourceWord, Unshared};
 use super::{PortTotals, RingTotals};
-use crate::forwarding::prefetch::prefetch;
 use crate::forwarding::{Family, Flow, ForwardingReader, InterfaceNumber, Verdict};
 use crate::manager::{GroupManager, Upcall};
 use crate::plane::ledger::{Copied, Exits, Ledger, NotForwarded};
 use crate::plane::packet::{Class, Control, Link, classify};
 use crate::plane::port::{Numbering, Port};
 use crate::plane::{CannotForward, Data};
+use crate::prefetch::prefetch;
 use std::net::IpAddr;
 
 /// So many frames are looked at together.

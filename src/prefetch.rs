@@ -6,6 +6,18 @@ pub(crate) fn prefetch<T>(place: &T) {
     prefetch_line(std::ptr::from_ref(place).cast());
 }
 
+/// Asks for all lines of what lies there.
+#[inline(always)]
+pub(crate) fn prefetch_lines<T>(places: &[T]) {
+    const LINE: usize = 64;
+    let range = places.as_ptr_range();
+    let mut line: *const u8 = range.start.cast();
+    while line < range.end.cast() {
+        prefetch_line(line);
+        line = line.map_addr(|address| (address & !(LINE - 1)).wrapping_add(LINE));
+    }
+}
+
 #[inline(always)]
 fn prefetch_line(place: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -16,17 +28,4 @@ fn prefetch_line(place: *const u8) {
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = place;
-}
-
-/// Asks for all lines of a value.
-#[inline(always)]
-pub(crate) fn prefetch_lines<T: ?Sized>(value: &T) {
-    const LINE: usize = 64;
-    let place: *const u8 = std::ptr::from_ref(value).cast();
-    let end = place.wrapping_add(size_of_val(value));
-    let mut line = place.map_addr(|address| address & !(LINE - 1));
-    while line < end {
-        prefetch_line(line);
-        line = line.wrapping_add(LINE);
-    }
 }
