@@ -309,7 +309,7 @@ proptest! {
         // And that look is taken where it has to be, and only there.
         let common = match frame.get(14) {
             Some(0x45) => true,
-            Some(0x60) => matches!(frame[20], 6 | 17),
+            Some(0x60..=0x6f) => matches!(frame[20], 6 | 17),
             _ => false,
         };
         prop_assert_eq!(plain::plain(&frame).is_some(), common && matches!(care, Class::Data(_)));
