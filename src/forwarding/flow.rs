@@ -15,6 +15,7 @@ pub enum Family {
 
 impl Family {
     /// The family of an address. An IPv4-mapped IPv6 address is an IPv6 address.
+    #[inline]
     #[must_use]
     pub const fn of(address: IpAddr) -> Family {
         match address {
@@ -64,6 +65,7 @@ impl Flow {
     ///
     /// # Errors
     /// [`FlowError`] when the addresses cannot be a source and a group of one family.
+    #[inline]
     pub fn new(source: IpAddr, group: IpAddr) -> Result<Flow, FlowError> {
         if Family::of(source) != Family::of(group) {
             return Err(FlowError::FamiliesDiffer(source, group));

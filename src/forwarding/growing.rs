@@ -46,6 +46,7 @@ impl<T: Zeroes> Growing<T> {
     }
 
     /// A place, if it was made. Wait-free.
+    #[inline]
     pub(super) fn get(&self, index: u32) -> Option<&T> {
         let (segment, offset) = place(index);
         self.segments.get(segment)?.get()?.get(offset)
@@ -64,6 +65,7 @@ fn zeroes<T: Zeroes>(len: usize) -> Result<Box<[T]>, NoMemory> {
 }
 
 /// Which segment, and where in it.
+#[inline]
 fn place(index: u32) -> (usize, usize) {
     let shifted = index as usize + FIRST_SEGMENT;
     let segment = (shifted / FIRST_SEGMENT).ilog2() as usize;

@@ -64,6 +64,7 @@ impl<'t> ForwardingReader<'t> {
     ///     reader.lookup_burst(flows).filter(Option::is_some).count()
     /// }
     /// ```
+    #[inline]
     pub fn lookup_burst<'r>(&'r mut self, flows: &'r [Flow]) -> Found<'r> {
         let burst = self.entries.burst();
         let rounds = Rounds { burst, hash: self.hash, lanes: self.lanes, search: self.search };

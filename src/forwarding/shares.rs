@@ -40,6 +40,7 @@ use super::counters::{FlowNumber, OutgoingNumber};
 use super::growing::Growing;
 use crate::faults::{self, Point};
 use crate::memory::NoMemory;
+use crate::prefetch::prefetch;
 use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering, Word, fence};
 
 /// How many counters of a flow are counted up by every packet that concerns them.
@@ -135,6 +136,20 @@ impl Share {
             }
         } else if let Some(block) = self.seldom.get(number.index) {
             block.add(number.generation, counter - OFTEN, n);
+        }
+    }
+
+    #[inline]
+    pub(super) fn prefetch(&self, number: FlowNumber) {
+        if let Some(line) = self.often.get(number.index) {
+            prefetch(line);
+        }
+    }
+
+    #[inline]
+    pub(super) fn prefetch_outgoing(&self, number: OutgoingNumber) {
+        if let Some(word) = self.copies.get(number.index) {
+            prefetch(word);
         }
     }
 

@@ -29,6 +29,7 @@ impl MacAddress {
     /// assert_eq!(of("239.129.2.3"), "01:00:5e:01:02:03");
     /// assert_eq!(of("ff0e::1:2:3"), "33:33:00:02:00:03");
     /// ```
+    #[inline]
     #[must_use]
     pub const fn of_group(group: IpAddr) -> MacAddress {
         match group {

@@ -144,8 +144,19 @@ pub struct Data<'f> {
 }
 
 /// What a frame is to a multicast router. Never panics, whatever the octets.
+#[inline]
 #[must_use]
 pub fn classify(link: Link, frame: &[u8]) -> Class<'_> {
+    if link == Link::Ethernet
+        && let Some(data) = plain::plain(frame)
+    {
+        return Class::Data(data);
+    }
+    classify_with_care(link, frame)
+}
+
+/// The same for every frame there may be.
+fn classify_with_care(link: Link, frame: &[u8]) -> Class<'_> {
     match strip(link, frame) {
         Ok(Payload::V4(datagram)) => classify_v4(datagram),
         Ok(Payload::V6(datagram)) => classify_v6(datagram),
@@ -361,5 +372,6 @@ fn skip_extensions(first: IpNumber, payload: &[u8]) -> Result<Upper<'_>, Defect>
     }
 }
 
+mod plain;
 #[cfg(test)]
 mod tests;

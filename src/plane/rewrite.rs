@@ -23,33 +23,47 @@ pub enum CannotForward {
 ///
 /// # Errors
 /// [`CannotForward`].
+#[inline]
 pub fn lower_hop_limit(datagram: &mut [u8]) -> Result<(), CannotForward> {
-    const TTL: usize = 8;
-    const HOP_LIMIT: usize = 7;
-    match datagram.first().map(|octet| octet >> 4) {
-        Some(4) if datagram.len() >= 20 => {
-            if datagram[TTL] <= 1 {
+    let length = datagram.len();
+    let top = datagram.first_chunk_mut::<CHANGING>().ok_or(CannotForward::NotIp)?;
+    *top = one_hop_older(top, length)?;
+    Ok(())
+}
+
+/// So many octets of a datagram hold all that changes on its way.
+pub(super) const CHANGING: usize = 16;
+
+/// The first octets of a datagram of so many, as they are one hop later.
+#[inline]
+pub(super) fn one_hop_older(top: &[u8; CHANGING], length: usize) -> Result<[u8; CHANGING], CannotForward> {
+    let mut words = u128::from_be_bytes(*top);
+    match top[0] >> 4 {
+        4 if length >= 20 => {
+            // TTL and protocol are the word at octet 8, the checksum the one at octet 10.
+            let old = (words >> 48) as u16;
+            if old >> 8 <= 1 {
                 return Err(CannotForward::Expired);
             }
-            let old = u16::from_be_bytes([datagram[8], datagram[9]]);
-            datagram[TTL] -= 1;
-            let new = u16::from_be_bytes([datagram[8], datagram[9]]);
-            let checksum = adjusted(u16::from_be_bytes([datagram[10], datagram[11]]), old, new);
-            datagram[10..12].copy_from_slice(&checksum.to_be_bytes());
-            Ok(())
+            let new = old - 0x0100;
+            let checksum = (words >> 32) as u16;
+            let both = |word: u16, checksum: u16| u128::from(word) << 48 | u128::from(checksum) << 32;
+            words ^= both(old, checksum) ^ both(new, adjusted(checksum, old, new));
         }
-        Some(6) if datagram.len() >= 40 => {
-            if datagram[HOP_LIMIT] <= 1 {
+        6 if length >= 40 => {
+            // The hop limit is octet 7.
+            if (words >> 64) as u8 <= 1 {
                 return Err(CannotForward::Expired);
             }
-            datagram[HOP_LIMIT] -= 1;
-            Ok(())
+            words -= 1 << 64;
         }
-        _ => Err(CannotForward::NotIp),
+        _ => return Err(CannotForward::NotIp),
     }
+    Ok(words.to_be_bytes())
 }
 
 /// A checksum after one of the words it covers changed: `HC' = ~(~HC + ~m + m')`.
+#[inline]
 fn adjusted(checksum: u16, old: u16, new: u16) -> u16 {
     let (sum, carry) = (!checksum).overflowing_add(!old);
     let sum = sum + u16::from(carry);

@@ -1,13 +1,13 @@
 //! [`Forwarder`]: the packet path. Looks flows up in bursts, judges arrivals, makes copies, counts.
 
 use super::Totals;
-use super::port::{Copy, Numbering, Port};
+use super::copy::Copy;
 use super::recording::Batch;
-use crate::forwarding::{
-    Counter, Entry, Flow, ForwardingReader, InterfaceNumber, OutgoingCounter, Verdict, WorkerCounters,
-};
-use crate::handle::Owners;
+use crate::forwarding::{Entry, Flow, ForwardingReader, InterfaceNumber, Verdict};
 use crate::manager::{GroupManager, NewFlowError};
+use crate::plane::CannotForward;
+use crate::plane::ledger::{Copied, Exits, Ledger};
+use crate::plane::port::{Numbering, Port};
 
 /// Packets that are looked up together.
 const BURST: usize = 32;
@@ -54,10 +54,10 @@ pub(super) struct Forwarder<'r> {
 /// What a worker needs besides the entries.
 struct Bench<'r> {
     shared: Shared<'r>,
-    owners: &'r Owners,
-    counters: WorkerCounters,
+    ledger: Ledger<'r>,
     copy: Copy,
-    totals: Totals,
+    /// Copies, by their ports.
+    transmitted: Vec<u64>,
 }
 
 impl<'r> Forwarder<'r> {
@@ -69,10 +69,9 @@ impl<'r> Forwarder<'r> {
             missed: Vec::with_capacity(BURST),
             bench: Bench {
                 shared,
-                owners: table.owners(),
-                counters: table.counters().worker(),
+                ledger: Ledger::new(table),
                 copy: Copy::default(),
-                totals: Totals { transmitted: vec![0; shared.ports.len()], ..Totals::default() },
+                transmitted: vec![0; shared.ports.len()],
             },
         }
     }
@@ -122,7 +121,7 @@ impl<'r> Forwarder<'r> {
                 return;
             }
         }
-        self.bench.totals.not_forwarded.queue_full += 1;
+        self.bench.ledger.not_forwarded.queue_full += 1;
     }
 
     /// Whether a flow has an entry.
@@ -137,56 +136,44 @@ impl<'r> Forwarder<'r> {
 
     /// What was counted.
     pub(super) fn finish(self) -> Totals {
-        self.bench.totals
+        let Bench { ledger: Ledger { forwarded_packets, copies, not_forwarded, .. }, transmitted, .. } =
+            self.bench;
+        Totals { forwarded_packets, copies, not_forwarded, transmitted, ..Totals::default() }
     }
 }
 
 impl Bench<'_> {
     /// Does with a packet what the entry says; `false` when the entry is dead.
     fn act(&mut self, entry: &Entry, batch: &Batch, item: &Item, sent: Option<&mut Vec<Sent>>) -> bool {
-        match entry.judge(item.arrival, self.owners) {
-            Verdict::Miss => return false,
-            Verdict::WrongInterface => {
-                self.totals.not_forwarded.wrong_interface += 1;
-                self.counters.add(entry.number(), Counter::WrongInterface, 1);
-            }
-            Verdict::NoReceivers => self.discard(entry),
-            Verdict::Accept => self.copy_out(entry, batch, item, sent),
-        }
-        true
+        let Bench { shared, ledger, copy, transmitted, .. } = self;
+        let mut exits = Leaving { shared: *shared, copy, transmitted, batch, item, sent };
+        ledger.act(entry, item.arrival, item.length as usize, &mut exits) != Verdict::Miss
+    }
+}
+
+/// A packet, and the ports it may leave through.
+struct Leaving<'a, 'r> {
+    shared: Shared<'r>,
+    copy: &'a mut Copy,
+    transmitted: &'a mut [u64],
+    batch: &'a Batch,
+    item: &'a Item,
+    sent: Option<&'a mut Vec<Sent>>,
+}
+
+impl Exits for Leaving<'_, '_> {
+    fn load(&mut self) -> Result<(), CannotForward> {
+        self.copy.load(self.batch.octets(self.item.at, self.item.length))
     }
 
-    fn copy_out(&mut self, entry: &Entry, batch: &Batch, item: &Item, mut sent: Option<&mut Vec<Sent>>) {
-        if self.copy.load(batch.octets(item.at, item.length)).is_err() {
-            // Not of a packet that was classified as data.
-            self.totals.not_forwarded.ttl_expired += 1;
-            self.counters.add(entry.number(), Counter::HeaderErrors, 1);
-            return;
+    fn copy(&mut self, interface: InterfaceNumber) -> Copied {
+        let Some(port) = self.shared.numbering.place(interface) else { return Copied::Elsewhere };
+        self.copy.through(&self.shared.ports[port], self.item.flow.group());
+        self.transmitted[port] += 1;
+        if let Some(sent) = self.sent.as_deref_mut() {
+            sent.push(Sent { item: *self.item, port });
         }
-        let mut copies = 0;
-        for outgoing in entry.live(self.owners) {
-            let Some(port) = self.shared.numbering.place(outgoing.interface) else { continue };
-            self.copy.through(&self.shared.ports[port], item.flow.group());
-            copies += 1;
-            self.totals.transmitted[port] += 1;
-            self.counters.add_outgoing(outgoing.number, OutgoingCounter::Packets, 1);
-            if let Some(sent) = sent.as_deref_mut() {
-                sent.push(Sent { item: *item, port });
-            }
-        }
-        if copies == 0 {
-            return self.discard(entry);
-        }
-        self.totals.forwarded_packets += 1;
-        self.totals.copies += copies;
-        self.counters.add(entry.number(), Counter::Packets, 1);
-        self.counters.add(entry.number(), Counter::Octets, item.length.into());
-        self.counters.add(entry.number(), Counter::Copies, copies);
-    }
-
-    fn discard(&mut self, entry: &Entry) {
-        self.totals.not_forwarded.no_receivers += 1;
-        self.counters.add(entry.number(), Counter::NoReceivers, 1);
+        Copied::Made
     }
 }
 

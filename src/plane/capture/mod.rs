@@ -4,10 +4,10 @@
 //! - [`Recording`]: a whole capture in memory.
 //! - [`Router`]: forwards a recording in capture time, loses nothing, and counts everything.
 
+mod copy;
 mod crew;
 mod forwarder;
 mod learned;
-mod port;
 mod read;
 mod recording;
 mod router;
@@ -15,10 +15,10 @@ mod time;
 mod totals;
 mod write;
 
+pub use super::{NotForwarded, Port};
 pub use learned::LearnedRoutes;
-pub use port::Port;
 pub use read::{CaptureInterface, CaptureReader, Frame, ReadError};
 pub use recording::Recording;
 pub use router::{Router, Run, Transmit};
-pub use totals::{NotForwarded, Totals};
+pub use totals::Totals;
 pub use write::CaptureWriter;

@@ -8,15 +8,16 @@
 //! An entry is made by the reading thread, too, when the first packet of its flow comes by, at that packet's time: its
 //! lifetime does not depend on when a worker would get to it.
 
+use super::copy::Copy;
 use super::crew::Crew;
 use super::forwarder::{Item, Shared};
 use super::learned::LearnedRoutes;
-use super::port::{Copy, Numbering, Port};
 use super::recording::{Batch, Recording};
 use super::{Frame, Totals};
 use crate::forwarding::{Family, Flow};
 use crate::manager::GroupManager;
 use crate::plane::packet::{Class, Control, Data, classify};
+use crate::plane::port::{Numbering, Port};
 use crate::protocol::igmp::{Datagram, Igmp, Received};
 use foldhash::quality::RandomState;
 use std::hash::BuildHasher;

@@ -254,3 +254,64 @@ proptest! {
         }
     }
 }
+
+/// A frame that is plainly data, and then maybe not quite: some octets of its headers changed, the checksum made right or not.
+fn nearly_plain() -> impl Strategy<Value = Vec<u8>> {
+    let octet = prop_oneof![
+        any::<u8>(),
+        prop::sample::select(&[0, 1, 2, 6, 17, 58, 0x45, 0x46, 0x60, 127, 169, 224, 239, 254, 255][..])
+    ];
+    let changes = prop::collection::vec((0..54_usize, octet), 0..4);
+    let v4 = (any::<[u8; 3]>(), any::<[u8; 3]>(), 2_u8.., 0..40_usize).prop_map(
+        |(source, group, ttl, payload)| {
+            let [a, b, c] = source;
+            let [d, e, f] = group;
+            let length = 20 + payload as u8;
+            let mut datagram = vec![0x45, 0, 0, length, 0, 0, 0, 0, ttl, 17, 0, 0, 10, a, b, c, 239, d, e, f];
+            datagram.resize(length.into(), 7);
+            [&[0; 12][..], &[8, 0], &datagram].concat()
+        },
+    );
+    let v6 = (any::<[u8; 14]>(), any::<[u8; 14]>(), 2_u8.., 0..40_usize).prop_map(
+        |(source, group, hops, payload)| {
+            let header = [0x60, 0, 0, 0, 0, payload as u8, 17, hops];
+            let datagram =
+                [&header[..], &[0x20, 1], &source, &[0xff, 0x0e], &group, &[7; 40][..payload]].concat();
+            [&[0; 12][..], &[0x86, 0xdd], &datagram].concat()
+        },
+    );
+    (prop_oneof![v4, v6], changes, any::<bool>(), 0..20_usize, 0..8_usize).prop_map(
+        |(mut frame, changes, sum, padding, cut)| {
+            for (at, octet) in changes {
+                if let Some(place) = frame.get_mut(at) {
+                    *place = octet;
+                }
+            }
+            if sum && frame[14] == 0x45 {
+                let datagram = summed(frame.split_off(14));
+                frame.extend(datagram);
+            }
+            frame.resize(frame.len() + padding, 0);
+            // Mostly whole.
+            frame.truncate(frame.len() - if cut == 7 { padding + 1 } else { 0 });
+            frame
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn plain_headers_are_what_a_closer_look_finds_them_to_be(frame in nearly_plain()) {
+        let care = classify_with_care(Link::Ethernet, &frame);
+        prop_assert_eq!(classify(Link::Ethernet, &frame), care);
+        // And that look is taken where it has to be, and only there.
+        let common = match frame.get(14) {
+            Some(0x45) => true,
+            Some(0x60..=0x6f) => matches!(frame[20], 6 | 17),
+            _ => false,
+        };
+        prop_assert_eq!(plain::plain(&frame).is_some(), common && matches!(care, Class::Data(_)));
+    }
+}

@@ -1,12 +1,11 @@
-//! [`Port`]: a router interface as the capture plane sees it.
+//! [`Port`]: a router interface as a plane sees it.
 
+use super::{Link, MacAddress};
 use crate::forwarding::{Family, InterfaceNumber};
 use crate::manager::{GroupManager, Interface};
-use crate::plane::rewrite::{ETHERNET_HEADER, ethernet_header, lower_hop_limit};
-use crate::plane::{CannotForward, Link, MacAddress};
-use std::net::IpAddr;
 
-/// A router interface whose packets come from a recording. The recording's interface number `n` is the port at place `n`.
+/// A router interface. A plane knows its ports by their places: the capture plane's port at place `n` is the recording's
+/// interface number `n`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
     /// What it is called.
@@ -50,7 +49,7 @@ impl Numbering {
             |place, family| manager.interface_number(Port::interface(place, family)).unwrap_or(Self::NONE);
         let arrivals: Vec<_> =
             (0..ports).map(|place| [Family::V4, Family::V6].map(|family| number(place, family))).collect();
-        let mut places = Vec::new();
+        let mut places = vec![None; 2 * ports];
         for (place, numbers) in (0..).zip(&arrivals) {
             for number in numbers.iter().filter(|number| **number != Self::NONE) {
                 let at = number.0 as usize;
@@ -61,37 +60,38 @@ impl Numbering {
         Numbering { arrivals, places }
     }
 
+    #[cfg_attr(not(feature = "capture"), allow(dead_code, reason = "the capture plane asks so"))]
     pub(super) fn arrival(&self, place: usize, family: Family) -> InterfaceNumber {
         self.arrivals.get(place).map_or(Self::NONE, |numbers| numbers[usize::from(family == Family::V6)])
     }
 
     /// `None`: an interface that is no port of this plane's.
+    #[inline]
     pub(super) fn place(&self, number: InterfaceNumber) -> Option<usize> {
         self.places.get(number.0 as usize).copied().flatten().map(|place| place as usize)
     }
-}
 
-/// A packet on its way out: one hop older already, with room for a link header before it.
-#[derive(Default)]
-pub(super) struct Copy {
-    octets: Vec<u8>,
-}
-
-impl Copy {
-    pub(super) fn load(&mut self, datagram: &[u8]) -> Result<(), CannotForward> {
-        self.octets.resize(ETHERNET_HEADER, 0);
-        self.octets.truncate(ETHERNET_HEADER);
-        self.octets.extend_from_slice(datagram);
-        lower_hop_limit(&mut self.octets[ETHERNET_HEADER..])
+    /// The numbers of a port's IPv4 interface and of its IPv6 interface, looked for again if nobody had taken one. Wait-free.
+    pub(super) fn arrivals_now(&mut self, manager: &GroupManager, place: usize) -> [InterfaceNumber; 2] {
+        let Some(numbers) = self.arrivals.get_mut(place) else { return [Self::NONE; 2] };
+        for (number, family) in numbers.iter_mut().zip([Family::V4, Family::V6]) {
+            if *number == Self::NONE
+                && let Some(now) = manager.interface_number(Port::interface(place, family))
+            {
+                *number = now;
+            }
+        }
+        *numbers
     }
 
-    /// As it leaves through a port, once it was loaded.
-    pub(super) fn through(&mut self, port: &Port, group: IpAddr) -> &[u8] {
-        if port.link.has_ethernet_header() {
-            self.octets[..ETHERNET_HEADER].copy_from_slice(&ethernet_header(group, port.mac));
-            &self.octets
-        } else {
-            &self.octets[ETHERNET_HEADER..]
+    /// The place of the port with a number that was not known to be one's. Wait-free.
+    #[cold]
+    pub(super) fn place_now(&mut self, manager: &GroupManager, number: InterfaceNumber) -> Option<usize> {
+        let place = Port::place(manager.interface(number)?).filter(|place| *place < self.arrivals.len())?;
+        // No allocation here: a number there is no room for is looked for again.
+        if let Some(known) = self.places.get_mut(number.0 as usize) {
+            *known = Some(place as u32);
         }
+        Some(place)
     }
 }

@@ -1,0 +1,437 @@
+//! Forwarding in memory on one core, beside a floor: code written for this one set-up, which makes the same copies from a
+//! table that nobody else can touch, with no stamps and no counters.
+//!
+//! 64k flows and a frame of 60 octets for each, in an order that looks random to a prefetcher; every packet goes to the same
+//! number of 16 ports, each of which has a ring of its own. Both validate link and IP header whole, look the flow up by its
+//! key, compare where the packet arrived, lower its TTL and adjust the checksum, and write each copy under an Ethernet header
+//! of its own into a slot of its port's ring. What `mgm` does besides: looks at one stamp a packet and one a copy, counts for
+//! each flow and outgoing interface, and can be changed meanwhile.
+
+use foldhash::quality::FixedState;
+use mgm::forwarding::Flow;
+use mgm::manager::{Effect, FlowState, GroupManager, ManagerConfig, Membership, Protocol, ReversePath};
+use mgm::plane::ring::{FrameReceiver, Worker, frame_ring};
+use mgm::plane::{Link, MacAddress, Port};
+use std::hash::BuildHasher;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// Flows, and frames.
+const FLOWS: usize = 1 << 16;
+/// Packets that one call forwards.
+pub(crate) const BATCH: usize = 1 << 12;
+/// Ports that copies leave through: those after the first, where everything arrives.
+const OUT: usize = 16;
+/// Slots of a ring, and how many packets are forwarded before the rings are emptied.
+const SLOTS: usize = 64;
+const BETWEEN: usize = 32;
+const BURST: usize = 32;
+/// A frame, and as much behind it as keeps every frame in a line of its own.
+const FRAME: usize = 60;
+const STRIDE: usize = 64;
+
+/// The rows of the report.
+pub(crate) const COPIES: [usize; 3] = [1, 4, 16];
+
+/// What one call of a contestant does: forwards the next [`BATCH`] packets. The copies it made.
+pub(crate) type Batch = Box<dyn FnMut() -> u64>;
+
+/// Who forwards, by what they are called; the floor last. They have been checked: every octet of every copy of one is that of
+/// the other.
+pub(crate) fn contestants(copies: usize) -> Vec<(&'static str, Batch)> {
+    let frames: &'static Frames = Box::leak(Box::new(Frames::new()));
+    let by_routing = Mgm::new(copies, Receivers::Routing);
+    let by_igmp = Mgm::new(copies, Receivers::Igmp);
+    let floor = Floor::new(copies);
+    let mut all: Vec<(&'static str, Box<dyn Contestant>)> = vec![
+        ("mgm", Box::new(by_routing)),
+        ("mgm, receivers by IGMP", Box::new(by_igmp)),
+        ("floor", Box::new(floor)),
+    ];
+    check(frames, copies, &mut all);
+    all.into_iter().map(|(name, contestant)| (name, batches(frames, contestant))).collect()
+}
+
+fn batches(frames: &'static Frames, mut contestant: Box<dyn Contestant>) -> Batch {
+    let mut at = 0;
+    Box::new(move || {
+        let (mut copies, batch) = (0, at..at + BATCH);
+        for some in batch.step_by(BETWEEN) {
+            contestant.forward(frames, some..some + BETWEEN);
+            copies += contestant.empty();
+        }
+        at = (at + BATCH) % FLOWS;
+        copies
+    })
+}
+
+trait Contestant {
+    fn forward(&mut self, frames: &Frames, which: std::ops::Range<usize>);
+    /// Empties the rings, unseen. How many copies were in them.
+    fn empty(&mut self) -> u64;
+    /// Empties them, and shows each copy with the place of its port.
+    fn look(&mut self, each: &mut dyn FnMut(usize, &[u8]));
+}
+
+fn check(frames: &Frames, copies: usize, all: &mut [(&'static str, Box<dyn Contestant>)]) {
+    for at in (0..FLOWS).step_by(BETWEEN) {
+        let mut made = all.iter_mut().map(|(name, contestant)| {
+            contestant.forward(frames, at..at + BETWEEN);
+            let mut made = vec![Vec::new(); OUT + 1];
+            contestant.look(&mut |port, frame| made[port].push(frame.to_vec()));
+            (*name, made)
+        });
+        let (first, expected) = made.next().expect("somebody to begin with");
+        assert_eq!(expected.iter().map(Vec::len).sum::<usize>(), BETWEEN * copies, "{first} loses nothing");
+        for (name, made) in made {
+            assert!(made == expected, "{name} makes other copies than {first}");
+        }
+    }
+}
+
+fn flow(n: usize) -> (Ipv4Addr, Ipv4Addr) {
+    (Ipv4Addr::from_bits(0x0A00_0000 + n as u32 / 16), Ipv4Addr::from_bits(0xE800_0100 + n as u32 % 16))
+}
+
+/// Whether a flow's packets are copied to a port: a window of the ports that begins elsewhere for each group.
+fn leaves(copies: usize, group: usize, port: usize) -> bool {
+    port > 0 && (port - 1 + OUT - group % OUT) % OUT < copies
+}
+
+fn mac(port: usize) -> MacAddress {
+    MacAddress::for_interface(port as u32 + 1)
+}
+
+/// A frame of each flow, in some order.
+struct Frames {
+    octets: Vec<u8>,
+}
+
+impl Frames {
+    fn new() -> Frames {
+        let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut random = |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed >> 11) as usize % below
+        };
+        let mut order: Vec<usize> = (0..FLOWS).collect();
+        (1..FLOWS).rev().for_each(|n| order.swap(n, random(n + 1)));
+        let mut octets = vec![0; FLOWS * STRIDE];
+        for (frame, n) in octets.chunks_exact_mut(STRIDE).zip(order) {
+            let (source, group) = flow(n);
+            let MacAddress(to) = MacAddress::of_group(group.into());
+            frame[..6].copy_from_slice(&to);
+            frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
+            frame[12..14].copy_from_slice(&[8, 0]);
+            let datagram = &mut frame[14..FRAME];
+            datagram[..10].copy_from_slice(&[
+                0x45,
+                0,
+                0,
+                46,
+                n as u8,
+                (n >> 8) as u8,
+                0,
+                0,
+                2 + n as u8 % 60,
+                17,
+            ]);
+            datagram[12..16].copy_from_slice(&source.octets());
+            datagram[16..20].copy_from_slice(&group.octets());
+            let sum: u32 =
+                datagram[..20].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
+            let sum = (sum & 0xffff) + (sum >> 16);
+            let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+            datagram[10..12].copy_from_slice(&sum.to_be_bytes());
+            datagram[20..].iter_mut().for_each(|octet| *octet = random(256) as u8);
+        }
+        Frames { octets }
+    }
+
+    fn some(&self, which: std::ops::Range<usize>) -> impl Iterator<Item = &[u8]> {
+        self.octets[which.start * STRIDE..which.end * STRIDE]
+            .chunks_exact(STRIDE)
+            .map(|frame| &frame[..FRAME])
+    }
+}
+
+/// Who asked for the packets: a stamp is one owner word or two.
+#[derive(Clone, Copy, PartialEq)]
+enum Receivers {
+    Routing,
+    Igmp,
+}
+
+/// A worker of the ring plane, by the entries of a whole manager.
+struct Mgm {
+    worker: Worker<'static>,
+    rings: Vec<FrameReceiver>,
+}
+
+impl Mgm {
+    fn new(copies: usize, receivers: Receivers) -> Mgm {
+        let most = 2 * FLOWS as u32;
+        let config = ManagerConfig { entries: most, entries_per_interface: most, ..ManagerConfig::default() };
+        let interface = |port| Port::interface(port, mgm::forwarding::Family::V4);
+        let way = move |_| Some(ReversePath::through(interface(0)));
+        let manager = GroupManager::new(config, Arc::new(way)).expect("a valid configuration");
+        let manager: &'static GroupManager = Box::leak(Box::new(manager));
+        let routing = manager.register(Protocol::new(1, 0), Arc::new(())).expect("room for a client");
+        let igmp = manager.register(Protocol::new(Protocol::IGMP, 0), Arc::new(())).expect("and another");
+        let asks = if receivers == Receivers::Igmp { igmp } else { routing };
+        for port in 0..=OUT {
+            manager.take(routing, interface(port)).expect("nobody else's");
+            if receivers == Receivers::Igmp {
+                manager.take(igmp, interface(port)).expect("shared with IGMP");
+            }
+            for group in (0..16).filter(|group| leaves(copies, *group, port)) {
+                let membership = Membership::any_source(flow(group).1.into()).expect("a group");
+                manager.add_membership(asks, interface(port), membership, Effect::Join).expect("an owner's");
+            }
+        }
+        for n in 0..FLOWS {
+            let (source, group) = flow(n);
+            let flow = Flow::new(source.into(), group.into()).expect("a flow");
+            assert_eq!(manager.new_flow(flow), Ok(FlowState::Active));
+        }
+        let (ports, rings): (Vec<_>, Vec<_>) = (0..=OUT)
+            .map(|port| {
+                let (sender, receiver) = frame_ring(SLOTS);
+                let port = Port { name: format!("p{port}"), link: Link::Ethernet, mac: mac(port) };
+                ((port, sender), receiver)
+            })
+            .unzip();
+        Mgm { worker: Worker::new(manager, ports), rings }
+    }
+}
+
+impl Contestant for Mgm {
+    fn forward(&mut self, frames: &Frames, which: std::ops::Range<usize>) {
+        self.worker.forward(0, frames.some(which), |_| ());
+    }
+
+    fn empty(&mut self) -> u64 {
+        self.rings.iter_mut().map(|ring| ring.discard() as u64).sum()
+    }
+
+    fn look(&mut self, each: &mut dyn FnMut(usize, &[u8])) {
+        for (port, ring) in self.rings.iter_mut().enumerate() {
+            ring.receive(usize::MAX, |frame| each(port, frame));
+        }
+    }
+}
+
+/// A flow in the floor's table: a line.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Cell {
+    /// Source and group as they stand in a header; 0 in an empty cell.
+    key: u64,
+    arrival: u32,
+    len: u32,
+    ports: [u8; OUT],
+}
+
+/// As large as a slot of the ring plane.
+#[repr(align(64))]
+#[derive(Clone)]
+struct Slot([u8; 33 * 64]);
+
+/// A port of the floor: a ring that nobody else can touch.
+struct Exit {
+    slots: Vec<Slot>,
+    tail: usize,
+    head: usize,
+    source: u64,
+}
+
+/// See the top of this file.
+struct Floor {
+    cells: Vec<Cell>,
+    hash: FixedState,
+    exits: Vec<Exit>,
+}
+
+fn key(source: [u8; 4], group: [u8; 4]) -> u64 {
+    u64::from(u32::from_ne_bytes(source)) << 32 | u64::from(u32::from_ne_bytes(group))
+}
+
+impl Floor {
+    fn new(copies: usize) -> Floor {
+        let hash = FixedState::with_seed(0x5EED);
+        let mut cells = vec![Cell::default(); 2 * FLOWS];
+        for n in 0..FLOWS {
+            let (source, group) = flow(n);
+            let key = key(source.octets(), group.octets());
+            let mut at = hash.hash_one(key) as usize % cells.len();
+            while cells[at].key != 0 {
+                at = (at + 1) % cells.len();
+            }
+            let mut cell = Cell { key, ..Cell::default() };
+            for port in (1..=OUT).filter(|port| leaves(copies, n, *port)) {
+                cell.ports[cell.len as usize] = port as u8;
+                cell.len += 1;
+            }
+            cells[at] = cell;
+        }
+        let exit = |port| {
+            let MacAddress([a, b, c, d, e, f]) = mac(port);
+            let slots = vec![Slot([0; 33 * 64]); SLOTS];
+            Exit { slots, tail: 0, head: 0, source: u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]) }
+        };
+        Floor { cells, hash, exits: (0..=OUT).map(exit).collect() }
+    }
+
+    /// Whether this is a packet to forward: everything that the ring plane makes sure of, for IPv4 without options.
+    #[inline]
+    fn is_valid(frame: &[u8]) -> bool {
+        if frame.len() < 34 || frame[12..15] != [0x08, 0x00, 0x45] {
+            return false;
+        }
+        let length = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+        let words =
+            frame[14..34].chunks_exact(4).map(|w| u64::from(u32::from_ne_bytes([w[0], w[1], w[2], w[3]])));
+        let sum: u64 = words.sum();
+        let sum = (sum & 0xffff_ffff) + (sum >> 32);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        let [ttl, protocol] = [frame[22], frame[23]];
+        let source = u32::from_be_bytes([frame[26], frame[27], frame[28], frame[29]]);
+        let group = u32::from_be_bytes([frame[30], frame[31], frame[32], frame[33]]);
+        !(length < 20
+            || length > frame.len() - 14
+            || sum != 0xffff
+            || ttl <= 1
+            || protocol == 2
+            || group >> 28 != 0xe
+            || group >> 8 == 0xe0_0000
+            || source >> 28 == 0xe
+            || source >> 16 == 0xa9fe
+            || source >> 24 == 127
+            || source == 0
+            || source == u32::MAX)
+    }
+
+    fn burst(&mut self, frames: &[&[u8]]) {
+        let mask = self.cells.len() - 1;
+        let mut found = [(0, 0); BURST];
+        for ((key_, at), frame) in found.iter_mut().zip(frames) {
+            if !Self::is_valid(frame) {
+                continue;
+            }
+            *key_ = key(
+                [frame[26], frame[27], frame[28], frame[29]],
+                [frame[30], frame[31], frame[32], frame[33]],
+            );
+            *at = self.hash.hash_one(*key_) as usize & mask;
+            prefetch(&self.cells[*at]);
+        }
+        for ((key, mut at), frame) in found.into_iter().zip(frames) {
+            if key == 0 {
+                continue;
+            }
+            while self.cells[at].key != key && self.cells[at].key != 0 {
+                at = (at + 1) & mask;
+            }
+            let cell = &self.cells[at];
+            if cell.key == key && cell.arrival == 0 {
+                copy(&mut self.exits, cell, frame);
+            }
+        }
+    }
+}
+
+#[inline]
+fn copy(exits: &mut [Exit], cell: &Cell, frame: &[u8]) {
+    let datagram = &frame[14..14 + usize::from(u16::from_be_bytes([frame[16], frame[17]]))];
+    let mut top = [0; 48];
+    let rest = match datagram.split_first_chunk::<48>() {
+        Some((first, rest)) => {
+            top = *first;
+            rest
+        }
+        None if datagram.len() >= 32 => {
+            top[..32].copy_from_slice(&datagram[..32]);
+            top[datagram.len() - 16..][..16].copy_from_slice(&datagram[datagram.len() - 16..]);
+            &[]
+        }
+        None => {
+            top[..datagram.len()].copy_from_slice(datagram);
+            &[]
+        }
+    };
+    top[8] -= 1;
+    // RFC 1624 equation 3, where the old word and the new one differ by 0x0100.
+    let (sum, carry) = (!u16::from_be_bytes([top[10], top[11]])).overflowing_add(!0x0100);
+    top[10..12].copy_from_slice(&(!(sum + u16::from(carry))).to_be_bytes());
+    let [l, m] = (14 + datagram.len() as u16).to_ne_bytes();
+    let [_, b, c, d] = [datagram[16], datagram[17], datagram[18], datagram[19]];
+    let first = u64::from_ne_bytes([l, m, 0x01, 0x00, 0x5e, b & 0x7f, c, d]);
+    for port in &cell.ports[..cell.len as usize] {
+        let exit = &mut exits[usize::from(*port)];
+        if exit.tail - exit.head == SLOTS {
+            continue;
+        }
+        let slot = &mut exit.slots[exit.tail % SLOTS].0;
+        slot[..8].copy_from_slice(&first.to_ne_bytes());
+        let second = exit.source | u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 0x08, 0x00]);
+        slot[8..16].copy_from_slice(&second.to_ne_bytes());
+        slot[16..64].copy_from_slice(&top);
+        if !rest.is_empty() {
+            slot[64..64 + rest.len()].copy_from_slice(rest);
+        }
+        exit.tail += 1;
+    }
+}
+
+fn prefetch<T>(place: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and faults at no address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
+impl Contestant for Floor {
+    fn forward(&mut self, frames: &Frames, which: std::ops::Range<usize>) {
+        let mut some = frames.some(which);
+        loop {
+            let mut burst: [&[u8]; BURST] = [&[]; BURST];
+            let mut count = 0;
+            for (place, frame) in burst.iter_mut().zip(&mut some) {
+                *place = frame;
+                count += 1;
+            }
+            self.burst(&burst[..count]);
+            if count < BURST {
+                break;
+            }
+        }
+    }
+
+    fn empty(&mut self) -> u64 {
+        let mut copies = 0;
+        for exit in &mut self.exits {
+            copies += (exit.tail - exit.head) as u64;
+            exit.head = exit.tail;
+        }
+        copies
+    }
+
+    fn look(&mut self, each: &mut dyn FnMut(usize, &[u8])) {
+        for (port, exit) in self.exits.iter_mut().enumerate() {
+            for n in exit.head..exit.tail {
+                let slot = &exit.slots[n % SLOTS].0;
+                let length = usize::from(u16::from_ne_bytes([slot[0], slot[1]]));
+                each(port, &slot[2..2 + length]);
+            }
+            exit.head = exit.tail;
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The rings of frames: a slot is the sender's or the receiver's, and never both's.
+
+#![cfg(loom)]
+
+use loom::thread;
+use loom_tests::explore;
+use mgm::plane::ring::parts::{Receiver, Sender, ring};
+
+fn send(sender: &mut Sender<u32>, value: u32) -> bool {
+    // SAFETY: the whole slot is initialized.
+    unsafe {
+        sender.write(|slot| {
+            slot.write(value);
+        })
+    }
+}
+
+fn receive(receiver: &mut Receiver<u32>, most: usize) -> Vec<u32> {
+    let mut seen = Vec::new();
+    receiver.receive(most, |slots| {
+        // SAFETY: slots that were sent are initialized; loom reports one that is still being written.
+        seen.extend(slots.map(|slot| unsafe { slot.assume_init() }));
+    });
+    seen
+}
+
+/// What is received was written, in its order and whole; what was written together may come together; and the sender writes
+/// over a slot only once the receiver is done with it: the ring has fewer slots than are sent.
+#[test]
+fn hand_over() {
+    explore("hand_over", 20, || {
+        let (mut sender, mut receiver) = ring(2);
+        let sending = thread::spawn(move || {
+            let mut sent = 0;
+            for pair in [[0, 1], [2, 3]] {
+                for value in pair {
+                    sent += u32::from(value == sent && send(&mut sender, value));
+                }
+                sender.publish();
+            }
+            sent
+        });
+        let mut seen = receive(&mut receiver, 1);
+        seen.extend(receive(&mut receiver, 2));
+        let sent = sending.join().unwrap();
+        seen.extend(receive(&mut receiver, 2));
+        seen.extend(receive(&mut receiver, 2));
+        assert_eq!(seen, (0..sent).collect::<Vec<_>>());
+        assert!(sent >= 2);
+    });
+}

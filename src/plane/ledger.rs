@@ -1,0 +1,200 @@
+//! [`Ledger`]: what is done with a packet whose flow has an entry, and what is counted of it. The same in every plane; how
+//! copies are made is the plane's ([`Exits`]).
+
+use super::CannotForward;
+use crate::forwarding::{
+    Counter, Entry, ForwardingTable, InterfaceNumber, OutgoingCounter, Verdict, WorkerCounters,
+};
+use crate::handle::Owners;
+use crate::prefetch::prefetch_lines;
+use std::ops::AddAssign;
+
+/// Why packets were not forwarded: each counts under the first reason that is met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotForwarded {
+    /// Not an IP packet to a multicast group.
+    pub not_multicast: u64,
+    /// Well-formed messages of IGMP and MLD.
+    pub control: u64,
+    /// From or to an address that must not leave its link.
+    pub link_local: u64,
+    /// TTL or hop limit 1 or less.
+    pub ttl_expired: u64,
+    /// Not from the interface towards their source.
+    pub wrong_interface: u64,
+    /// Nobody wanted them, or there is no route to their source.
+    pub no_receivers: u64,
+    /// Cut short, damaged, or not as its RFC says.
+    pub malformed: u64,
+    /// No entry could be made for want of room. The capture plane waits for entries and loses nothing else.
+    pub queue_full: u64,
+}
+
+impl NotForwarded {
+    /// The reasons by name.
+    #[must_use]
+    pub const fn reasons(&self) -> [(&'static str, u64); 8] {
+        [
+            ("not_multicast", self.not_multicast),
+            ("control", self.control),
+            ("link_local", self.link_local),
+            ("ttl_expired", self.ttl_expired),
+            ("wrong_interface", self.wrong_interface),
+            ("no_receivers", self.no_receivers),
+            ("malformed", self.malformed),
+            ("queue_full", self.queue_full),
+        ]
+    }
+}
+
+impl AddAssign<&NotForwarded> for NotForwarded {
+    fn add_assign(&mut self, other: &NotForwarded) {
+        let NotForwarded {
+            not_multicast,
+            control,
+            link_local,
+            ttl_expired,
+            wrong_interface,
+            no_receivers,
+            malformed,
+            queue_full,
+        } = other;
+        self.not_multicast += not_multicast;
+        self.control += control;
+        self.link_local += link_local;
+        self.ttl_expired += ttl_expired;
+        self.wrong_interface += wrong_interface;
+        self.no_receivers += no_receivers;
+        self.malformed += malformed;
+        self.queue_full += queue_full;
+    }
+}
+
+/// Where a packet's copies go.
+pub(super) trait Exits {
+    /// Makes the packet one hop older, before the first copy.
+    fn load(&mut self) -> Result<(), CannotForward>;
+
+    /// Makes a copy to an interface whose stamp has just been found to hold.
+    fn copy(&mut self, interface: InterfaceNumber) -> Copied;
+}
+
+/// What became of a copy.
+pub(super) enum Copied {
+    /// It was made.
+    Made,
+    /// There was no room for it.
+    NoRoom,
+    /// The interface is none of this plane's.
+    Elsewhere,
+}
+
+/// One worker's account of the packets whose flows have entries.
+pub(super) struct Ledger<'r> {
+    owners: &'r Owners,
+    counters: WorkerCounters,
+    pub(super) forwarded_packets: u64,
+    pub(super) copies: u64,
+    pub(super) not_forwarded: NotForwarded,
+    /// Packets of which every copy found no room.
+    pub(super) no_room: u64,
+}
+
+impl<'r> Ledger<'r> {
+    /// May block, as a worker's counters may.
+    pub(super) fn new(table: &'r ForwardingTable) -> Ledger<'r> {
+        Ledger {
+            owners: table.owners(),
+            counters: table.counters().worker(),
+            forwarded_packets: 0,
+            copies: 0,
+            not_forwarded: NotForwarded::default(),
+            no_room: 0,
+        }
+    }
+
+    /// Asks for where an entry's copies go: a step to be done for all entries of a burst before the next is done for any.
+    #[inline]
+    pub(super) fn prefetch_outgoing(entry: &Entry) {
+        prefetch_lines(entry.outgoing());
+    }
+
+    /// Asks for the counters of the flow and of its copies. The numbers of the outgoing interfaces mostly follow each other.
+    #[inline]
+    pub(super) fn prefetch_counters(&self, entry: &Entry) {
+        self.counters.prefetch(entry.number());
+        let outgoing = entry.outgoing();
+        for outgoing in [outgoing.first(), outgoing.last()].into_iter().flatten() {
+            self.counters.prefetch_outgoing(outgoing.number);
+        }
+    }
+
+    /// Does with a packet of so many octets what its entry says, and counts it unless that is to miss. Each copy's stamp is
+    /// looked at right before it is made.
+    #[inline]
+    pub(super) fn act(
+        &mut self,
+        entry: &Entry,
+        arrival: InterfaceNumber,
+        octets: usize,
+        exits: &mut impl Exits,
+    ) -> Verdict {
+        let verdict = entry.judge(arrival, self.owners);
+        match verdict {
+            Verdict::Miss => {}
+            Verdict::WrongInterface => {
+                self.not_forwarded.wrong_interface += 1;
+                self.counters.add(entry.number(), Counter::WrongInterface, 1);
+            }
+            Verdict::NoReceivers => self.discard(entry),
+            Verdict::Accept => self.copy_out(entry, octets, exits),
+        }
+        verdict
+    }
+
+    #[inline]
+    fn copy_out(&mut self, entry: &Entry, octets: usize, exits: &mut impl Exits) {
+        if exits.load().is_err() {
+            // Not of a packet that was classified as data.
+            self.not_forwarded.ttl_expired += 1;
+            self.counters.add(entry.number(), Counter::HeaderErrors, 1);
+            return;
+        }
+        let (mut copies, mut dropped) = (0, 0);
+        #[cfg(not(feature = "bug-dead-outgoing-copied"))]
+        let live = entry.live(self.owners);
+        #[cfg(feature = "bug-dead-outgoing-copied")]
+        let live = entry.outgoing().iter();
+        for outgoing in live {
+            match exits.copy(outgoing.interface) {
+                Copied::Made => {
+                    copies += 1;
+                    self.counters.add_outgoing(outgoing.number, OutgoingCounter::Packets, 1);
+                }
+                Copied::NoRoom => {
+                    dropped += 1;
+                    self.counters.add_outgoing(outgoing.number, OutgoingCounter::Discards, 1);
+                }
+                Copied::Elsewhere => {}
+            }
+        }
+        if copies > 0 {
+            self.forwarded_packets += 1;
+            self.copies += copies;
+            self.counters.add(entry.number(), Counter::Packets, 1);
+            self.counters.add(entry.number(), Counter::Octets, octets as u64);
+            self.counters.add(entry.number(), Counter::Copies, copies);
+        } else if dropped > 0 {
+            self.no_room += 1;
+            self.counters.add(entry.number(), Counter::Discards, 1);
+        } else {
+            self.discard(entry);
+        }
+    }
+
+    #[cold]
+    fn discard(&mut self, entry: &Entry) {
+        self.not_forwarded.no_receivers += 1;
+        self.counters.add(entry.number(), Counter::NoReceivers, 1);
+    }
+}

@@ -1,0 +1,311 @@
+use super::*;
+use crate::forwarding::{Family, Flow, FlowTotals};
+use crate::manager::{GroupManager, Interface, ManagerConfig, Membership, ReversePath};
+use crate::plane::{Class, Link, MacAddress, NotForwarded, Port, classify, ethernet_header, lower_hop_limit};
+use crate::protocol::static_joins::StaticJoins;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+const GROUP4: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
+const GROUP6: Ipv6Addr = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 7);
+/// The link headers of the ports' frames; the last one's have none.
+const LINKS: [Link; 4] = [Link::Ethernet, Link::Ethernet, Link::Ethernet, Link::Ip];
+
+/// A router of four ports. Sources are behind the first, receivers behind the others.
+struct Scene {
+    manager: Arc<GroupManager>,
+    statics: StaticJoins,
+}
+
+fn interface(port: usize, family: Family) -> Interface {
+    Port::interface(port, family)
+}
+
+fn port(place: usize) -> Port {
+    Port { name: format!("p{place}"), link: LINKS[place], mac: MacAddress::for_interface(place as u32) }
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let way = |source| Some(ReversePath::through(interface(0, Family::of(source))));
+        let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(way)).unwrap());
+        let statics = StaticJoins::new(manager.clone()).unwrap();
+        for (family, group) in [(Family::V4, IpAddr::V4(GROUP4)), (Family::V6, IpAddr::V6(GROUP6))] {
+            (0..4).for_each(|place| statics.take(interface(place, family)).unwrap());
+            for place in 1..4 {
+                let membership = Membership::any_source(group).unwrap();
+                statics.join(interface(place, family), membership).unwrap();
+            }
+        }
+        Scene { manager, statics }
+    }
+
+    fn worker(&self, slots: usize) -> (Worker<'_>, Vec<FrameReceiver>) {
+        let (ports, rings): (Vec<_>, Vec<_>) = (0..4)
+            .map(|place| {
+                let (sender, receiver) = frame_ring(slots);
+                ((port(place), sender), receiver)
+            })
+            .unzip();
+        (Worker::new(&self.manager, ports), rings)
+    }
+
+    fn totals(&self, flow: Flow) -> FlowTotals {
+        self.manager.entries().iter().find(|entry| entry.flow == flow).unwrap().totals
+    }
+}
+
+fn v4(source: u8, group: Ipv4Addr, ttl: u8, payload: usize) -> Vec<u8> {
+    let [a, b, c, d] = group.octets();
+    let [high, low] = (20 + payload as u16).to_be_bytes();
+    let mut datagram = vec![0x45, 0, high, low, 0, 0, 0, 0, ttl, 17, 0, 0, 10, 0, 0, source, a, b, c, d];
+    let sum: u32 = datagram.chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
+    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    datagram[10..12].copy_from_slice(&sum.to_be_bytes());
+    datagram.extend((0..payload).map(|n| n as u8));
+    [&[1, 0, 0x5e, b & 0x7f, c, d, 2, 0, 0, 0, 0, 1, 8, 0][..], &datagram].concat()
+}
+
+fn v6(source: u16, hops: u8, payload: usize) -> Vec<u8> {
+    let [high, low] = (payload as u16).to_be_bytes();
+    let source = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, source).octets();
+    let header = [0x60, 0, 0, 0, high, low, 17, hops];
+    let payload: Vec<u8> = (0..payload).map(|n| n as u8).collect();
+    [
+        &[0x33, 0x33, 0, 0, 0, 7, 2, 0, 0, 0, 0, 1, 0x86, 0xdd][..],
+        &header,
+        &source,
+        &GROUP6.octets(),
+        &payload,
+    ]
+    .concat()
+}
+
+fn drain(rings: &mut [FrameReceiver]) -> Vec<Vec<Vec<u8>>> {
+    let all = |ring: &mut FrameReceiver| {
+        let mut frames = Vec::new();
+        ring.receive(usize::MAX, |frame| frames.push(frame.to_vec()));
+        frames
+    };
+    rings.iter_mut().map(all).collect()
+}
+
+/// The copy of a datagram that leaves through a port, made the plain way.
+fn copy(flow: Flow, datagram: &[u8], place: usize) -> Vec<u8> {
+    let mut datagram = datagram.to_vec();
+    lower_hop_limit(&mut datagram).unwrap();
+    let port = port(place);
+    if port.link.has_ethernet_header() {
+        datagram.splice(0..0, ethernet_header(flow.group(), port.mac));
+    }
+    datagram
+}
+
+fn frame() -> impl Strategy<Value = Vec<u8>> {
+    let length = prop_oneof![0..64_usize, 1000..2090_usize];
+    prop_oneof![
+        4 => (0..4_u8, 1..9_u8, length.clone()).prop_map(|(source, ttl, length)| v4(source, GROUP4, ttl, length)),
+        2 => (0..4_u16, 1..9_u8, length).prop_map(|(source, hops, length)| v6(source, hops, length)),
+        // Nobody wants it.
+        1 => (0..4_u8).prop_map(|source| v4(source, Ipv4Addr::new(239, 9, 9, 9), 9, 26)),
+        1 => (0..4_u8).prop_map(|source| v4(source, Ipv4Addr::new(224, 0, 0, 9), 9, 26)),
+        1 => prop::collection::vec(any::<u8>(), 0..70),
+    ]
+}
+
+fn sum(totals: &RingTotals) -> u64 {
+    let RingTotals { forwarded_packets, not_forwarded, no_entry, no_room, .. } = totals;
+    let discarded: u64 = not_forwarded.reasons().iter().map(|(_, count)| count).sum();
+    forwarded_packets + discarded + no_entry + no_room
+}
+
+proptest! {
+    #[test]
+    fn copies_are_those_of_the_plain_way_and_every_packet_is_counted_once(
+        bursts in prop::collection::vec((prop::collection::vec(frame(), 0..100), 0..2_usize), 1..6),
+        slots in 1..200_usize,
+    ) {
+        let scene = Scene::new();
+        let (mut worker, mut rings) = scene.worker(slots);
+        let slots = slots.next_power_of_two();
+        let (mut received, mut sent, mut dropped, mut asked) = (0, [0; 4], [0; 4], 0);
+        let mut of_flows: BTreeMap<Flow, u64> = BTreeMap::new();
+        for (frames, arrival) in &bursts {
+            let before: Vec<Flow> = scene.manager.entries().iter().map(|entry| entry.flow).collect();
+            let mut expected: Vec<Vec<Vec<u8>>> = vec![Vec::new(); 4];
+            for frame in frames {
+                received += 1;
+                let Class::Data(data) = classify(Link::Ethernet, frame) else { continue };
+                if !before.contains(&data.flow) {
+                    asked += 1;
+                } else if *arrival == 0 && [GROUP4.into(), GROUP6.into()].contains(&data.flow.group()) {
+                    for place in 1..4 {
+                        // What an Ethernet header makes too long for a slot.
+                        let long = 14 + data.datagram.len() > LONGEST_FRAME;
+                        if expected[place].len() == slots || long {
+                            dropped[place] += 1;
+                        } else {
+                            expected[place].push(copy(data.flow, data.datagram, place));
+                            sent[place] += 1;
+                            *of_flows.entry(data.flow).or_default() += 1;
+                        }
+                    }
+                }
+            }
+            worker.forward(*arrival, frames.iter().map(Vec::as_slice), |_| ());
+            prop_assert!(drain(&mut rings) == expected);
+            while scene.manager.serve(usize::MAX) > 0 {}
+        }
+        let totals = worker.totals();
+        prop_assert_eq!(totals.packets, received);
+        prop_assert_eq!(sum(&totals), received);
+        prop_assert_eq!(totals.no_entry + totals.not_forwarded.queue_full, asked);
+        prop_assert_eq!(totals.copies, sent.iter().sum::<u64>());
+        prop_assert_eq!(totals.octets, bursts.iter().flat_map(|(frames, _)| frames).map(|f| f.len() as u64).sum::<u64>());
+        for (place, port) in totals.ports.iter().enumerate() {
+            prop_assert_eq!((port.sent, port.dropped), (sent[place], dropped[place]));
+        }
+        for (flow, copies) in of_flows {
+            prop_assert_eq!(scene.totals(flow).copies, copies);
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_received_in_its_order(sizes in prop::collection::vec(0..2200_usize, 1..60), slots in 0..9_usize) {
+        let (mut sender, mut receiver) = frame_ring(slots);
+        let most = slots.max(1).next_power_of_two();
+        let (mut inside, mut seen) = (std::collections::VecDeque::new(), 0);
+        for (n, size) in sizes.into_iter().enumerate() {
+            let frame = vec![n as u8; size];
+            prop_assert_eq!(sender.room(), most - inside.len());
+            let expected = match size {
+                LONGEST_FRAME.. if size > LONGEST_FRAME => Err(Unsent::TooLong),
+                _ if inside.len() == most => Err(Unsent::Full),
+                _ => Ok(()),
+            };
+            prop_assert_eq!(sender.send(&frame), expected);
+            if expected.is_ok() {
+                inside.push_back(frame);
+            }
+            prop_assert_eq!(receiver.waiting(), inside.len());
+            if n % 3 == 2 {
+                let count = receiver.receive(2, |frame| {
+                    assert_eq!(Some(frame.to_vec()), inside.pop_front());
+                    seen += 1;
+                });
+                prop_assert!(count <= 2);
+            }
+        }
+        prop_assert_eq!(receiver.discard(), inside.len());
+        prop_assert_eq!((receiver.waiting(), receiver.discard()), (0, 0));
+    }
+}
+
+#[test]
+fn a_ring_is_a_way_in_as_well() {
+    let scene = Scene::new();
+    let (mut worker, mut rings) = scene.worker(64);
+    let (mut sender, mut receiver) = frame_ring(64);
+    let mut pass = || {
+        (0..40).for_each(|_| sender.send(&v4(1, GROUP4, 9, 26)).unwrap());
+        let first = worker.receive(0, &mut receiver, |_| ());
+        (first, worker.receive(0, &mut receiver, |_| ()))
+    };
+    assert_eq!(pass(), (BURST, 40 - BURST));
+    assert_eq!(scene.manager.serve(usize::MAX), 1, "a flow is asked for once");
+    pass();
+    assert_eq!(drain(&mut rings).iter().map(Vec::len).collect::<Vec<_>>(), [0, 40, 40, 40]);
+    let totals = worker.totals();
+    assert_eq!((totals.no_entry, totals.forwarded_packets, totals.copies), (40, 40, 120));
+}
+
+#[test]
+fn what_is_not_to_be_forwarded_is_counted_and_control_is_handed_on() {
+    let scene = Scene::new();
+    let (mut worker, _rings) = scene.worker(64);
+    let mut report = v4(1, GROUP4, 1, 8);
+    report[14 + 9] = 2;
+    let wrong = report.clone();
+    // The protocol is covered by the checksum: 17 - 2 less.
+    let sum = u16::from_be_bytes([report[24], report[25]]) + 15;
+    report[24..26].copy_from_slice(&sum.to_be_bytes());
+    let frames = [report, wrong, v4(1, GROUP4, 1, 8), v4(1, Ipv4Addr::new(10, 9, 9, 9), 9, 8), vec![1; 9]];
+    let mut seen = 0;
+    worker.forward(0, frames.iter().map(Vec::as_slice), |_| seen += 1);
+    worker.forward(7, frames[2..3].iter().map(Vec::as_slice), |_| seen += 1);
+    assert_eq!(seen, 1);
+    let expected = NotForwarded {
+        control: 1,
+        malformed: 2,
+        ttl_expired: 1,
+        not_multicast: 2,
+        ..NotForwarded::default()
+    };
+    assert_eq!(worker.totals().not_forwarded, expected);
+}
+
+#[test]
+fn full_rings_drop_and_the_flow_counts_it() {
+    let scene = Scene::new();
+    let (mut worker, mut rings) = scene.worker(2);
+    let frame = v4(1, GROUP4, 9, 26);
+    let mut pass = |times| worker.forward(0, std::iter::repeat_n(&frame[..], times), |_| ());
+    pass(1);
+    scene.manager.serve(usize::MAX);
+    pass(5);
+    drain(&mut rings[..1]);
+    let flow = Flow::new(Ipv4Addr::new(10, 0, 0, 1).into(), GROUP4.into()).unwrap();
+    let counted = scene.totals(flow);
+    assert_eq!((counted.packets, counted.copies, counted.discards), (2, 6, 3));
+    let totals = worker.totals();
+    assert_eq!((totals.forwarded_packets, totals.no_room, totals.copies), (2, 3, 6));
+    assert_eq!(totals.ports[2], PortTotals { sent: 2, dropped: 3 });
+}
+
+#[test]
+fn an_interface_that_is_taken_later_is_found() {
+    let way = |source| Some(ReversePath::through(interface(0, Family::of(source))));
+    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(way)).unwrap());
+    let (sender, mut ring) = frame_ring(8);
+    let mut worker = Worker::new(&manager, [(port(0), frame_ring(1).0), (port(1), sender)]);
+    let statics = StaticJoins::new(manager.clone()).unwrap();
+    // So that the numbers are larger than the worker thought there would be.
+    (2..20).for_each(|place| statics.take(interface(place, Family::V4)).unwrap());
+    for place in [0, 1, 30] {
+        statics.take(interface(place, Family::V4)).unwrap();
+        if place > 0 {
+            statics
+                .join(interface(place, Family::V4), Membership::any_source(GROUP4.into()).unwrap())
+                .unwrap();
+        }
+    }
+    let frame = v4(1, GROUP4, 9, 26);
+    for _ in 0..3 {
+        worker.forward(0, [&frame[..]], |_| ());
+        manager.serve(usize::MAX);
+    }
+    assert_eq!(ring.discard(), 2);
+    let totals = worker.totals();
+    assert_eq!((totals.copies, totals.forwarded_packets), (2, 2), "the third interface is none of its ports");
+}
+
+#[test]
+fn what_changes_hands_stops_at_once() {
+    let scene = Scene::new();
+    let (mut worker, mut rings) = scene.worker(8);
+    let frame = v4(1, GROUP4, 9, 26);
+    let mut pass = |worker: &mut Worker<'_>| {
+        worker.forward(0, [&frame[..]], |_| ());
+        drain(&mut rings).iter().map(Vec::len).collect::<Vec<_>>()
+    };
+    assert_eq!(pass(&mut worker), [0; 4]);
+    scene.manager.serve(1);
+    assert_eq!(pass(&mut worker), [0, 1, 1, 1]);
+    scene.statics.release(interface(2, Family::V4)).unwrap();
+    assert_eq!(pass(&mut worker), [0, 1, 0, 1]);
+    scene.statics.release(interface(0, Family::V4)).unwrap();
+    assert_eq!(pass(&mut worker), [0; 4]);
+    worker.park();
+}

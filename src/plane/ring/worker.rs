@@ -1,0 +1,288 @@
+//! [`Worker`]: takes frames from receive rings, and puts copies into transmit rings.
+
+use super::frames::{FrameReceiver, FrameSender, Shared, SourceWord, Unshared};
+use super::{PortTotals, RingTotals};
+use crate::forwarding::{Family, Flow, ForwardingReader, InterfaceNumber, Verdict};
+use crate::manager::{GroupManager, Upcall};
+use crate::plane::ledger::{Copied, Exits, Ledger, NotForwarded};
+use crate::plane::packet::{Class, Control, Link, classify};
+use crate::plane::port::{Numbering, Port};
+use crate::plane::{CannotForward, Data};
+use crate::prefetch::prefetch;
+use std::net::IpAddr;
+
+/// So many frames are looked at together.
+pub const BURST: usize = 32;
+
+/// A thread's hands: forwards what arrives at ports, and has a transmit ring of its own for each port.
+pub struct Worker<'m> {
+    manager: &'m GroupManager,
+    reader: ForwardingReader<'m>,
+    ledger: Ledger<'m>,
+    doors: Doors<'m>,
+    /// The flows of a burst's packets. Holds a burst from the beginning.
+    flows: Vec<Flow>,
+    packets: u64,
+    octets: u64,
+    no_entry: u64,
+}
+
+/// The ports, and which interfaces they are.
+struct Doors<'m> {
+    manager: &'m GroupManager,
+    numbering: Numbering,
+    doors: Vec<Door>,
+}
+
+/// A port as a place to leave through.
+struct Door {
+    ring: FrameSender,
+    source: SourceWord,
+    link: Link,
+    totals: PortTotals,
+}
+
+impl<'m> Worker<'m> {
+    /// A worker on this thread that forwards by a manager's entries, with a transmit ring for each port. Protocols name the
+    /// ports by their places ([`Port::interface`]), and may take them at any time.
+    ///
+    /// May block, and allocates; nothing of that later.
+    #[must_use]
+    pub fn new(
+        manager: &'m GroupManager,
+        ports: impl IntoIterator<Item = (Port, FrameSender)>,
+    ) -> Worker<'m> {
+        let door = |(port, ring): (Port, FrameSender)| Door {
+            ring,
+            source: SourceWord::new(port.mac),
+            link: port.link,
+            totals: PortTotals::default(),
+        };
+        let doors: Vec<_> = ports.into_iter().map(door).collect();
+        Worker {
+            manager,
+            reader: manager.forwarding().reader(),
+            ledger: Ledger::new(manager.forwarding()),
+            doors: Doors { manager, numbering: Numbering::new(manager, doors.len()), doors },
+            flows: Vec::with_capacity(BURST),
+            packets: 0,
+            octets: 0,
+            no_entry: 0,
+        }
+    }
+
+    /// Forwards what waits in the receive ring of a port, at most a burst. How many frames that was.
+    ///
+    /// Messages of IGMP and MLD are given to `control`.
+    pub fn receive(
+        &mut self,
+        port: usize,
+        ring: &mut FrameReceiver,
+        mut control: impl FnMut(Control<'_>),
+    ) -> usize {
+        ring.receive_all(BURST, |frames| {
+            self.first_burst(port, frames, &mut control);
+        })
+    }
+
+    /// Forwards frames that arrived at a port, burst by burst. Those of a port that there is not are
+    /// [none of its business](crate::plane::Class::NotMulticast).
+    ///
+    /// Messages of IGMP and MLD are given to `control`.
+    pub fn forward<'f>(
+        &mut self,
+        port: usize,
+        frames: impl IntoIterator<Item = &'f [u8]>,
+        mut control: impl FnMut(Control<'_>),
+    ) {
+        let mut frames = frames.into_iter();
+        while self.first_burst(port, &mut frames, &mut control) == BURST {}
+    }
+
+    /// Forwards the first frames. How many: fewer than a burst when there are no more.
+    #[inline]
+    fn first_burst<'f>(
+        &mut self,
+        port: usize,
+        frames: &mut impl Iterator<Item = &'f [u8]>,
+        control: &mut dyn FnMut(Control<'_>),
+    ) -> usize {
+        let mut burst: [&[u8]; BURST] = [&[]; BURST];
+        let mut count = 0;
+        // The burst's places come first: no frame is taken for which there is none.
+        for (place, frame) in burst.iter_mut().zip(frames) {
+            if let Some(octet) = frame.first() {
+                prefetch(octet);
+            }
+            *place = frame;
+            count += 1;
+        }
+        self.burst(port, &burst[..count], control);
+        count
+    }
+
+    /// Forwards a burst.
+    fn burst(&mut self, port: usize, burst: &[&[u8]], control: &mut dyn FnMut(Control<'_>)) {
+        let link = self.doors.link(port);
+        self.packets += burst.len() as u64;
+        self.flows.clear();
+        let mut datagrams: [&[u8]; BURST] = [&[]; BURST];
+        for frame in burst {
+            self.octets += frame.len() as u64;
+            match classify(link, frame) {
+                Class::Data(Data { flow, datagram }) => {
+                    if let Some(place) = datagrams.get_mut(self.flows.len()) {
+                        *place = datagram;
+                        self.flows.push(flow);
+                    }
+                }
+                other => aside(&mut self.ledger.not_forwarded, other, control),
+            }
+        }
+        self.act(port, &datagrams);
+    }
+
+    /// Does with packets what the entries of their flows say. What that takes is asked for step by step, each for the whole
+    /// burst, so that one packet's wait for memory is all the others' as well.
+    fn act(&mut self, port: usize, datagrams: &[&[u8]; BURST]) {
+        let arrivals = self.doors.arrivals(port);
+        let mut entries = [None; BURST];
+        for (place, entry) in entries.iter_mut().zip(self.reader.lookup_burst(&self.flows)) {
+            *place = entry;
+        }
+        let found = || entries.iter().flatten();
+        found().for_each(|entry| Ledger::prefetch_outgoing(entry));
+        found().for_each(|entry| self.ledger.prefetch_counters(entry));
+        for ((entry, flow), &datagram) in entries.iter().zip(&self.flows).zip(datagrams) {
+            let arrival = arrivals[usize::from(flow.family() == Family::V6)];
+            let mut copies = Copies { doors: &mut self.doors, group: flow.group(), datagram, shared: None };
+            let verdict = match entry {
+                Some(entry) => self.ledger.act(entry, arrival, datagram.len(), &mut copies),
+                None => Verdict::Miss,
+            };
+            match verdict {
+                Verdict::Miss => {
+                    miss(
+                        self.manager,
+                        port,
+                        *flow,
+                        datagram,
+                        &mut self.no_entry,
+                        &mut self.ledger.not_forwarded,
+                    );
+                }
+                Verdict::WrongInterface => {
+                    self.manager.wrong_interface(*flow, Port::interface(port, flow.family()), datagram);
+                }
+                Verdict::Accept | Verdict::NoReceivers => {}
+            }
+        }
+        self.doors.doors.iter_mut().for_each(|door| door.ring.publish());
+    }
+
+    /// Nothing to do for a while: holds nothing back.
+    pub fn park(&mut self) {
+        self.reader.park();
+    }
+
+    /// What was counted so far. Allocates.
+    #[must_use]
+    pub fn totals(&self) -> RingTotals {
+        RingTotals {
+            packets: self.packets,
+            octets: self.octets,
+            forwarded_packets: self.ledger.forwarded_packets,
+            copies: self.ledger.copies,
+            not_forwarded: self.ledger.not_forwarded,
+            no_entry: self.no_entry,
+            no_room: self.ledger.no_room,
+            ports: self.doors.doors.iter().map(|door| door.totals).collect(),
+        }
+    }
+}
+
+/// Counts a frame that is not to be forwarded.
+#[cold]
+fn aside(why: &mut NotForwarded, class: Class<'_>, control: &mut dyn FnMut(Control<'_>)) {
+    match class {
+        Class::NotMulticast => why.not_multicast += 1,
+        Class::Malformed(_) => why.malformed += 1,
+        Class::LinkLocal => why.link_local += 1,
+        Class::TtlExpired => why.ttl_expired += 1,
+        Class::Control(message) => {
+            why.control += 1;
+            control(message);
+        }
+        Class::Data(_) => {}
+    }
+}
+
+/// Tells the manager of a flow without an entry.
+#[cold]
+fn miss(
+    manager: &GroupManager,
+    port: usize,
+    flow: Flow,
+    datagram: &[u8],
+    no_entry: &mut u64,
+    why: &mut NotForwarded,
+) {
+    match manager.upcall(flow, Port::interface(port, flow.family()), datagram) {
+        Upcall::Queued | Upcall::Waiting => *no_entry += 1,
+        Upcall::Refused => why.queue_full += 1,
+        Upcall::NotForwarded => why.link_local += 1,
+    }
+}
+
+impl Doors<'_> {
+    fn link(&self, port: usize) -> Link {
+        self.doors.get(port).map_or(Link::Unknown(u32::MAX), |door| door.link)
+    }
+
+    /// The numbers of a port's IPv4 interface and of its IPv6 interface.
+    fn arrivals(&mut self, port: usize) -> [InterfaceNumber; 2] {
+        self.numbering.arrivals_now(self.manager, port)
+    }
+}
+
+/// A packet, and where its copies go.
+struct Copies<'a, 'm, 'f> {
+    doors: &'a mut Doors<'m>,
+    group: IpAddr,
+    datagram: &'f [u8],
+    /// `None` also when it is longer than any ring can take.
+    shared: Option<Shared<'f>>,
+}
+
+impl Exits for Copies<'_, '_, '_> {
+    #[inline]
+    fn load(&mut self) -> Result<(), CannotForward> {
+        self.shared = match Shared::new(self.group, self.datagram) {
+            Ok(shared) => Some(shared),
+            Err(Unshared::TooLong) => None,
+            Err(Unshared::CannotForward(why)) => return Err(why),
+        };
+        Ok(())
+    }
+
+    #[inline]
+    fn copy(&mut self, interface: InterfaceNumber) -> Copied {
+        let Doors { manager, numbering, doors } = &mut *self.doors;
+        let place = numbering.place(interface).or_else(|| numbering.place_now(manager, interface));
+        let Some(door) = place.and_then(|place| doors.get_mut(place)) else { return Copied::Elsewhere };
+        let sent = match &self.shared {
+            Some(shared) if door.link.has_ethernet_header() => {
+                door.ring.write_copy(shared, door.source).is_ok()
+            }
+            Some(shared) => door.ring.write_parts(shared.datagram()).is_ok(),
+            None => false,
+        };
+        if sent {
+            door.totals.sent += 1;
+            Copied::Made
+        } else {
+            door.totals.dropped += 1;
+            Copied::NoRoom
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Release is instant, where it counts: one thread forwards from memory without pause while another gives interfaces up.
+//!
+//! The forwarding thread asks before each burst whether the interface is anybody's. Is it nobody's, and does it stay so until
+//! the burst is over, then every stamp of it that the burst looked at was looked at after the release took effect. What the
+//! release does afterwards, taking the interface out of hundreds of entries, is still going on for most such bursts: they find
+//! entries that name it.
+
+mod common;
+
+use common::*;
+use mgm::forwarding::{Entry, InterfaceNumber};
+use mgm::handle::Handle;
+use mgm::manager::NewFlowError;
+use mgm::plane::ring::{BURST, FrameReceiver, RingTotals, Worker, frame_ring};
+use mgm::plane::{Link, MacAddress, Port};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+/// Enough flows for a sweep to take its time.
+const FLOWS: usize = 512;
+/// So many bursts have to find entries that name what was released.
+const ENOUGH: u64 = 50;
+/// Releases after which those should have come by.
+const ROUNDS: u64 = 20_000;
+
+const WAY_IN: u32 = 1;
+const CHANGING: u32 = 2;
+const STEADY: u32 = 3;
+
+fn source(n: usize) -> [u8; 4] {
+    [10, 0, (n >> 8) as u8, n as u8]
+}
+
+/// A frame of each flow, to 239.1.1.1.
+fn frames() -> Vec<Vec<u8>> {
+    let frame = |n| {
+        let mut datagram =
+            [[0x45, 0, 0, 46], [0, 0, 0, 0], [9, 17, 0, 0], source(n), [239, 1, 1, 1]].concat();
+        let sum: u32 = datagram.chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
+        let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+        datagram[10..12].copy_from_slice(&sum.to_be_bytes());
+        datagram.resize(46, 0);
+        [&[1, 0, 0x5e, 1, 1, 1, 2, 0, 0, 0, 0, 7, 8, 0][..], &datagram].concat()
+    };
+    (0..FLOWS).map(frame).collect()
+}
+
+struct Scene {
+    router: Router,
+    /// Odd while an interface is being taken.
+    takes: AtomicU64,
+    /// Bursts that are over.
+    bursts: AtomicU64,
+    done: AtomicBool,
+    /// Bursts that found an entry that names what was released.
+    late: AtomicU64,
+}
+
+/// Says when a thread ends, however it does: so that the others do not wait for one that has failed.
+struct Finally<'a>(&'a AtomicBool);
+
+impl Drop for Finally<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Scene {
+    /// Interface 1 is where everything arrives; the others have receivers of the group, and are another client's.
+    fn new() -> (Scene, [Handle; 2]) {
+        let router = Router::new();
+        let p = router.client(1, &[WAY_IN]);
+        let q = router.client(2, &[CHANGING, STEADY]);
+        router.join(q, STEADY, "* 239.1.1.1");
+        let scene = Scene { router, takes: 0.into(), bursts: 0.into(), done: false.into(), late: 0.into() };
+        (scene, [p, q])
+    }
+
+    fn build(&self) {
+        for n in 0..FLOWS {
+            let source = std::net::Ipv4Addr::from(source(n));
+            // A worker that is stopped keeps the places of entries that are gone.
+            let made = self.router.new_flow(&format!("{source} 239.1.1.1"));
+            assert!(matches!(made, Ok(_) | Err(NewFlowError::Full(_))), "{made:?}");
+        }
+    }
+
+    /// Forwards until told otherwise. `wrong` says whether copies to an interface are wrong while `changing` is nobody's.
+    fn forward(&self, changing: u32, wrong: impl Fn(u32) -> bool) -> (RingTotals, u64) {
+        let manager = &*self.router.manager;
+        let (senders, mut rings): (Vec<_>, Vec<_>) = (0..STEADY).map(|_| frame_ring(BURST)).unzip();
+        let port =
+            |n| Port { name: format!("p{n}"), link: Link::Ethernet, mac: MacAddress::for_interface(n) };
+        let mut worker = Worker::new(manager, (1..).map(port).zip(senders));
+        let mut reader = manager.forwarding().reader();
+        let flows: Vec<_> =
+            (0..FLOWS).map(|n| flow(&format!("{} 239.1.1.1", std::net::Ipv4Addr::from(source(n))))).collect();
+        let number = manager.interface_number(v4(changing)).unwrap();
+        // What is made meanwhile has no outgoing interfaces.
+        let names = |n: InterfaceNumber, entry: &Entry| {
+            let incoming = entry.incoming().map(|incoming| incoming.interface);
+            entry.outgoing().iter().map(|outgoing| outgoing.interface).any(|o| o == n || incoming == Some(n))
+        };
+        let frames = frames();
+        let mut received = 0;
+        for (burst, flows) in frames.chunks(BURST).zip(flows.chunks(BURST)).cycle() {
+            if self.done.load(Ordering::SeqCst) {
+                break;
+            }
+            let before = self.takes.load(Ordering::SeqCst);
+            let nobodys = manager.owner_of(v4(changing)).is_err();
+            worker.forward(0, burst.iter().map(Vec::as_slice), |_| ());
+            let copies: Vec<usize> = rings.iter_mut().map(FrameReceiver::discard).collect();
+            received += copies.iter().sum::<usize>() as u64;
+            let late = nobodys && reader.lookup_burst(flows).flatten().any(|entry| names(number, entry));
+            self.bursts.fetch_add(1, Ordering::SeqCst);
+            if nobodys && before.is_multiple_of(2) && self.takes.load(Ordering::SeqCst) == before {
+                self.late.fetch_add(late.into(), Ordering::SeqCst);
+                for (n, copies) in (1..).zip(copies) {
+                    assert!(
+                        !wrong(n) || copies == 0,
+                        "interface {n}: {copies} copied to it after it was released"
+                    );
+                }
+            }
+        }
+        (worker.totals(), received)
+    }
+
+    /// Has one thread forward while this one calls `take` and `release` in turn.
+    fn run(
+        &self,
+        changing: u32,
+        wrong: impl Fn(u32) -> bool + Sync + Send,
+        take: impl Fn(),
+        release: impl Fn(),
+    ) -> (RingTotals, u64) {
+        thread::scope(|scope| {
+            let forwarding = scope.spawn(|| {
+                let _done = Finally(&self.done);
+                self.forward(changing, wrong)
+            });
+            {
+                let _done = Finally(&self.done);
+                for _ in 0..ROUNDS {
+                    if self.late.load(Ordering::SeqCst) >= ENOUGH || self.done.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    // Whole bursts, before each release: the other thread is on its way.
+                    let bursts = self.bursts.load(Ordering::SeqCst) + 2;
+                    while self.bursts.load(Ordering::SeqCst) < bursts && !self.done.load(Ordering::SeqCst) {
+                        thread::yield_now();
+                    }
+                    release();
+                    self.router.manager.serve(usize::MAX);
+                    self.takes.fetch_add(1, Ordering::SeqCst);
+                    take();
+                    self.takes.fetch_add(1, Ordering::SeqCst);
+                    self.build();
+                }
+            }
+            forwarding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn rest(&self, (totals, received): (RingTotals, u64)) {
+        assert!(
+            self.late.load(Ordering::SeqCst) >= ENOUGH,
+            "no burst came while a release was being followed up"
+        );
+        let RingTotals {
+            packets, forwarded_packets, copies, not_forwarded, no_entry, no_room, ports, ..
+        } = totals;
+        let discarded: u64 = not_forwarded.reasons().iter().map(|(_, count)| count).sum();
+        assert_eq!(packets, forwarded_packets + discarded + no_entry + no_room);
+        assert_eq!(copies, ports.iter().map(|port| port.sent).sum::<u64>());
+        assert_eq!(copies, received);
+        assert_eq!((no_room, not_forwarded.malformed, not_forwarded.not_multicast), (0, 0, 0));
+        assert!(forwarded_packets > 0 && ports[CHANGING as usize - 1].sent > 0);
+    }
+}
+
+#[test]
+fn nothing_is_copied_to_an_interface_that_was_released() {
+    let (scene, [_, q]) = Scene::new();
+    let join = || scene.router.join(q, CHANGING, "* 239.1.1.1");
+    join();
+    scene.build();
+    let take = || {
+        scene.router.manager.take(q, v4(CHANGING)).unwrap();
+        join();
+    };
+    let release = || scene.router.manager.release(q, v4(CHANGING)).unwrap();
+    let forwarded = scene.run(CHANGING, |n| n == CHANGING, take, release);
+    scene.rest(forwarded);
+}
+
+#[test]
+fn nothing_that_arrives_on_an_interface_that_was_released_is_copied_anywhere() {
+    let (scene, [p, q]) = Scene::new();
+    scene.router.join(q, CHANGING, "* 239.1.1.1");
+    scene.build();
+    let take = || scene.router.manager.take(p, v4(WAY_IN)).unwrap();
+    let release = || scene.router.manager.release(p, v4(WAY_IN)).unwrap();
+    let forwarded = scene.run(WAY_IN, |_| true, take, release);
+    scene.rest(forwarded);
+}
