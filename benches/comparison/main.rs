@@ -22,7 +22,8 @@ static MEMORY: rows::memory::Counting = rows::memory::Counting;
 #[derive(Debug, Parser)]
 #[command(name = "benches/report")]
 struct Arguments {
-    /// Fewer rounds, and shorter runs of what measures by itself: seconds instead of minutes.
+    /// Fewer rounds, and shorter runs of what measures by itself: seconds instead of minutes. Nothing is written to
+    /// BENCHMARKS.md then.
     #[arg(long)]
     quick: bool,
     /// One round of each row, the results checked against each other, nothing written: that it all works.
@@ -102,7 +103,7 @@ fn main() -> Result<()> {
         write_json(&report, file)?;
     }
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-    if pattern.is_empty() && !arguments.no_write {
+    if pattern.is_empty() && !arguments.quick && !arguments.no_write {
         let folder = home.join("docs/benchmarks");
         write_json(&report, &folder.join("figures.json"))?;
         plots::draw(&report, &folder)?;

@@ -18,7 +18,10 @@ type Scc = scc::HashIndex<u64, u64>;
 type DashMap = dashmap::DashMap<u64, u64>;
 
 const FLOOR: &str = "floor";
-/// Look-ups a round, where each is about a nanosecond.
+/// Look-ups a round: many, where each is about a nanosecond, and each slot of a large table once.
+const fn reads(n: usize) -> usize {
+    if n > READS { n } else { READS }
+}
 const READS: usize = 1 << 17;
 const BURST: usize = 64;
 /// Pairs of insert and remove a round.
@@ -55,7 +58,7 @@ fn in_bursts<T: Table + 'static>(n: usize) -> Contestant {
     let mut walk = Walk::over(&keys);
     Contestant::new(T::NAME, move || {
         let mut reader = table.reader();
-        walk.bursts::<BURST>(READS, |keys| T::sum(&mut reader, keys))
+        walk.bursts::<BURST>(reads(n), |keys| T::sum(&mut reader, keys))
     })
 }
 
@@ -95,11 +98,11 @@ pub(crate) fn reading(threads: &[usize]) -> Vec<Row> {
         rows.push(Row::rounds(
             format!("burst/{}", name(n)),
             format!("resolve in bursts of {BURST}, {}", name(n)),
-            reads,
+            (self::reads(n) as u64, Clock::Thread),
             vec![Target::ratio(MGM, FLOOR, most)],
             move || {
                 let mut all = each!(in_bursts(n): Mgm, Slab, SharedSlotMap, Idr, ConcurrentSlotMap, Papaya, Scc, DashMap);
-                all.insert(1, floor(n));
+                all.insert(1, floor_in_bursts(n));
                 all
             },
         ));
@@ -154,6 +157,17 @@ fn floor(n: usize) -> Contestant {
     let floor = Slots::of(&keys);
     let mut walk = Walk::over(&keys);
     Contestant::new(FLOOR, move || walk.sum(READS, |handle: Handle| floor.get(handle).unwrap_or(u64::MAX)))
+}
+
+fn floor_in_bursts(n: usize) -> Contestant {
+    let (_, keys) = Mgm::filled(n);
+    let floor = Slots::of(&keys);
+    let mut walk = Walk::over(&keys);
+    Contestant::new(FLOOR, move || {
+        walk.bursts::<BURST>(reads(n), |keys| {
+            keys.iter().map(|key| floor.get(*key).unwrap_or(0)).fold(0, u64::wrapping_add)
+        })
+    })
 }
 
 fn hot<T: Table + 'static>(threads: usize) -> Contestant {

@@ -19,8 +19,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const BURST: usize = 32;
-/// Look-ups a round.
+/// Look-ups a round: so many that a round finds in the caches what it left there itself.
+const fn lookups(size: usize) -> usize {
+    if size < LOOKUPS / 4 {
+        LOOKUPS
+    } else if size < MOST / 4 {
+        4 * size
+    } else {
+        MOST
+    }
+}
 const LOOKUPS: usize = 1 << 14;
+const MOST: usize = 1 << 20;
 
 /// Sixteen groups to a source.
 pub(crate) fn flow(family: Family, n: usize) -> Flow {
@@ -86,7 +96,7 @@ pub(crate) fn flows(family: Family, size: usize) -> Walk<Flow> {
         let n = random() as usize % size;
         flow(family, if random() % 10 == 0 { size + n } else { n })
     };
-    Walk::along((0..(4 * size).clamp(LOOKUPS, 1 << 20)).map(|_| one()).collect())
+    Walk::along((0..lookups(size)).map(|_| one()).collect())
 }
 
 /// What is read from an entry that was found.
@@ -103,31 +113,31 @@ const FLOOR: &str = "bucket table";
 const QUIET: &str = "mgm, quiet";
 const V4: &str = "mgm, IPv4";
 
-fn mgm(name: &'static str, family: Family, size: usize) -> Contestant {
+fn mgm(name: &'static str, family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let (table, _) = filled(family, size);
-    let mut flows = flows(family, size);
+    let mut flows = flows.again();
     Contestant::new(name, move || {
         let mut reader = table.reader();
-        flows.bursts::<BURST>(LOOKUPS, |flows| reader.lookup_burst(flows).flatten().map(used).sum())
+        flows.bursts::<BURST>(lookups(size), |flows| reader.lookup_burst(flows).flatten().map(used).sum())
     })
 }
 
-fn one_by_one(family: Family, size: usize) -> Contestant {
+fn one_by_one(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let (table, _) = filled(family, size);
-    let mut flows = flows(family, size);
+    let mut flows = flows.again();
     Contestant::new("mgm, one by one", move || {
         let mut reader = table.reader();
-        flows.sum(LOOKUPS, |flow| reader.lookup(&flow).map_or(0, used))
+        flows.sum(lookups(size), |flow| reader.lookup(&flow).map_or(0, used))
     })
 }
 
-fn floor(family: Family, size: usize) -> Contestant {
+fn floor(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let (_, made) = empty(family, 1);
     let mut table = BucketTable::with_capacity(size);
     (0..size).for_each(|n| table.insert(made.entry(n)));
-    let mut flows = flows(family, size);
+    let mut flows = flows.again();
     Contestant::new(FLOOR, move || {
-        flows.bursts::<BURST>(LOOKUPS, |flows| {
+        flows.bursts::<BURST>(lookups(size), |flows| {
             let mut sum = 0;
             table.look_up(flows, |entry| sum += used(entry));
             sum
@@ -135,49 +145,49 @@ fn floor(family: Family, size: usize) -> Contestant {
     })
 }
 
-fn scc(family: Family, size: usize) -> Contestant {
+fn scc(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let (_, made) = empty(family, 1);
     let index = scc::HashIndex::with_capacity_and_hasher(size, RandomState::default());
     (0..size).for_each(|n| assert!(index.insert_sync(flow(family, n), made.entry(n)).is_ok()));
-    let mut flows = flows(family, size);
+    let mut flows = flows.again();
     Contestant::new(SCC, move || {
-        flows.bursts::<BURST>(LOOKUPS, |flows| {
+        flows.bursts::<BURST>(lookups(size), |flows| {
             let guard = scc::Guard::new();
             flows.iter().filter_map(|flow| index.peek(flow, &guard).map(used)).sum()
         })
     })
 }
 
-fn papaya(family: Family, size: usize) -> Contestant {
+fn papaya(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let (_, made) = empty(family, 1);
     let map = papaya::HashMap::with_capacity_and_hasher(size, RandomState::default());
     (0..size).for_each(|n| assert!(map.pin().insert(flow(family, n), made.entry(n)).is_none()));
-    let mut flows = flows(family, size);
+    let mut flows = flows.again();
     Contestant::new(PAPAYA, move || {
-        flows.bursts::<BURST>(LOOKUPS, |flows| {
+        flows.bursts::<BURST>(lookups(size), |flows| {
             let map = map.pin();
             flows.iter().filter_map(|flow| map.get(flow).map(used)).sum()
         })
     })
 }
 
-fn dashmap(family: Family, size: usize) -> Contestant {
+fn dashmap(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let (_, made) = empty(family, 1);
     let map = dashmap::DashMap::with_capacity_and_hasher(size, RandomState::default());
     (0..size).for_each(|n| assert!(map.insert(flow(family, n), made.entry(n)).is_none()));
-    let mut flows = flows(family, size);
+    let mut flows = flows.again();
     Contestant::new(DASHMAP, move || {
-        flows.sum(LOOKUPS, |flow| map.get(&flow).map_or(0, |entry| used(&entry)))
+        flows.sum(lookups(size), |flow| map.get(&flow).map_or(0, |entry| used(&entry)))
     })
 }
 
 /// For one thread, like the floor, but a good map of somebody else's.
-fn hashbrown(family: Family, size: usize) -> Contestant {
+fn hashbrown(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let (_, made) = empty(family, 1);
     let mut map = hashbrown::HashMap::with_capacity_and_hasher(size, RandomState::default());
     (0..size).for_each(|n| assert!(map.insert(flow(family, n), made.entry(n)).is_none()));
-    let mut flows = flows(family, size);
-    Contestant::new("hashbrown, one thread", move || flows.sum(LOOKUPS, |flow| map.get(&flow).map_or(0, used)))
+    let mut flows = flows.again();
+    Contestant::new("hashbrown, one thread", move || flows.sum(lookups(size), |flow| map.get(&flow).map_or(0, used)))
 }
 
 /// Replaces entries at random.
@@ -218,7 +228,7 @@ fn beside_writer(size: usize, every: Option<Duration>) -> Contestant {
             || {
                 Clock::Thread.time(|| {
                     let mut reader = table.reader();
-                    flows.bursts::<BURST>(LOOKUPS, |flows| {
+                    flows.bursts::<BURST>(lookups(size), |flows| {
                         reader.lookup_burst(flows).flatten().map(used).sum()
                     })
                 })
@@ -256,7 +266,7 @@ fn name(size: usize) -> &'static str {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    let lookups = (LOOKUPS as u64, Clock::Thread);
+    let round = |size| (lookups(size) as u64, Clock::Thread);
     let mut rows = Vec::new();
     for (size, of_scc) in [(1 << 10, 0.95), (1 << 16, 0.75), (1 << 20, 0.7)] {
         let mut targets = vec![
@@ -268,18 +278,19 @@ pub(crate) fn rows() -> Vec<Row> {
         rows.push(Row::rounds(
             format!("lookup/{}", name(size)),
             format!("(s,g) look-up in bursts of {BURST}, 10 % misses, {}, IPv4", name(size)),
-            lookups,
+            round(size),
             targets,
             move || {
                 let family = Family::V4;
+                let flows = &flows(family, size);
                 vec![
-                    mgm(MGM, family, size),
-                    floor(family, size),
-                    one_by_one(family, size),
-                    scc(family, size),
-                    papaya(family, size),
-                    dashmap(family, size),
-                    hashbrown(family, size),
+                    mgm(MGM, family, size, flows),
+                    floor(family, size, flows),
+                    one_by_one(family, size, flows),
+                    scc(family, size, flows),
+                    papaya(family, size, flows),
+                    dashmap(family, size, flows),
+                    hashbrown(family, size, flows),
                 ]
             },
         ));
@@ -288,11 +299,17 @@ pub(crate) fn rows() -> Vec<Row> {
         rows.push(Row::rounds(
             format!("lookup-v6/{}", name(size)),
             format!("the same, {}, IPv6", name(size)),
-            lookups,
+            round(size),
             vec![Target::ratio(MGM, V4, 1.3)],
             move || {
                 let family = Family::V6;
-                vec![mgm(MGM, family, size), mgm(V4, Family::V4, size), floor(family, size), scc(family, size)]
+                let (v4, flows) = (flows(Family::V4, size), &flows(family, size));
+                vec![
+                    mgm(MGM, family, size, flows),
+                    mgm(V4, Family::V4, size, &v4),
+                    floor(family, size, flows),
+                    scc(family, size, flows),
+                ]
             },
         ));
     }
@@ -302,11 +319,15 @@ pub(crate) fn rows() -> Vec<Row> {
             Some(_) => "the same with a writer at 100k updates a second, 64k",
             None => "the same with a writer without pause, 64k",
         };
-        let contestants = move || vec![beside_writer(1 << 16, every), mgm(QUIET, Family::V4, 1 << 16)];
+        let size = 1 << 16;
+        let contestants = move || {
+            let flows = flows(Family::V4, size);
+            vec![beside_writer(size, every), mgm(QUIET, Family::V4, size, &flows)]
+        };
         rows.push(Row::rounds(
             format!("lookup-writer/{case}"),
             title,
-            lookups,
+            round(size),
             vec![Target::ratio(MGM, QUIET, most)],
             contestants,
         ));
@@ -382,9 +403,8 @@ fn bursts(
     }));
 }
 
-/// Bytes of an entry with four outgoing interfaces, and of its counters for one worker.
-pub(crate) fn entry_memory() -> (f64, f64) {
-    let size = 1 << 16;
+/// Bytes of one of `size` entries with four outgoing interfaces, and of its counters for one worker.
+pub(crate) fn entry_memory(size: usize) -> (f64, f64) {
     let (table, made) = empty(Family::V4, size + 1);
     let uncounted = memory::taken(|| {
         for n in 0..size {

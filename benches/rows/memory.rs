@@ -161,11 +161,11 @@ const COUNTERS: &str = "counters, a worker";
 pub(crate) fn forwarding() -> Vec<Row> {
     vec![Row::once(
         "memory/entry",
-        "memory of an entry with 4 outgoing interfaces (64k of them), and of its counters",
+        "memory of an entry with 4 outgoing interfaces (60 000 of them), and of its counters",
         "B",
         vec![Target::figure(ENTRY, 192.0), Target::figure(COUNTERS, 64.0 + 4.0 * 8.0)],
         |_| {
-            let (entry, counters) = lookup::entry_memory();
+            let (entry, counters) = lookup::entry_memory(60_000);
             vec![(ENTRY, entry), (COUNTERS, counters)]
         },
     )]

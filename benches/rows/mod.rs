@@ -18,6 +18,7 @@ pub(crate) mod ownership;
 pub(crate) mod peers;
 pub(crate) mod threads;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What a time is taken by.
@@ -223,7 +224,8 @@ pub(crate) const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Keys in an order that looks random to a prefetcher, the same for the same number of keys; from which each round goes
 /// on where the last one ended.
 pub(crate) struct Walk<K> {
-    keys: Vec<K>,
+    /// Shared, so that contestants do not push each other's tables out of the caches more than they must.
+    keys: Arc<[K]>,
     at: usize,
 }
 
@@ -235,12 +237,17 @@ impl<K: Copy> Walk<K> {
         for i in (1..keys.len()).rev() {
             keys.swap(i, random() as usize % (i + 1));
         }
-        Walk { keys, at: 0 }
+        Walk { keys: keys.into(), at: 0 }
     }
 
     /// As they come.
     pub(crate) fn along(keys: Vec<K>) -> Walk<K> {
-        Walk { keys, at: 0 }
+        Walk { keys: keys.into(), at: 0 }
+    }
+
+    /// The same walk from its beginning.
+    pub(crate) fn again(&self) -> Walk<K> {
+        Walk { keys: Arc::clone(&self.keys), at: 0 }
     }
 
     /// Slices of `n` keys altogether. Either `n` or the number of keys has to be a multiple of the other.
@@ -251,25 +258,25 @@ impl<K: Copy> Walk<K> {
         std::iter::repeat_n(&self.keys[begin..begin + piece], n / piece).map(std::hint::black_box)
     }
 
-    /// What `each` comes to over `n` keys.
+    /// What `each` comes to over `n` keys, each call by itself: no two are merged.
     #[inline(always)]
     pub(crate) fn sum(&mut self, n: usize, mut each: impl FnMut(K) -> u64) -> u64 {
         let mut sum = 0_u64;
         for keys in self.next(n) {
             for key in keys {
-                sum = sum.wrapping_add(each(*key));
+                sum = sum.wrapping_add(std::hint::black_box(each(*key)));
             }
         }
         sum
     }
 
-    /// The same, in bursts of `B`.
+    /// The same, in bursts of `B`; what a burst does is its own.
     #[inline(always)]
     pub(crate) fn bursts<const B: usize>(&mut self, n: usize, mut each: impl FnMut(&[K; B]) -> u64) -> u64 {
         let mut sum = 0_u64;
         for keys in self.next(n) {
             for burst in keys.as_chunks().0 {
-                sum = sum.wrapping_add(each(burst));
+                sum = sum.wrapping_add(std::hint::black_box(each(burst)));
             }
         }
         sum
