@@ -17,7 +17,9 @@
 
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
-use mgm::forwarding::{Entry, Flow, ForwardingReader, ForwardingTable, Incoming, InterfaceNumber, Outgoing, Stamp};
+use mgm::forwarding::{
+    Entry, Flow, ForwardingReader, ForwardingTable, Incoming, InterfaceNumber, Outgoing, Stamp,
+};
 use mgm::handle::{Claims, Handle, HandleTable, OwnerId, Reader};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -177,7 +179,6 @@ const LIMIT_LOOKUP_BURST: u64 = 189;
 
 library_benchmark_group!(
     name = instructions,
-    benchmarks =
-        [validate, resolve, resolve_burst, insert_remove, take_release, lookup, lookup_burst]
+    benchmarks = [validate, resolve, resolve_burst, insert_remove, take_release, lookup, lookup_burst]
 );
 main!(library_benchmark_groups = instructions);

@@ -36,7 +36,8 @@ impl Machine {
     pub(crate) fn look(date: &str, rustc: &str, commit: &str) -> Result<Machine> {
         let told = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
         let cpu = told("/proc/cpuinfo");
-        let cpu = cpu.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
+        let cpu =
+            cpu.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
         Ok(Machine {
             date: date.into(),
             commit: commit.into(),
@@ -53,7 +54,8 @@ impl Machine {
 fn versions(lock: &Path) -> Result<BTreeMap<String, String>> {
     let text = std::fs::read_to_string(lock).with_context(|| format!("cannot read {}", lock.display()))?;
     let lock: toml::Value = toml::from_str(&text).context("Cargo.lock")?;
-    let packages = lock.get("package").and_then(toml::Value::as_array).context("Cargo.lock names packages")?;
+    let packages =
+        lock.get("package").and_then(toml::Value::as_array).context("Cargo.lock names packages")?;
     let field = |package: &toml::Value, field: &str| {
         package.get(field).and_then(toml::Value::as_str).unwrap_or_default().to_owned()
     };
@@ -63,9 +65,10 @@ fn versions(lock: &Path) -> Result<BTreeMap<String, String>> {
     let wanted = own.into_iter().flatten().filter_map(toml::Value::as_str).map(|dependency| {
         let (name, version) = dependency.split_once(' ').unwrap_or((dependency, ""));
         let version = match version.split(' ').next() {
-            Some("") | None => {
-                packages.iter().find(|package| field(package, "name") == name).map(|package| field(package, "version"))
-            }
+            Some("") | None => packages
+                .iter()
+                .find(|package| field(package, "name") == name)
+                .map(|package| field(package, "version")),
             Some(version) => Some(version.to_owned()),
         };
         (name.to_owned(), version.unwrap_or_default())

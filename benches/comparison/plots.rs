@@ -59,11 +59,12 @@ fn panel(area: &DrawingArea<SVGBackend<'_>, Shift>, row: &Measured, top: i32) ->
     for figure in &row.figures {
         let length = f64::from(BARS.1 - BARS.0) * figure.median / most;
         let end = BARS.0 + (length.round() as i32).max(1);
-        let colour = if row.targets.iter().any(|target| target.of == figure.name) || figure.name.starts_with("mgm") {
-            OURS
-        } else {
-            PEERS
-        };
+        let colour =
+            if row.targets.iter().any(|target| target.of == figure.name) || figure.name.starts_with("mgm") {
+                OURS
+            } else {
+                PEERS
+            };
         let bar = [(BARS.0, middle - BAR / 2 + 3), (end, middle + BAR / 2 - 3)];
         area.draw(&Rectangle::new(bar, colour.filled()))?;
         area.draw(&Text::new(figure.name, (BARS.0 - 8, middle), text(13, HPos::Right)))?;

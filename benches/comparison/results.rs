@@ -65,13 +65,7 @@ impl Measured {
         };
         let reached = |target: &super::rows::Target| {
             let value = figure(target.of) / target.than.map_or(1.0, figure);
-            Reached {
-                of: target.of,
-                than: target.than,
-                most: target.most,
-                value,
-                met: value <= target.most,
-            }
+            Reached { of: target.of, than: target.than, most: target.most, value, met: value <= target.most }
         };
         let targets = row.targets.iter().map(reached).collect();
         Measured {

@@ -140,7 +140,11 @@ pub(crate) fn reading(threads: &[usize]) -> Vec<Row> {
         vec![Target::ratio(STALE, HIT, 1.1)],
         || {
             let stale = refused::<Mgm>(STALE);
-            vec![stale, Contestant { name: HIT, ..one_by_one::<Mgm>(1024) }.apart(), refused::<Slab>(SHARDED_SLAB)]
+            vec![
+                stale,
+                Contestant { name: HIT, ..one_by_one::<Mgm>(1024) }.apart(),
+                refused::<Slab>(SHARDED_SLAB),
+            ]
         },
     ));
     rows
@@ -175,7 +179,9 @@ fn hot<T: Table + 'static>(threads: usize) -> Contestant {
     Contestant::timed(T::NAME, move || {
         together(threads, Clock::Thread, |_, gate| {
             let mut reader = table.reader();
-            gate.time(|| (0..READS).map(|_| T::get(&mut reader, black_box(keys[7])).unwrap_or(u64::MAX)).sum())
+            gate.time(|| {
+                (0..READS).map(|_| T::get(&mut reader, black_box(keys[7])).unwrap_or(u64::MAX)).sum()
+            })
         })
     })
 }
@@ -225,7 +231,9 @@ fn pairs_of_threads<T: Table + 'static>(threads: usize) -> Contestant {
     let table = T::new();
     Contestant::timed(T::NAME, move || {
         together(threads, Clock::Wall, |_, gate| {
-            gate.time(|| (0..PAIRS).map(|value| u64::from(table.remove(black_box(table.insert(value))))).sum())
+            gate.time(|| {
+                (0..PAIRS).map(|value| u64::from(table.remove(black_box(table.insert(value))))).sum()
+            })
         })
     })
 }

@@ -4,13 +4,14 @@
 //! a flow that has no entry, in an order that looks random to a prefetcher. Only `mgm` replaces entries without readers
 //! missing them by contract.
 
-use super::floors::BucketTable;
+use super::floors::{BucketTable, Line};
 use super::memory;
 use super::threads::beside;
 use super::{Clock, Contestant, Row, SEED, Target, Walk, random};
 use foldhash::quality::RandomState;
 use mgm::forwarding::{
-    Entry, Family, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, OutgoingNumber, Stamp,
+    Entry, Family, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, OutgoingNumber,
+    Stamp,
 };
 use mgm::handle::HandleTable;
 use std::hint::black_box;
@@ -94,7 +95,7 @@ pub(crate) fn flows(family: Family, size: usize) -> Walk<Flow> {
     let mut random = random(SEED);
     let mut one = || {
         let n = random() as usize % size;
-        flow(family, if random() % 10 == 0 { size + n } else { n })
+        flow(family, if random().is_multiple_of(10) { size + n } else { n })
     };
     Walk::along((0..lookups(size)).map(|_| one()).collect())
 }
@@ -132,14 +133,13 @@ fn one_by_one(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
 }
 
 fn floor(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
-    let (_, made) = empty(family, 1);
     let mut table = BucketTable::with_capacity(size);
-    (0..size).for_each(|n| table.insert(made.entry(n)));
+    (0..size).for_each(|n| table.insert(Line { flow: flow(family, n), incoming: 0, outgoing: 2 }));
     let mut flows = flows.again();
     Contestant::new(FLOOR, move || {
         flows.bursts::<BURST>(lookups(size), |flows| {
             let mut sum = 0;
-            table.look_up(flows, |entry| sum += used(entry));
+            table.look_up(flows, |line| sum += u64::from(line.incoming) + u64::from(line.outgoing));
             sum
         })
     })
@@ -187,7 +187,9 @@ fn hashbrown(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let mut map = hashbrown::HashMap::with_capacity_and_hasher(size, RandomState::default());
     (0..size).for_each(|n| assert!(map.insert(flow(family, n), made.entry(n)).is_none()));
     let mut flows = flows.again();
-    Contestant::new("hashbrown, one thread", move || flows.sum(lookups(size), |flow| map.get(&flow).map_or(0, used)))
+    Contestant::new("hashbrown, one thread", move || {
+        flows.sum(lookups(size), |flow| map.get(&flow).map_or(0, used))
+    })
 }
 
 /// Replaces entries at random.
@@ -248,9 +250,11 @@ fn updates(size: usize) -> Contestant {
         beside(
             || {
                 let mut reader = table.reader();
-                black_box(flows.bursts::<BURST>(LOOKUPS, |flows| {
-                    reader.lookup_burst(flows).flatten().map(used).sum()
-                }));
+                black_box(
+                    flows.bursts::<BURST>(LOOKUPS, |flows| {
+                        reader.lookup_burst(flows).flatten().map(used).sum()
+                    }),
+                );
             },
             || Clock::Thread.time(|| (0..UPDATES).map(|_| writer.write(&table)).count() as u64),
         )
@@ -378,7 +382,8 @@ fn growth(quick: bool) -> Vec<(&'static str, f64)> {
     for _ in 0..1 + histogram.len() as usize * BURST / LOOKUPS {
         bursts(&mut reader, &mut flows, &mut quiet);
     }
-    let at = |histogram: &hdrhistogram::Histogram<u64>, quantile| histogram.value_at_quantile(quantile) as f64;
+    let at =
+        |histogram: &hdrhistogram::Histogram<u64>, quantile| histogram.value_at_quantile(quantile) as f64;
     vec![
         (MEDIAN, at(&histogram, 0.5)),
         (P9999, at(&histogram, 0.9999)),

@@ -138,20 +138,14 @@ pub(crate) fn handles() -> Vec<Row> {
                 ]
             },
         ),
-        Row::once(
-            "memory/empty",
-            "memory of an empty table",
-            "B",
-            vec![Target::figure(MGM, 4096.0)],
-            |_| {
-                vec![
-                    (MGM, empty::<Mgm>()),
-                    (SHARDED_SLAB, empty::<sharded_slab::Slab<u64>>()),
-                    ("slotmap", empty::<LockedSlotMap>()),
-                    ("idr-ebr", empty::<Idr>()),
-                ]
-            },
-        ),
+        Row::once("memory/empty", "memory of an empty table", "B", vec![Target::figure(MGM, 4096.0)], |_| {
+            vec![
+                (MGM, empty::<Mgm>()),
+                (SHARDED_SLAB, empty::<sharded_slab::Slab<u64>>()),
+                ("slotmap", empty::<LockedSlotMap>()),
+                ("idr-ebr", empty::<Idr>()),
+            ]
+        }),
     ]
 }
 

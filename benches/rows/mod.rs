@@ -74,10 +74,7 @@ impl Contestant {
         Contestant { name, round: Round::Plain(Box::new(round)), compared: true }
     }
 
-    pub(crate) fn timed(
-        name: &'static str,
-        round: impl FnMut() -> (u64, Duration) + 'static,
-    ) -> Contestant {
+    pub(crate) fn timed(name: &'static str, round: impl FnMut() -> (u64, Duration) + 'static) -> Contestant {
         Contestant { name, round: Round::Timed(Box::new(round)), compared: true }
     }
 

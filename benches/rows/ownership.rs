@@ -146,7 +146,8 @@ pub(crate) fn rows(threads: &[usize]) -> Vec<Row> {
                 vec![
                     Contestant::new(MANAGER, move || {
                         turns(|| {
-                            manager.take(me, black_box(it)).is_ok() && manager.release(me, black_box(it)).is_ok()
+                            manager.take(me, black_box(it)).is_ok()
+                                && manager.release(me, black_box(it)).is_ok()
                         })
                     }),
                     Contestant::new(MUTEX, move || {
@@ -180,7 +181,9 @@ fn own_clients(threads: usize) -> Row {
                 Contestant::timed(TABLE, move || {
                     together(threads, Clock::Wall, |n, gate| {
                         let me = clients.clients[n];
-                        gate.time(|| turns(|| clients.take(me, n % THINGS) && clients.release(me, n % THINGS)))
+                        gate.time(|| {
+                            turns(|| clients.take(me, n % THINGS) && clients.release(me, n % THINGS))
+                        })
                     })
                 }),
                 Contestant::timed(MUTEX, move || {
