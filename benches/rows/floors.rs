@@ -33,7 +33,7 @@ impl Slots {
 
 const WAYS: usize = 8;
 
-/// A cache line of a [`BucketTable`]: for each of eight entries a piece of its hash, and where it is, from 1.
+/// A cache line of a [`BucketTable`]: for each of eight entries a piece of its hash, never 0, and where it is, from 1.
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Bucket {
@@ -41,11 +41,53 @@ struct Bucket {
     places: [u32; WAYS],
 }
 
+impl Bucket {
+    /// A bit for each way whose tag this is.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "safe for one and the same reason")]
+    fn fits(&self, tag: u32) -> u32 {
+        use std::arch::x86_64::{
+            _mm_castsi128_ps, _mm_cmpeq_epi32, _mm_loadu_si128, _mm_movemask_ps, _mm_set1_epi32,
+        };
+        let half = |tags: &[u32]| {
+            let tags: *const u32 = tags[..WAYS / 2].as_ptr();
+            // SAFETY: four words are there, and SSE2 is part of every x86-64.
+            let equal = unsafe { _mm_cmpeq_epi32(_mm_loadu_si128(tags.cast()), _mm_set1_epi32(tag as i32)) };
+            // SAFETY: as above.
+            unsafe { _mm_movemask_ps(_mm_castsi128_ps(equal)) as u32 }
+        };
+        half(&self.tags) | half(&self.tags[WAYS / 2..]) << (WAYS / 2)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn fits(&self, tag: u32) -> u32 {
+        self.tags.iter().zip(0..).map(|(own, way)| u32::from(*own == tag) << way).sum()
+    }
+}
+
+/// A flow as words that are compared whole.
+type Key = [u64; 4];
+
+#[inline(always)]
+fn key(flow: &Flow) -> Key {
+    match (flow.source(), flow.group()) {
+        (IpAddr::V6(source), IpAddr::V6(group)) => {
+            let (source, group) = (source.to_bits(), group.to_bits());
+            [(source >> 64) as u64, source as u64, (group >> 64) as u64, group as u64]
+        }
+        (IpAddr::V4(source), IpAddr::V4(group)) => {
+            [u64::from(source.to_bits()) << 32 | u64::from(group.to_bits()), 0, 0, 0]
+        }
+        _ => [0; 4],
+    }
+}
+
 /// What a packet path reads of an entry first, and no more, in one cache line.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(crate) struct Line {
-    pub(crate) flow: Flow,
+    key: Key,
     pub(crate) incoming: u32,
     pub(crate) outgoing: u32,
 }
@@ -55,28 +97,28 @@ pub(crate) struct Line {
 pub(crate) struct BucketTable {
     seed: RandomState,
     buckets: Box<[Bucket]>,
-    entries: Vec<Line>,
+    /// The first is nobody's.
+    lines: Vec<Line>,
 }
 
 impl BucketTable {
     pub(crate) fn with_capacity(entries: usize) -> BucketTable {
         let buckets = (entries * 8 / 5).div_ceil(WAYS).next_power_of_two();
-        BucketTable {
-            seed: RandomState::default(),
-            buckets: vec![Bucket::default(); buckets].into(),
-            entries: Vec::with_capacity(entries),
-        }
+        let mut lines = Vec::with_capacity(entries + 1);
+        lines.push(Line { key: [u64::MAX; 4], incoming: 0, outgoing: 0 });
+        BucketTable { seed: RandomState::default(), buckets: vec![Bucket::default(); buckets].into(), lines }
     }
 
-    pub(crate) fn insert(&mut self, entry: Line) {
-        let hash = self.hash(&entry.flow);
-        self.entries.push(entry);
+    pub(crate) fn insert(&mut self, flow: &Flow, incoming: u32, outgoing: u32) {
+        let key = key(flow);
+        let hash = self.hash(&key);
         let mut at = self.home(hash);
         loop {
             let bucket = &mut self.buckets[at];
             if let Some(way) = bucket.places.iter().position(|place| *place == 0) {
-                bucket.tags[way] = (hash >> 32) as u32;
-                bucket.places[way] = self.entries.len() as u32;
+                bucket.tags[way] = tag(hash);
+                bucket.places[way] = self.lines.len() as u32;
+                self.lines.push(Line { key, incoming, outgoing });
                 return;
             }
             at = (at + 1) & (self.buckets.len() - 1);
@@ -86,42 +128,38 @@ impl BucketTable {
     /// Calls `found` for each flow that is there.
     #[inline(always)]
     pub(crate) fn look_up<const B: usize>(&self, flows: &[Flow; B], mut found: impl FnMut(&Line)) {
-        let mut hashes = [0; B];
-        for (hash, flow) in hashes.iter_mut().zip(flows) {
-            *hash = self.hash(flow);
-            prefetch(&self.buckets[self.home(*hash)]);
+        let (mut keys, mut hashes, mut places) = ([Key::default(); B], [0; B], [0; B]);
+        for n in 0..B {
+            keys[n] = key(&flows[n]);
+            hashes[n] = self.hash(&keys[n]);
+            prefetch(&self.buckets[self.home(hashes[n])]);
         }
         // Where the first entry is whose tag fits: nearly always the right one.
-        let mut places = [0; B];
-        for (place, hash) in places.iter_mut().zip(hashes) {
-            *place = self.candidate(hash);
-            if let Some(entry) = self.entries.get((*place as usize).wrapping_sub(1)) {
-                prefetch(entry);
-            }
+        for n in 0..B {
+            places[n] = self.candidate(hashes[n]);
+            prefetch(&self.lines[places[n] as usize]);
         }
-        for ((flow, hash), place) in flows.iter().zip(hashes).zip(places) {
-            if let Some(entry) = self.entries.get((place as usize).wrapping_sub(1)) {
-                if entry.flow == *flow {
-                    found(entry);
-                } else if let Some(entry) = self.search(hash, flow) {
-                    found(entry);
-                }
+        for n in 0..B {
+            let line = &self.lines[places[n] as usize];
+            if line.key == keys[n] {
+                found(line);
+            } else if places[n] != 0
+                && let Some(line) = self.search(hashes[n], &keys[n])
+            {
+                found(line);
             }
         }
     }
 
+    /// 0 when there is none.
     #[inline(always)]
     fn candidate(&self, hash: u64) -> u32 {
-        let tag = (hash >> 32) as u32;
         let mut at = self.home(hash);
         loop {
             let bucket = &self.buckets[at];
-            let mut fits = 0_u32;
-            for way in 0..WAYS {
-                fits |= u32::from(bucket.tags[way] == tag && bucket.places[way] != 0) << way;
-            }
+            let fits = bucket.fits(tag(hash));
             if fits != 0 {
-                return bucket.places[fits.trailing_zeros() as usize];
+                return bucket.places[fits.trailing_zeros() as usize % WAYS];
             }
             if bucket.places[WAYS - 1] == 0 {
                 return 0;
@@ -131,13 +169,14 @@ impl BucketTable {
     }
 
     #[cold]
-    fn search(&self, hash: u64, flow: &Flow) -> Option<&Line> {
+    fn search(&self, hash: u64, key: &Key) -> Option<&Line> {
         let mut at = self.home(hash);
         loop {
             for place in self.buckets[at].places {
-                let entry = self.entries.get((place as usize).wrapping_sub(1))?;
-                if entry.flow == *flow {
-                    return Some(entry);
+                match &self.lines[place as usize] {
+                    _ if place == 0 => return None,
+                    line if line.key == *key => return Some(line),
+                    _ => {}
                 }
             }
             at = (at + 1) & (self.buckets.len() - 1);
@@ -150,20 +189,18 @@ impl BucketTable {
     }
 
     #[inline(always)]
-    fn hash(&self, flow: &Flow) -> u64 {
+    fn hash(&self, key: &Key) -> u64 {
         let mut hasher = self.seed.build_hasher();
-        match (flow.source(), flow.group()) {
-            (IpAddr::V4(source), IpAddr::V4(group)) => {
-                hasher.write_u64(u64::from(source.to_bits()) << 32 | u64::from(group.to_bits()));
-            }
-            (IpAddr::V6(source), IpAddr::V6(group)) => {
-                hasher.write_u128(source.to_bits());
-                hasher.write_u128(group.to_bits());
-            }
-            _ => {}
+        hasher.write_u64(key[0]);
+        if key[2] != 0 {
+            key[1..].iter().for_each(|word| hasher.write_u64(*word));
         }
         hasher.finish()
     }
+}
+
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32 | 1
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@
 //! a flow that has no entry, in an order that looks random to a prefetcher. Only `mgm` replaces entries without readers
 //! missing them by contract.
 
-use super::floors::{BucketTable, Line};
+use super::floors::BucketTable;
 use super::memory;
 use super::threads::beside;
 use super::{Clock, Contestant, Row, SEED, Target, Walk, random};
@@ -134,7 +134,7 @@ fn one_by_one(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
 
 fn floor(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let mut table = BucketTable::with_capacity(size);
-    (0..size).for_each(|n| table.insert(Line { flow: flow(family, n), incoming: 0, outgoing: 2 }));
+    (0..size).for_each(|n| table.insert(&flow(family, n), 0, 2));
     let mut flows = flows.again();
     Contestant::new(FLOOR, move || {
         flows.bursts::<BURST>(lookups(size), |flows| {
