@@ -69,7 +69,7 @@ impl Arguments {
         let (rounds, seconds) = match self {
             Arguments { check: true, .. } => (1, 0),
             Arguments { quick: true, .. } => (21, 2),
-            _ => (201, 12),
+            _ => (201, 8),
         };
         Patience { rounds, time: Duration::from_secs(seconds), quick: self.quick || self.check }
     }
