@@ -11,7 +11,7 @@ use super::{Clock, Contestant, Row, SEED, Target, Walk, random};
 use foldhash::quality::RandomState;
 use mgm::forwarding::{
     Entry, Family, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, OutgoingNumber,
-    Stamp,
+    PublishError, Stamp,
 };
 use mgm::handle::HandleTable;
 use std::hint::black_box;
@@ -215,8 +215,12 @@ impl Writer {
                 std::hint::spin_loop();
             }
         }
-        let entry = self.made.entry((self.random)() as usize % self.size);
-        table.replace(entry).expect("an entry to replace, and room beside it");
+        let n = (self.random)() as usize % self.size;
+        // A reader that loses its core in the middle of a burst holds back what is replaced meanwhile.
+        while let Err(error) = table.replace(self.made.entry(n)) {
+            assert!(matches!(error, PublishError::Full(_)), "{error}");
+            std::thread::yield_now();
+        }
     }
 }
 
