@@ -134,5 +134,5 @@ fn everybody(row: &Measured) -> String {
         }
         all.push(one);
     }
-    all.join(", ")
+    all.join("; ")
 }
