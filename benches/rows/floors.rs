@@ -1,0 +1,216 @@
+//! What the machine gives when nothing is promised: hand-written, for one thread, without safety of any kind.
+
+use foldhash::quality::RandomState;
+use mgm::forwarding::Flow;
+use mgm::handle::Handle;
+use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
+
+/// A plain vector of generations (a whole handle each) and values.
+pub(crate) struct Slots(Vec<(Handle, u64)>);
+
+impl Slots {
+    /// The values 0, 1, 2, ... under these handles.
+    pub(crate) fn of(handles: &[Handle]) -> Slots {
+        let end = handles.iter().map(|handle| handle.index() as usize + 1).max().unwrap_or(0);
+        let mut slots = vec![(Handle::from(u64::MAX), 0); end];
+        for (handle, value) in handles.iter().zip(0..) {
+            slots[handle.index() as usize] = (*handle, value);
+        }
+        Slots(slots)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is(&self, handle: Handle) -> bool {
+        self.0.get(handle.index() as usize).is_some_and(|slot| slot.0 == handle)
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, handle: Handle) -> Option<u64> {
+        self.0.get(handle.index() as usize).filter(|slot| slot.0 == handle).map(|slot| slot.1)
+    }
+}
+
+const WAYS: usize = 8;
+
+/// A cache line of a [`BucketTable`]: for each of eight entries a piece of its hash, never 0, and where it is, from 1.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Bucket {
+    tags: [u32; WAYS],
+    places: [u32; WAYS],
+}
+
+impl Bucket {
+    /// A bit for each way whose tag this is.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "safe for one and the same reason")]
+    fn fits(&self, tag: u32) -> u32 {
+        use std::arch::x86_64::{
+            _mm_castsi128_ps, _mm_cmpeq_epi32, _mm_loadu_si128, _mm_movemask_ps, _mm_set1_epi32,
+        };
+        let half = |tags: &[u32]| {
+            let tags: *const u32 = tags[..WAYS / 2].as_ptr();
+            // SAFETY: four words are there, and SSE2 is part of every x86-64.
+            let equal = unsafe { _mm_cmpeq_epi32(_mm_loadu_si128(tags.cast()), _mm_set1_epi32(tag as i32)) };
+            // SAFETY: as above.
+            unsafe { _mm_movemask_ps(_mm_castsi128_ps(equal)) as u32 }
+        };
+        half(&self.tags) | half(&self.tags[WAYS / 2..]) << (WAYS / 2)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn fits(&self, tag: u32) -> u32 {
+        self.tags.iter().zip(0..).map(|(own, way)| u32::from(*own == tag) << way).sum()
+    }
+}
+
+/// A flow as words that are compared whole.
+type Key = [u64; 4];
+
+#[inline(always)]
+fn key(flow: &Flow) -> Key {
+    match (flow.source(), flow.group()) {
+        (IpAddr::V6(source), IpAddr::V6(group)) => {
+            let (source, group) = (source.to_bits(), group.to_bits());
+            [(source >> 64) as u64, source as u64, (group >> 64) as u64, group as u64]
+        }
+        (IpAddr::V4(source), IpAddr::V4(group)) => {
+            [u64::from(source.to_bits()) << 32 | u64::from(group.to_bits()), 0, 0, 0]
+        }
+        _ => [0; 4],
+    }
+}
+
+/// What a packet path reads of an entry first, and no more, in one cache line.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Line {
+    key: Key,
+    pub(crate) incoming: u32,
+    pub(crate) outgoing: u32,
+}
+
+/// A hash table of buckets of one cache line, prefetched a burst ahead, the key verified in the entry's line. As full as
+/// the forwarding table is at the same number of entries.
+pub(crate) struct BucketTable {
+    seed: RandomState,
+    buckets: Box<[Bucket]>,
+    /// The first is nobody's.
+    lines: Vec<Line>,
+}
+
+impl BucketTable {
+    pub(crate) fn with_capacity(entries: usize) -> BucketTable {
+        let buckets = (entries * 8 / 5).div_ceil(WAYS).next_power_of_two();
+        let mut lines = Vec::with_capacity(entries + 1);
+        lines.push(Line { key: [u64::MAX; 4], incoming: 0, outgoing: 0 });
+        BucketTable { seed: RandomState::default(), buckets: vec![Bucket::default(); buckets].into(), lines }
+    }
+
+    pub(crate) fn insert(&mut self, flow: &Flow, incoming: u32, outgoing: u32) {
+        let key = key(flow);
+        let hash = self.hash(&key);
+        let mut at = self.home(hash);
+        loop {
+            let bucket = &mut self.buckets[at];
+            if let Some(way) = bucket.places.iter().position(|place| *place == 0) {
+                bucket.tags[way] = tag(hash);
+                bucket.places[way] = self.lines.len() as u32;
+                self.lines.push(Line { key, incoming, outgoing });
+                return;
+            }
+            at = (at + 1) & (self.buckets.len() - 1);
+        }
+    }
+
+    /// Calls `found` for each flow that is there.
+    #[inline(always)]
+    pub(crate) fn look_up<const B: usize>(&self, flows: &[Flow; B], mut found: impl FnMut(&Line)) {
+        let (mut keys, mut hashes, mut places) = ([Key::default(); B], [0; B], [0; B]);
+        for n in 0..B {
+            keys[n] = key(&flows[n]);
+            hashes[n] = self.hash(&keys[n]);
+            prefetch(&self.buckets[self.home(hashes[n])]);
+        }
+        // Where the first entry is whose tag fits: nearly always the right one.
+        for n in 0..B {
+            places[n] = self.candidate(hashes[n]);
+            prefetch(&self.lines[places[n] as usize]);
+        }
+        for n in 0..B {
+            let line = &self.lines[places[n] as usize];
+            if line.key == keys[n] {
+                found(line);
+            } else if places[n] != 0
+                && let Some(line) = self.search(hashes[n], &keys[n])
+            {
+                found(line);
+            }
+        }
+    }
+
+    /// 0 when there is none.
+    #[inline(always)]
+    fn candidate(&self, hash: u64) -> u32 {
+        let mut at = self.home(hash);
+        loop {
+            let bucket = &self.buckets[at];
+            let fits = bucket.fits(tag(hash));
+            if fits != 0 {
+                return bucket.places[fits.trailing_zeros() as usize % WAYS];
+            }
+            if bucket.places[WAYS - 1] == 0 {
+                return 0;
+            }
+            at = (at + 1) & (self.buckets.len() - 1);
+        }
+    }
+
+    #[cold]
+    fn search(&self, hash: u64, key: &Key) -> Option<&Line> {
+        let mut at = self.home(hash);
+        loop {
+            for place in self.buckets[at].places {
+                match &self.lines[place as usize] {
+                    _ if place == 0 => return None,
+                    line if line.key == *key => return Some(line),
+                    _ => {}
+                }
+            }
+            at = (at + 1) & (self.buckets.len() - 1);
+        }
+    }
+
+    #[inline(always)]
+    fn home(&self, hash: u64) -> usize {
+        hash as usize & (self.buckets.len() - 1)
+    }
+
+    #[inline(always)]
+    fn hash(&self, key: &Key) -> u64 {
+        let mut hasher = self.seed.build_hasher();
+        hasher.write_u64(key[0]);
+        if key[2] != 0 {
+            key[1..].iter().for_each(|word| hasher.write_u64(*word));
+        }
+        hasher.finish()
+    }
+}
+
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32 | 1
+}
+
+#[inline(always)]
+fn prefetch<T>(place: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and faults at no address, and SSE is part of every x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
