@@ -7,6 +7,7 @@
 //! of its own into a slot of its port's ring. What `mgm` does besides: looks at one stamp a packet and one a copy, counts for
 //! each flow and outgoing interface, and can be changed meanwhile.
 
+use super::{Row, Target};
 use foldhash::quality::FixedState;
 use mgm::forwarding::Flow;
 use mgm::manager::{Effect, FlowState, GroupManager, ManagerConfig, Membership, Protocol, ReversePath};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 /// Flows, and frames.
 const FLOWS: usize = 1 << 16;
 /// Packets that one call forwards.
-pub(crate) const BATCH: usize = 1 << 12;
+const BATCH: usize = 1 << 12;
 /// Ports that copies leave through: those after the first, where everything arrives.
 const OUT: usize = 16;
 /// Slots of a ring, and how many packets are forwarded before the rings are emptied.
@@ -30,15 +31,26 @@ const BURST: usize = 32;
 const FRAME: usize = 60;
 const STRIDE: usize = 64;
 
-/// The rows of the report.
-pub(crate) const COPIES: [usize; 3] = [1, 4, 16];
+/// A figure is a copy's; of the bound, that 0.7 times as many copies as the floor's are to be made in the same time.
+pub(crate) fn rows() -> Vec<Row> {
+    let row = |copies: usize| {
+        let title = format!("forwarding in memory, {copies} to a packet");
+        Row::batches(
+            format!("forward/{copies}"),
+            title,
+            vec![Target::ratio("mgm", "floor", 1.0 / 0.7)],
+            move || contestants(copies),
+        )
+    };
+    [1, 4, 16].map(row).into()
+}
 
 /// What one call of a contestant does: forwards the next [`BATCH`] packets. The copies it made.
-pub(crate) type Batch = Box<dyn FnMut() -> u64>;
+type Batch = Box<dyn FnMut() -> u64>;
 
 /// Who forwards, by what they are called; the floor last. They have been checked: every octet of every copy of one is that of
 /// the other.
-pub(crate) fn contestants(copies: usize) -> Vec<(&'static str, Batch)> {
+fn contestants(copies: usize) -> Vec<(&'static str, Batch)> {
     let frames: &'static Frames = Box::leak(Box::new(Frames::new()));
     let by_routing = Mgm::new(copies, Receivers::Routing);
     let by_igmp = Mgm::new(copies, Receivers::Igmp);

@@ -11,6 +11,7 @@
 #![allow(dead_code, reason = "each front end runs its part of the rows")]
 
 pub(crate) mod floors;
+pub(crate) mod forward;
 pub(crate) mod handle;
 pub(crate) mod lookup;
 pub(crate) mod memory;
@@ -176,7 +177,7 @@ impl Row {
     }
 
     /// A row of contestants made elsewhere, each call of which handles one batch and returns how many operations that
-    /// were: what `forward.rs` of the ring plane exposes plugs in here.
+    /// were.
     pub(crate) fn batches(
         id: impl Into<String>,
         title: impl Into<String>,
@@ -202,7 +203,7 @@ pub(crate) fn all(threads: &[usize]) -> Vec<Row> {
     rows.extend(ownership::rows(threads));
     rows.extend(lookup::rows());
     rows.extend(memory::forwarding());
-    // Forwarding in memory, of the ring plane, goes here: Row::batches("forward/1", ..., || forward::contestants(1)).
+    rows.extend(forward::rows());
     rows
 }
 
