@@ -63,6 +63,8 @@ points! {
     SegmentMade,
     /// the top of a free list read, and not taken
     FreeListPopping,
+    /// a chunk of slots that were never used, on no list
+    ChunkInHand,
     /// a slot in hand that is on no list, and nothing in it
     SlotVacant,
     /// a value and a claim word in a slot, and no handle

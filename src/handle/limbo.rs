@@ -112,6 +112,9 @@ impl Limbo {
     }
 }
 
+/// How many cells there are for each shard: those of a batch that waits and of the next.
+const CELLS_EACH: usize = 2;
+
 /// The batches of one table, in a fixed number of cells.
 #[derive(Debug)]
 pub(super) struct Batches {
@@ -123,7 +126,8 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    pub(super) fn new(cells: usize) -> Self {
+    pub(super) fn new(shards: usize) -> Self {
+        let cells = if cfg!(loom) { 1 } else { shards * CELLS_EACH };
         Batches {
             cells: (0..cells).map(|_| Word::new(EMPTY)).collect(),
             closed: Word::new(0),
@@ -131,13 +135,20 @@ impl Batches {
         }
     }
 
+    /// Every cell, those of one shard first: so that its threads find their own slots again before others'.
+    fn cells_from(&self, shard: usize) -> impl Iterator<Item = usize> + use<> {
+        let cells = self.cells.len();
+        (0..cells).map(move |n| (shard * CELLS_EACH + n) % cells)
+    }
+
     /// Makes a batch of what waits in `limbo`, gives it to the epoch and pushes that once; whether there was anything and
     /// a cell for it.
-    pub(super) fn close(self: &Arc<Self>, limbo: &Limbo) -> bool {
+    pub(super) fn close(self: &Arc<Self>, limbo: &Limbo, shard: usize) -> bool {
         if limbo.count() == 0 {
             return false;
         }
-        let Some(at) = self.cells.iter().position(|cell| {
+        let Some(at) = self.cells_from(shard).find(|&at| {
+            let cell = &self.cells[at];
             // Acquire, paired with the emptying in `take_mature`, though nothing of it is read; Relaxed look first.
             cell.load(Ordering::Relaxed) == EMPTY
                 && cell.compare_exchange(EMPTY, FILLING, Ordering::Acquire, Ordering::Relaxed).is_ok()
@@ -177,8 +188,9 @@ impl Batches {
 
     /// Takes a mature batch: its slots are the caller's alone, their values still in place. The caller says
     /// [`done`](Self::done) when the slots are vacant.
-    pub(super) fn take_mature(&self) -> Option<Chain> {
-        self.cells.iter().find_map(|cell| {
+    pub(super) fn take_mature(&self, shard: usize) -> Option<Chain> {
+        self.cells_from(shard).find_map(|at| {
+            let cell = &self.cells[at];
             // Relaxed look; the compare-and-swap acquires, paired with `ripen` and `close`. A batch that came and
             // went in between and reads the same is as mature as the one that was looked at.
             let word = cell.load(Ordering::Relaxed);

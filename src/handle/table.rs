@@ -27,8 +27,18 @@ use std::sync::LazyLock;
 /// How many slots a shard gathers before it makes a batch of them.
 const BATCH: u64 = if cfg!(loom) { 3 } else { 64 };
 
-/// How many shards a table has at most.
+/// How many shards a table has at most, and how many for each processor: seats of threads that have ended are taken by
+/// others, so that two that run may be further apart than their number.
 const MOST_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
+const SHARDS_EACH: usize = 4;
+
+/// Slots that were never used are handed out so many at a time, where the table has many times more: neighbours share a
+/// cache line, and should be one thread's.
+const MOST_CHUNK: u32 = if cfg!(loom) { 1 } else { 64 };
+
+/// So many slots for each shard may be vacant or in limbo before a thread without any goes to another's list rather than
+/// to those that were never used: where lists are as short as that, meeting there costs more than memory.
+const IN_CIRCULATION: u64 = if cfg!(loom) { 0 } else { 8 * BATCH };
 
 /// How often an insert that finds nothing vacant pushes the epoch, and from which time on it lets others run before.
 /// Three pushes see a batch through if nobody is pinned; the rest is for those who are, for the moment.
@@ -55,7 +65,7 @@ pub struct HandleTable<T, L: Layout = Plain> {
     owners: L::Owners,
     shards: Box<[CachePadded<Shard>]>,
     batches: std::sync::Arc<Batches>,
-    /// How many slots have ever been used.
+    /// How many slots have ever been handed out, in chunks.
     fresh: CachePadded<Word>,
     /// The generation a slot is worn out with: `u32::MAX`, except where a test wants to get there.
     pub(super) last_generation: u32,
@@ -245,21 +255,25 @@ impl<T, L: Layout> HandleTable<T, L> {
         // Asked once: the answer costs some system calls.
         static THREADS: LazyLock<usize> =
             LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let shards = THREADS.next_power_of_two().min(MOST_SHARDS);
+        let shards = (*THREADS * SHARDS_EACH).next_power_of_two().min(MOST_SHARDS);
         HandleTable {
             slots: Segments::new(shape.capacity),
             shape,
             owners: L::Owners::default(),
             shards: (0..shards).map(|_| CachePadded::default()).collect(),
-            batches: std::sync::Arc::new(Batches::new(if cfg!(loom) { 1 } else { shards * 2 })),
+            batches: std::sync::Arc::new(Batches::new(shards)),
             fresh: CachePadded::new(Word::new(0)),
             last_generation: u32::MAX,
         }
     }
 
     fn shard(&self) -> &Shard {
+        &self.shards[self.shard_number()]
+    }
+
+    fn shard_number(&self) -> usize {
         // The number of shards is a power of two.
-        &self.shards[seat::hint() & (self.shards.len() - 1)]
+        seat::hint() & (self.shards.len() - 1)
     }
 
     /// Puts an object in and names it. Lock-free. Allocates a segment of slots now and then, never moving any.
@@ -292,8 +306,13 @@ impl<T, L: Layout> HandleTable<T, L> {
             return Some(index);
         }
         let steal = || self.shards.iter().find_map(|shard| shard.free.pop(&self.slots));
-        if let Some(index) = steal().or_else(|| self.never_used()) {
-            return Some(index);
+        let never_used = || self.never_used(shard);
+        // Relaxed: a look.
+        let circulating = self.fresh.load(Ordering::Relaxed).saturating_sub(self.len() as u64);
+        let few = circulating < IN_CIRCULATION * self.shards.len() as u64;
+        let found = if few { never_used().or_else(steal) } else { steal().or_else(never_used) };
+        if found.is_some() {
+            return found;
         }
         for push in 0..PUSHES {
             // Asked before looking: what is pending no more then is vacant or in use now.
@@ -312,17 +331,37 @@ impl<T, L: Layout> HandleTable<T, L> {
         self.reap(shard).or_else(steal)
     }
 
-    fn never_used(&self) -> Option<u32> {
+    /// The first of a chunk of slots; the others go to the shard.
+    fn never_used(&self, shard: &Shard) -> Option<u32> {
+        let (capacity, chunk) = (u64::from(self.shape.capacity), u64::from(self.chunk()));
         // Relaxed, here and below: the number only shares out indices; segments are published on their own.
         let mut fresh = self.fresh.load(Ordering::Relaxed);
-        while fresh < u64::from(self.shape.capacity) {
+        while fresh < capacity {
+            // A chunk is in one segment: both are powers of two.
             self.slots.ensure(fresh as u32)?;
-            match self.fresh.compare_exchange(fresh, fresh + 1, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Some(fresh as u32),
+            let end = (fresh + chunk).min(capacity);
+            match self.fresh.compare_exchange(fresh, end, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    faults::point(Point::ChunkInHand);
+                    let (first, rest) = (fresh as u32, fresh as u32 + 1..end as u32);
+                    for index in rest.clone().rev().skip(1) {
+                        self.slots.set_link(index, index + 1);
+                    }
+                    if let (Some(second), Some(last)) = (rest.clone().next(), rest.last()) {
+                        shard.free.push(&self.slots, second, last);
+                    }
+                    return Some(first);
+                }
                 Err(now) => fresh = now,
             }
         }
         None
+    }
+
+    /// How many slots are handed out at a time: a power of two, and few where there are few.
+    fn chunk(&self) -> u32 {
+        let share = (self.shape.capacity / 64).max(1);
+        (1 << share.ilog2()).min(MOST_CHUNK)
     }
 
     /// Looks after a slot that the caller retired.
@@ -337,12 +376,12 @@ impl<T, L: Layout> HandleTable<T, L> {
 
     #[cold]
     fn batch_gathered(&self, limbo: &Limbo) {
-        if !self.batches.close(limbo) {
+        if !self.batches.close(limbo, self.shard_number()) {
             epoch::advance();
         }
         // Inserting threads take mature batches when they need slots. Where nobody inserts, the values go here.
         while self.batches.is_overripe() {
-            let Some(chain) = self.batches.take_mature() else { break };
+            let Some(chain) = self.batches.take_mature(self.shard_number()) else { break };
             self.drop_values(chain, self.shard());
         }
     }
@@ -350,14 +389,14 @@ impl<T, L: Layout> HandleTable<T, L> {
     /// Gives all that waits in limbo to the epoch, and pushes it.
     fn push_on(&self) {
         for shard in &self.shards {
-            self.batches.close(&shard.limbo);
+            self.batches.close(&shard.limbo, self.shard_number());
         }
         epoch::advance();
     }
 
     /// Takes one mature batch and drops its values; one of the slots for the caller, the others for the shard.
     fn reap(&self, shard: &Shard) -> Option<u32> {
-        let chain = self.batches.take_mature()?;
+        let chain = self.batches.take_mature(self.shard_number())?;
         self.drop_values(chain, shard);
         shard.free.pop(&self.slots)
     }
@@ -413,7 +452,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     pub fn reclaim(&self) -> usize {
         for _ in 0..PATIENT_PUSHES {
             self.push_on();
-            while let Some(chain) = self.batches.take_mature() {
+            while let Some(chain) = self.batches.take_mature(self.shard_number()) {
                 self.drop_values(chain, self.shard());
             }
             if self.pending() == 0 {
@@ -500,11 +539,11 @@ impl<T, L: Layout> HandleTable<T, L> {
     /// About how many objects are live: right when nobody inserts or removes meanwhile.
     #[must_use]
     pub fn len(&self) -> usize {
-        // Slots that ever came into use, from free lists or fresh, less those that were ever retired.
+        // Slots that ever came into use, from free lists or as the first of a chunk, less those that were ever retired.
         let popped: u64 = self.shards.iter().map(|shard| shard.free.popped()).sum();
         let waiting: u64 = self.shards.iter().map(|shard| shard.limbo.count()).sum();
         // Relaxed: a count.
-        let used = popped + self.fresh.load(Ordering::Relaxed);
+        let used = popped + self.fresh.load(Ordering::Relaxed).div_ceil(u64::from(self.chunk()));
         usize::try_from(used.saturating_sub(self.batches.closed() + waiting)).unwrap_or(usize::MAX)
     }
 

@@ -171,7 +171,7 @@ pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
             return vec![(ClaimAnnounced, Stage::hold), (point, help)];
         }
         RetireClosed => |stage| _ = stage.table.retire_if_unheld(stage.victim),
-        SegmentMade => |stage| _ = stage.table.insert(1),
+        SegmentMade | ChunkInHand => |stage| _ = stage.table.insert(1),
         FreeListPopping | SlotVacant | SlotHalfOpened | SlotRetired | LimboPushing | BatchFilling
         | BatchTaken | BatchUntold | EpochAdvancing | BatchRipening | BatchReaping | BatchInHand
         | SlotsInHand | FreeListPushing => Stage::churn,
