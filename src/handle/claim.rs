@@ -324,6 +324,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
 
     /// Retires the handle if its object holds nothing. `Ok` for one caller only, who has the slot then. Lock-free, no
     /// allocation.
+    #[inline]
     pub(super) fn retire_if_unheld(&self, handle: Handle) -> Result<(), RetireError> {
         let slot = self.slots.claim_slot(handle.index()).ok_or(RetireError::Stale)?;
         // A number that was never issued may guess the generation that a slot is just being opened with, or be of
@@ -385,6 +386,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     }
 
     /// Who owns it, if anybody does. Lock-free: starts over only when it changed hands meanwhile.
+    #[inline]
     pub(super) fn owner_of(&self, id: OwnerId) -> Option<Handle> {
         let owner = self.owners.stepped(id)?;
         loop {

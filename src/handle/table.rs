@@ -211,6 +211,7 @@ impl<T> HandleTable<T, Claims> {
     /// assert!(!clients.owners().unchanged(wire, word));
     /// assert_eq!(clients.retire_if_unheld(red), Ok(()));
     /// ```
+    #[inline]
     pub fn claim(&self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ClaimError> {
         self.step().claim(handle, owner)
     }
@@ -219,11 +220,13 @@ impl<T> HandleTable<T, Claims> {
     ///
     /// # Errors
     /// [`ReleaseError`]; nothing changed then.
+    #[inline]
     pub fn release(&self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ReleaseError> {
         self.step().release(handle, owner)
     }
 
     /// Who owns it. Lock-free, never allocates.
+    #[inline]
     #[must_use]
     pub fn owner_of(&self, owner: OwnerId) -> Option<Handle> {
         self.step().owner_of(owner)
@@ -234,6 +237,7 @@ impl<T> HandleTable<T, Claims> {
     ///
     /// # Errors
     /// [`RetireError`]; nothing changed then.
+    #[inline]
     pub fn retire_if_unheld(&self, handle: Handle) -> Result<(), RetireError> {
         self.step().retire_if_unheld(handle)?;
         self.retired(handle.index());

@@ -51,7 +51,8 @@ fn routing(number: u32) -> Protocol {
 
 impl Stage {
     pub(crate) fn new() -> Stage {
-        let table = HandleTable::with_claims(512).unwrap();
+        // More than a segment holds, so that one more can be made.
+        let table = HandleTable::with_claims(1 << 14).unwrap();
         let routes = |_| Some(ReversePath::through(Interface::v4(1)));
         let manager = GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap();
         let register = |number| manager.register(routing(number), Arc::new(())).unwrap();
