@@ -3,8 +3,9 @@
 //! A table is its segments of slots, a few shards, and the cells for batches. A thread works with the shard of its seat:
 //! it takes vacant slots from the shard's free list and puts retired ones into the shard's limbo, so threads do not meet
 //! unless there are more of them than shards. Slots that another thread freed come home with the batches: whoever runs
-//! out of vacant slots takes a mature batch, wherever it came from. Next it looks into other shards, then for slots that
-//! were never used, and last it pushes the epoch.
+//! out of vacant slots takes a mature batch, its own shard's rather than another's. Next it is given a chunk of slots that
+//! were never used, so that neighbours in a cache line belong to one thread, or goes to other shards' lists: that first once
+//! enough slots are under way. Last it pushes the epoch.
 
 use super::claim::{ClaimSlot, ClaimSlots, ClaimStep};
 use super::epoch;
