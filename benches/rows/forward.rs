@@ -5,7 +5,8 @@
 //! number of 16 ports, each of which has a ring of its own. Both validate link and IP header whole, look the flow up by its
 //! key, compare where the packet arrived, lower its TTL and adjust the checksum, and write each copy under an Ethernet header
 //! of its own into a slot of its port's ring. What `mgm` does besides: looks at one stamp a packet and one a copy, counts for
-//! each flow and outgoing interface, and can be changed meanwhile.
+//! each flow and outgoing interface, and can be changed meanwhile. To its favour: its rings ask for their next slots ahead, which
+//! the floor's do not.
 
 use super::{Row, Target};
 use foldhash::quality::FixedState;

@@ -11,10 +11,10 @@
 //! the other's only when that one, as it last saw it, leaves nothing to do. The sender writes any number of slots and then
 //! [publishes](Sender::publish) them together: who receives meanwhile does not have the line of `sent` taken away for each.
 //!
-//! Why not a crate: `rtrb` does the same, also with slots in place, and was tried first. A copy took 179 instructions with it and
-//! takes 155 with this (callgrind, the whole packet path of benches/ring.rs between 1 and 4 copies): it counts modulo twice any
-//! capacity and hands out pairs of slices. And it publishes each slot by itself, and cannot tell where the next one will lie, so
-//! that it can be asked for ahead.
+//! Why not a crate: `rtrb` does the same, also with slots in place, and was tried first. It publishes each slot by itself, and cannot
+//! tell where the next one will lie, so that it can be asked for ahead. A copy took 179 instructions with it and takes 155 now
+//! (callgrind, the whole packet path of benches/ring.rs between 1 and 4 copies), of which a part is the whole-word stores of
+//! frames.rs that came at the same time; the two were not timed beside each other.
 
 use crate::prefetch::prefetch;
 use crate::sync::{Arc, Ordering, UnsafeCell, Word};
