@@ -98,6 +98,8 @@ pub struct Notice {
 pub struct Change {
     client: ClientId,
     share: Share,
+    /// Which change of that share it is.
+    number: u64,
     /// IGMP's tenure beside the routing protocol at the time.
     igmp: Option<(ClientId, u64)>,
 }
@@ -411,10 +413,11 @@ impl Spec {
     }
 
     fn changed_hands(&mut self, client: ClientId, share: Share) -> Change {
-        *self.changes.entry(share).or_default() += 1;
+        let number = self.changes(share) + 1;
+        self.changes.insert(share, number);
         let beside = (share.0, Role::Igmp);
         let igmp = self.owners.get(&beside).filter(|_| share.1 == Role::Routing);
-        Change { client, share, igmp: igmp.map(|igmp| (*igmp, self.changes(beside))) }
+        Change { client, share, number, igmp: igmp.map(|igmp| (*igmp, self.changes(beside))) }
     }
 
     /// Whether what follows a change of hands is that IGMP is switched off and on.
@@ -449,11 +452,13 @@ impl Spec {
             Role::Routing => {
                 if let Some(igmp) = self.owners.get(&(interface, Role::Igmp)).copied().filter(|_| switch) {
                     let needs = Stamp { interface, routing: None, igmp: Some(number) };
-                    let tenure =
-                        self.igmp.entry(interface).or_insert(Tenure { number, told: routing, queued: 0 });
+                    // Of this change, and of no later one that has taken effect meanwhile: that has a notice to come.
+                    let told = change.number;
+                    let tenure = self.igmp.entry(interface).or_insert(Tenure { number, told, queued: 0 });
                     tenure.queued += 1;
                     let told = Told::Switch(interface);
-                    let notice = Notice { to: igmp, told, needs: Some(needs), entry: None, change: routing };
+                    let notice =
+                        Notice { to: igmp, told, needs: Some(needs), entry: None, change: change.number };
                     self.notices.push(notice);
                 }
             }

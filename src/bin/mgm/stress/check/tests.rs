@@ -229,6 +229,29 @@ fn who_is_refused_late_may_have_told_what_was_to_be_told() {
     );
 }
 
+/// A release is followed only after the interface was taken again. IGMP has been switched off and on for the release then, and
+/// still has to hear of the taking.
+#[test]
+fn each_change_of_hands_has_a_switch_of_its_own() {
+    let begun =
+        with(&[(Call::Take(3, at(1)), OK), (Call::Take(1, at(1)), OK), (Call::Add(1, at(1), group()), OK)]);
+    let (release, take) =
+        (event(0, 0, 20, Call::Release(1, at(1)), OK), event(1, 2, 50, Call::Take(2, at(1)), OK));
+    let (off, on) = (Sound::Off(at(1)), Sound::On(at(1)));
+    let seen = event(0, 21, 22, Call::OwnerOf(at(1)), Answer::Name(Some(B)));
+    let delete = |began, answer| event(0, began, began + 1, Call::Delete(3, at(1), group()), answer);
+    let refused = Answer::Is(Outcome::ChangingHands);
+    let told = |delete: Event| {
+        let gone = prune(group(), 1);
+        let sounds = [(2, 12, gone), (3, 12, gone), (3, 15, off), (3, 16, on), (3, 40, off), (3, 41, on)];
+        !ends(&heard(&[release.clone(), take.clone(), seen.clone(), delete], &sounds), &begun).is_empty()
+    };
+    assert!(told(delete(25, refused.clone())));
+    assert!(!told(delete(25, OK)), "it has not heard of the taking");
+    assert!(told(delete(45, OK)));
+    assert!(!told(delete(45, refused)), "it has heard of everything");
+}
+
 #[test]
 fn nobody_need_be_told_what_was_pointless_before_it_could_be_told() {
     let begun = with(&[(Call::Take(1, at(1)), OK)]);
