@@ -57,6 +57,28 @@ fn free_list() {
     });
 }
 
+/// Slots that were never used are handed out two at a time, and the second may be somebody else's: each is used once, and
+/// none is lost. (Who finds none because the other has one in hand is refused, in a model at once.)
+#[test]
+fn chunks() {
+    explore("chunks", 3, || {
+        let table = table(4);
+        let theirs = table.clone();
+        let insert = |table: &HandleTable<Watched>, value| {
+            table.insert(Watched::new(value)).ok().map(|handle| (handle, value))
+        };
+        let other = thread::spawn(move || [1, 2].map(|value| insert(&theirs, value)));
+        let mine = [3, 4].map(|value| insert(&table, value));
+        let mut made = [other.join().unwrap(), mine].concat();
+        made.extend([5, 6, 7, 8, 9].map(|value| insert(&table, value)));
+        let live: Vec<_> = made.into_iter().flatten().collect();
+        assert_eq!((live.len(), table.len()), (4, 4));
+        for (handle, value) in live {
+            assert_eq!(table.with(handle, Watched::read), Some(value));
+        }
+    });
+}
+
 /// Two threads insert and remove; slots are handed from one to the other.
 #[test]
 fn insert_remove() {

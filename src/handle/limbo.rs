@@ -67,6 +67,18 @@ pub(super) struct Limbo {
     head: Word,
 }
 
+/// A limbo's word.
+#[derive(Clone, Copy)]
+pub(super) struct Head(u64);
+
+impl Head {
+    /// The slot that was pushed last, or none.
+    #[inline]
+    pub(super) fn first(self) -> u32 {
+        first(self.0)
+    }
+}
+
 impl Default for Limbo {
     fn default() -> Self {
         Limbo { head: Word::new(u64::from(NIL)) }
@@ -74,21 +86,34 @@ impl Default for Limbo {
 }
 
 impl Limbo {
+    /// How the stack looks now.
+    #[inline]
+    pub(super) fn look(&self) -> Head {
+        // Relaxed: nothing is read through it.
+        Head(self.head.load(Ordering::Relaxed))
+    }
+
     /// Adds a slot that the caller retired; how many there are now.
     pub(super) fn push(&self, slots: &impl Links, index: u32) -> u64 {
-        // Relaxed: nothing is read through it.
-        let mut head = self.head.load(Ordering::Relaxed);
+        let head = self.look();
+        slots.set_link(index, head.first());
+        self.push_linked(slots, index, head)
+    }
+
+    /// The same, of a slot that is linked to the first one of `head`.
+    #[inline]
+    pub(super) fn push_linked(&self, slots: &impl Links, index: u32, mut head: Head) -> u64 {
         loop {
-            slots.set_link(index, first(head));
-            let pushed = (count(head) + 1) << COUNT_SHIFT | u64::from(index);
+            let pushed = (count(head.0) + 1) << COUNT_SHIFT | u64::from(index);
             faults::point(Point::LimboPushing);
             // Release, paired with `take`: the link, and that the slot was retired before. The latter is what the
             // grace period rests on: retired before the batch is given to the epoch. Later pushes are
             // read-modify-writes and keep the order for those below.
-            match self.head.compare_exchange(head, pushed, Ordering::Release, Ordering::Relaxed) {
+            match self.head.compare_exchange(head.0, pushed, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return count(pushed),
-                Err(now) => head = now,
+                Err(now) => head = Head(now),
             }
+            slots.set_link(index, head.first());
         }
     }
 
@@ -121,7 +146,7 @@ pub(super) struct Batches {
     cells: Box<[Word]>,
     /// How many slots were ever put into batches.
     closed: Word,
-    /// How many slots' values are being dropped right now.
+    /// How many slots somebody is about to put on a free list: of batches whose values are being dropped, and of new chunks.
     in_hand: Word,
 }
 
@@ -197,8 +222,8 @@ impl Batches {
             if word & PHASE_MASK != MATURE {
                 return None;
             }
-            // Relaxed: a count; first up, then out of the cell, so that `pending` does not miss it.
-            self.in_hand.fetch_add(count(word), Ordering::Relaxed);
+            // First up, then out of the cell, so that `pending` does not miss it.
+            self.in_hand(count(word));
             faults::point(Point::BatchReaping);
             if cell.compare_exchange(word, EMPTY, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return Chain::of(word);
@@ -208,7 +233,13 @@ impl Batches {
         })
     }
 
-    /// So many slots that were taken are vacant now.
+    /// The caller is about to have so many slots that nobody else knows of, until it says [`done`](Self::done).
+    pub(super) fn in_hand(&self, slots: u64) {
+        // Relaxed: a count.
+        self.in_hand.fetch_add(slots, Ordering::Relaxed);
+    }
+
+    /// So many slots that were in hand are not any more: they are vacant now.
     pub(super) fn done(&self, slots: u64) {
         // Release, paired with `pending`: whoever sees them gone from there finds them on a free list.
         self.in_hand.fetch_add(slots.wrapping_neg(), Ordering::Release);
@@ -222,7 +253,7 @@ impl Batches {
         mature > self.cells.len() / 2
     }
 
-    /// How many slots are in batches or in the hands of who drops their values.
+    /// How many slots are in batches or in somebody's hands.
     pub(super) fn pending(&self) -> u64 {
         // Relaxed: a count.
         let waiting: u64 = self.cells.iter().map(|cell| count(cell.load(Ordering::Relaxed))).sum();

@@ -29,6 +29,7 @@ mod slot;
 mod table;
 #[cfg(all(test, not(loom)))]
 mod table_tests;
+mod vacancy;
 
 pub use crate::memory::NoMemory;
 pub use error::{CapacityError, ClaimError, Full, OwnersError, ReleaseError, RetireError, Stale};

@@ -6,6 +6,8 @@
 //! none: those beyond the number of seats, and those in their thread-local destructors.
 
 use crate::sync::yield_now;
+#[cfg(not(loom))]
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many seats there are: what a claim word can tell apart (see `claim.rs`).
@@ -57,8 +59,11 @@ struct Seat(u16);
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if !cfg!(loom) {
+        #[cfg(not(loom))]
+        {
             POOL.give_back(self);
+            // A thread that is lent a seat has none of its own, any more or at all.
+            HINT.set(HINT_WITHOUT);
         }
     }
 }
@@ -66,7 +71,14 @@ impl Drop for Seat {
 #[cfg(not(loom))]
 thread_local! {
     static SEAT: Option<Seat> = POOL.take(0..WORDS - LENT_WORDS);
+    /// The number of the thread's seat and 1, or [`HINT_WITHOUT`] for none; 0 until it is asked for. By itself, because what has
+    /// no destructor is read at once.
+    static HINT: Cell<u16> = const { Cell::new(0) };
 }
+
+/// As a thread with seat 0 has it.
+#[cfg(not(loom))]
+const HINT_WITHOUT: u16 = 1;
 
 // Under loom a thread is given the next seat of its execution, without a look at the pool that loom would see: each
 // such look would multiply the executions of every model. Handing seats on is left to the tests below.
@@ -80,9 +92,31 @@ loom::thread_local! {
 }
 
 /// The number of the calling thread's seat, or 0: for choices that anybody may make, such as a shard.
+#[cfg(not(loom))]
+pub(super) fn hint() -> usize {
+    if let Some(hint) = hint_by_now() {
+        return hint;
+    }
+    let seat = SEAT.try_with(|seat| seat.as_ref().map(|seat| seat.0)).ok().flatten();
+    HINT.set(seat.map_or(HINT_WITHOUT, |seat| seat + 1));
+    usize::from(seat.unwrap_or(0))
+}
+
+/// The same, if it was asked for before.
+#[cfg(not(loom))]
 #[inline]
+pub(super) fn hint_by_now() -> Option<usize> {
+    usize::from(HINT.get()).checked_sub(1)
+}
+
+#[cfg(loom)]
 pub(super) fn hint() -> usize {
     SEAT.try_with(|seat| seat.as_ref().map_or(0, |seat| usize::from(seat.0))).unwrap_or(0)
+}
+
+#[cfg(loom)]
+pub(super) fn hint_by_now() -> Option<usize> {
+    Some(hint())
 }
 
 /// Runs `f` with the number of a seat that nobody else has meanwhile: the thread's own, else one lent for this call.

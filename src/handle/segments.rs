@@ -4,7 +4,8 @@
 
 use crate::faults::{self, Point};
 use crate::sync::{AtomicPtr, Ordering};
-use std::ptr;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
 
 /// How many segments there can be. A power of two, so that the index of a handle, split in two, needs no check of its
 /// own: a place in the directory is all that the upper half can say.
@@ -33,6 +34,33 @@ unsafe impl<S: Zeroed + Send> Send for Segments<S> {}
 // SAFETY: as above; through `&Segments<S>` only `&S` is reached.
 unsafe impl<S: Zeroed + Sync> Sync for Segments<S> {}
 
+/// One segment.
+struct Segment<'s, S> {
+    number: u32,
+    first: NonNull<S>,
+    slots: PhantomData<&'s [S]>,
+}
+
+impl<S> Clone for Segment<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Segment<'_, S> {}
+
+impl<'s, S: Zeroed> Segment<'s, S> {
+    /// The slot of this segment that an index names.
+    #[inline(always)]
+    fn slot(self, index: u32) -> &'s S {
+        let offset = index as usize & ((1 << S::SEGMENT_BITS) - 1);
+        // SAFETY: a segment holds `1 << SEGMENT_BITS` slots and `offset` is less.
+        let slot = unsafe { self.first.add(offset) };
+        // SAFETY: it points to an initialized slot of a segment that is freed only by dropping the `Segments` that `'s` borrows.
+        unsafe { slot.as_ref() }
+    }
+}
+
 impl<S: Zeroed> Segments<S> {
     /// Room for `capacity` slots, none of them allocated yet.
     pub(super) fn new(capacity: u32) -> Self {
@@ -44,17 +72,29 @@ impl<S: Zeroed> Segments<S> {
     /// The slot, unless its segment was never needed. (An index beyond the capacity may name a slot that is never used.)
     #[inline(always)]
     pub(super) fn get(&self, index: u32) -> Option<&S> {
-        let entry = self.directory.get((index >> S::SEGMENT_BITS) as usize)?;
+        Some(self.segment(index)?.slot(index))
+    }
+
+    /// The segment that a slot is in.
+    #[inline(always)]
+    fn segment(&self, index: u32) -> Option<Segment<'_, S>> {
+        let number = index >> S::SEGMENT_BITS;
         // Acquire, paired with the compare-and-swap in `ensure`: the segment's zeros.
-        let segment = entry.load(Ordering::Acquire);
-        if segment.is_null() {
-            return None;
+        let first = NonNull::new(self.directory.get(number as usize)?.load(Ordering::Acquire))?;
+        Some(Segment { number, first, slots: PhantomData })
+    }
+
+    /// For looking at slots one after the other, most of which are in the segment of the one before: a chain of slots is gone
+    /// along faster when the directory is not asked at each step.
+    pub(super) fn along<'s>(&'s self) -> impl FnMut(u32) -> Option<&'s S> {
+        let mut here: Option<Segment<'s, S>> = None;
+        move |index| {
+            let segment = match here {
+                Some(segment) if segment.number == index >> S::SEGMENT_BITS => segment,
+                _ => *here.insert(self.segment(index)?),
+            };
+            Some(segment.slot(index))
         }
-        let offset = index as usize & (Self::SLOTS - 1);
-        // SAFETY: a segment holds `SLOTS` slots and `offset` is less.
-        let slot = unsafe { segment.add(offset) };
-        // SAFETY: it points to an initialized slot of a segment that is freed only by dropping `self`.
-        Some(unsafe { &*slot })
     }
 
     /// The slot, allocating its segment if need be; `None` beyond the capacity and when there is no memory.

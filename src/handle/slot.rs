@@ -113,13 +113,15 @@ impl<T, L: Layout> Slot<T, L> {
     }
 
     /// Takes the handle's object out of sight. One caller gets `true`: from then on the slot is that caller's to put
-    /// into limbo, while readers that found it earlier still read the value.
-    pub(super) fn retire(&self, handle: Handle) -> bool {
+    /// into limbo, while readers that found it earlier still read the value. It is linked to `link` from the beginning: a
+    /// thread that went on with the word right away would wait for this exchange to be over.
+    #[inline]
+    pub(super) fn retire(&self, handle: Handle, link: u32) -> bool {
         // SeqCst, paired with `is`. The release half is not needed for the value, which `retire` does not touch.
         self.state
             .compare_exchange(
                 handle.bits(),
-                dead(handle.generation(), NIL),
+                dead(handle.generation(), link),
                 Ordering::SeqCst,
                 Ordering::SeqCst,
             )

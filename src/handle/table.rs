@@ -1,50 +1,18 @@
-//! [`HandleTable`]: the public face, and how slots go round (see `slot.rs` for their life).
-//!
-//! A table is its segments of slots, a few shards, and the cells for batches. A thread works with the shard of its seat:
-//! it takes vacant slots from the shard's free list and puts retired ones into the shard's limbo, so threads do not meet
-//! unless there are more of them than shards. Slots that another thread freed come home with the batches: whoever runs
-//! out of vacant slots takes a mature batch, its own shard's rather than another's. Next it is given a chunk of slots that
-//! were never used, so that neighbours in a cache line belong to one thread, or goes to other shards' lists: that first once
-//! enough slots are under way. Last it pushes the epoch.
+//! [`HandleTable`]: the public face (see `slot.rs` for the life of a slot, and `vacancy.rs` for how they go round).
 
 use super::claim::{ClaimSlot, ClaimSlots, ClaimStep};
 use super::epoch;
 use super::error::{CapacityError, ClaimError, Full, OwnersError, ReleaseError, RetireError, Stale};
-use super::free_list::{FreeList, Links};
 use super::layout::{Claims, Layout, Plain, Shape};
-use super::limbo::{Batches, Chain, Limbo};
 use super::reader::{Guard, Reader};
-use super::seat;
 use super::segments::Segments;
 use super::slot::{NIL, Slot};
+use super::vacancy::{Stock, Vacancies};
 use super::{Handle, Kind, OwnerId, OwnerWord, Owners};
 use crate::faults::{self, Point};
 use crate::prefetch::prefetch;
-use crate::sync::{Arc, Ordering, Word, yield_now};
-use crossbeam_utils::CachePadded;
+use crate::sync::Arc;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::LazyLock;
-
-/// How many slots a shard gathers before it makes a batch of them.
-const BATCH: u64 = if cfg!(loom) { 3 } else { 64 };
-
-/// How many shards a table has at most, and how many for each processor: seats of threads that have ended are taken by
-/// others, so that two that run may be further apart than their number.
-const MOST_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
-const SHARDS_EACH: usize = 4;
-
-/// Slots that were never used are handed out so many at a time, where the table has many times more: neighbours share a
-/// cache line, and should be one thread's.
-const MOST_CHUNK: u32 = if cfg!(loom) { 1 } else { 64 };
-
-/// So many slots for each shard may be vacant or in limbo before a thread without any goes to another's list rather than
-/// to those that were never used: where lists are as short as that, meeting there costs more than memory.
-const IN_CIRCULATION: u64 = if cfg!(loom) { 0 } else { 8 * BATCH };
-
-/// How often an insert that finds nothing vacant pushes the epoch, and from which time on it lets others run before.
-/// Three pushes see a batch through if nobody is pinned; the rest is for those who are, for the moment.
-const PUSHES: u32 = if cfg!(loom) { 2 } else { 16 };
-const PATIENT_PUSHES: u32 = if cfg!(loom) { 2 } else { 4 };
 
 /// A lock-free table of objects named by generation-tagged handles.
 ///
@@ -64,32 +32,7 @@ pub struct HandleTable<T, L: Layout = Plain> {
     slots: Segments<Slot<T, L>>,
     shape: Shape,
     owners: L::Owners,
-    shards: Box<[CachePadded<Shard>]>,
-    batches: std::sync::Arc<Batches>,
-    /// How many slots have ever been handed out, in chunks.
-    fresh: CachePadded<Word>,
-    /// The generation a slot is worn out with: `u32::MAX`, except where a test wants to get there.
-    pub(super) last_generation: u32,
-}
-
-/// What threads with the same seat, modulo the number of shards, work with.
-#[derive(Debug, Default)]
-struct Shard {
-    free: FreeList,
-    limbo: Limbo,
-}
-
-impl<T, L: Layout> Links for Segments<Slot<T, L>> {
-    fn link(&self, index: u32) -> u32 {
-        // Every index on a list was in use once, so its segment is there.
-        self.get(index).map_or(NIL, Slot::link)
-    }
-
-    fn set_link(&self, index: u32, link: u32) {
-        if let Some(slot) = self.get(index) {
-            slot.set_link(link);
-        }
-    }
+    pub(super) vacancies: Vacancies,
 }
 
 impl<T> ClaimSlots for Segments<Slot<T, Claims>> {
@@ -132,11 +75,10 @@ impl<T> HandleTable<T, Plain> {
     pub fn remove(&self, handle: Handle) -> Result<(), Stale> {
         let slot = self.slots.get(handle.index()).ok_or(Stale)?;
         // Only what is live, kind included, can be taken out.
-        if handle.kind() != Some(self.shape.kind) || !slot.retire(handle) {
+        if handle.kind() != Some(self.shape.kind) {
             return Err(Stale);
         }
-        self.retired(handle.index());
-        Ok(())
+        self.stock().retire(slot, handle)
     }
 }
 
@@ -241,8 +183,7 @@ impl<T> HandleTable<T, Claims> {
     #[inline]
     pub fn retire_if_unheld(&self, handle: Handle) -> Result<(), RetireError> {
         self.step().retire_if_unheld(handle)?;
-        self.retired(handle.index());
-        Ok(())
+        self.stock().retired(handle.index())
     }
 }
 
@@ -257,28 +198,17 @@ impl Shape {
 
 impl<T, L: Layout> HandleTable<T, L> {
     fn build(shape: Shape) -> Self {
-        // Asked once: the answer costs some system calls.
-        static THREADS: LazyLock<usize> =
-            LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let shards = (*THREADS * SHARDS_EACH).next_power_of_two().min(MOST_SHARDS);
         HandleTable {
             slots: Segments::new(shape.capacity),
             shape,
             owners: L::Owners::default(),
-            shards: (0..shards).map(|_| CachePadded::default()).collect(),
-            batches: std::sync::Arc::new(Batches::new(shards)),
-            fresh: CachePadded::new(Word::new(0)),
-            last_generation: u32::MAX,
+            vacancies: Vacancies::new(shape.capacity),
         }
     }
 
-    fn shard(&self) -> &Shard {
-        &self.shards[self.shard_number()]
-    }
-
-    fn shard_number(&self) -> usize {
-        // The number of shards is a power of two.
-        seat::hint() & (self.shards.len() - 1)
+    #[inline]
+    fn stock(&self) -> Stock<'_, T, L> {
+        Stock { slots: &self.slots, vacancies: &self.vacancies }
     }
 
     /// Puts an object in and names it. Lock-free. Allocates a segment of slots now and then, never moving any.
@@ -288,158 +218,37 @@ impl<T, L: Layout> HandleTable<T, L> {
     ///
     /// # Errors
     /// [`Full`] gives the value back when the capacity is reached, objects included that are removed but that a reader
-    /// may still see, and slots whose generations are used up (after 2^32 - 1 objects each); also when there is no
-    /// memory for more slots.
+    /// may still see, slots whose generations are used up (after 2^32 - 1 objects each), and vacant ones that a thread
+    /// which was stopped in the middle of an insert or a removal was about to give back (at most 128 for each such
+    /// thread); also when there is no memory for more slots.
     pub fn insert(&self, value: T) -> Result<Handle, Full<T>> {
-        let Some(index) = self.vacant() else { return Err(Full(value)) };
+        match self.stock().take_near() {
+            // SAFETY: the stock gave us this slot, and nobody else.
+            Some(index) => unsafe { self.open(index, value) },
+            None => self.insert_far(value),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn insert_far(&self, value: T) -> Result<Handle, Full<T>> {
+        match self.stock().take() {
+            // SAFETY: the stock gave us this slot, and nobody else.
+            Some(index) => unsafe { self.open(index, value) },
+            None => Err(Full(value)),
+        }
+    }
+
+    /// Puts an object into a slot.
+    ///
+    /// # Safety
+    /// The slot is vacant and the caller's alone.
+    #[inline]
+    unsafe fn open(&self, index: u32, value: T) -> Result<Handle, Full<T>> {
         let Some(slot) = self.slots.get(index) else { return Err(Full(value)) };
         faults::point(Point::SlotVacant);
-        // SAFETY: `vacant` gave us this slot, and nobody else.
+        // SAFETY: the caller's word.
         Ok(unsafe { slot.open(self.shape.kind, index, value) })
-    }
-
-    /// A vacant slot, which is the caller's alone then.
-    #[inline]
-    fn vacant(&self) -> Option<u32> {
-        let shard = self.shard();
-        shard.free.pop(&self.slots).or_else(|| self.vacant_elsewhere(shard))
-    }
-
-    #[cold]
-    fn vacant_elsewhere(&self, shard: &Shard) -> Option<u32> {
-        if let Some(index) = self.reap(shard) {
-            return Some(index);
-        }
-        let steal = || self.shards.iter().find_map(|shard| shard.free.pop(&self.slots));
-        let never_used = || self.never_used(shard);
-        // Relaxed: a look.
-        let circulating = self.fresh.load(Ordering::Relaxed).saturating_sub(self.len() as u64);
-        let few = circulating < IN_CIRCULATION * self.shards.len() as u64;
-        let found = if few { never_used().or_else(steal) } else { steal().or_else(never_used) };
-        if found.is_some() {
-            return found;
-        }
-        for push in 0..PUSHES {
-            // Asked before looking: what is pending no more then is vacant or in use now.
-            let pending = self.pending() > 0;
-            if let Some(index) = self.reap(shard).or_else(steal) {
-                return Some(index);
-            }
-            if !pending {
-                return None;
-            }
-            if push >= PATIENT_PUSHES {
-                yield_now();
-            }
-            self.push_on();
-        }
-        self.reap(shard).or_else(steal)
-    }
-
-    /// The first of a chunk of slots; the others go to the shard.
-    fn never_used(&self, shard: &Shard) -> Option<u32> {
-        let (capacity, chunk) = (u64::from(self.shape.capacity), u64::from(self.chunk()));
-        // Relaxed, here and below: the number only shares out indices; segments are published on their own.
-        let mut fresh = self.fresh.load(Ordering::Relaxed);
-        while fresh < capacity {
-            // A chunk is in one segment: both are powers of two.
-            self.slots.ensure(fresh as u32)?;
-            let end = (fresh + chunk).min(capacity);
-            match self.fresh.compare_exchange(fresh, end, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => {
-                    faults::point(Point::ChunkInHand);
-                    let (first, rest) = (fresh as u32, fresh as u32 + 1..end as u32);
-                    for index in rest.clone().rev().skip(1) {
-                        self.slots.set_link(index, index + 1);
-                    }
-                    if let (Some(second), Some(last)) = (rest.clone().next(), rest.last()) {
-                        shard.free.push(&self.slots, second, last);
-                    }
-                    return Some(first);
-                }
-                Err(now) => fresh = now,
-            }
-        }
-        None
-    }
-
-    /// How many slots are handed out at a time: a power of two, and few where there are few.
-    fn chunk(&self) -> u32 {
-        let share = (self.shape.capacity / 64).max(1);
-        (1 << share.ilog2()).min(MOST_CHUNK)
-    }
-
-    /// Looks after a slot that the caller retired.
-    fn retired(&self, index: u32) {
-        faults::point(Point::SlotRetired);
-        let limbo = &self.shard().limbo;
-        let waiting = limbo.push(&self.slots, index);
-        if waiting.is_multiple_of(BATCH) {
-            self.batch_gathered(limbo);
-        }
-    }
-
-    #[cold]
-    fn batch_gathered(&self, limbo: &Limbo) {
-        if !self.batches.close(limbo, self.shard_number()) {
-            epoch::advance();
-        }
-        // Inserting threads take mature batches when they need slots. Where nobody inserts, the values go here.
-        while self.batches.is_overripe() {
-            let Some(chain) = self.batches.take_mature(self.shard_number()) else { break };
-            self.drop_values(chain, self.shard());
-        }
-    }
-
-    /// Gives all that waits in limbo to the epoch, and pushes it.
-    fn push_on(&self) {
-        for shard in &self.shards {
-            self.batches.close(&shard.limbo, self.shard_number());
-        }
-        epoch::advance();
-    }
-
-    /// Takes one mature batch and drops its values; one of the slots for the caller, the others for the shard.
-    fn reap(&self, shard: &Shard) -> Option<u32> {
-        let chain = self.batches.take_mature(self.shard_number())?;
-        self.drop_values(chain, shard);
-        shard.free.pop(&self.slots)
-    }
-
-    /// Drops the values of a batch that is the caller's alone, and gives the slots to the shard. If destructors panic,
-    /// so does this, at the end.
-    fn drop_values(&self, chain: Chain, shard: &Shard) {
-        faults::point(Point::BatchInHand);
-        let mut panicked = None;
-        let (mut first, mut last) = (NIL, NIL);
-        let mut next = chain.first;
-        for _ in 0..chain.count {
-            let index = next;
-            let Some(slot) = self.slots.get(index) else { break };
-            next = slot.link();
-            // SAFETY: the slot was retired, so it holds a value, and its batch is mature, so every reader who could
-            // see it has unpinned; the batch and so the slot is ours alone.
-            let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { slot.drop_value() }));
-            // The first panic is passed on below; later ones have been reported by the panic hook.
-            panicked = panicked.or(dropped.err());
-            if slot.is_worn_out(self.last_generation) {
-                continue;
-            }
-            if last == NIL {
-                last = index;
-            } else {
-                slot.set_link(first);
-            }
-            first = index;
-        }
-        faults::point(Point::SlotsInHand);
-        if first != NIL {
-            shard.free.push(&self.slots, first, last);
-        }
-        self.batches.done(chain.count);
-        if let Some(panic) = panicked {
-            resume_unwind(panic);
-        }
     }
 
     /// Drops every removed object that no reader can see any more, pushing the epoch a bounded number of times, and
@@ -455,16 +264,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     /// assert_eq!(Arc::strong_count(&object), 1);
     /// ```
     pub fn reclaim(&self) -> usize {
-        for _ in 0..PATIENT_PUSHES {
-            self.push_on();
-            while let Some(chain) = self.batches.take_mature(self.shard_number()) {
-                self.drop_values(chain, self.shard());
-            }
-            if self.pending() == 0 {
-                break;
-            }
-        }
-        self.pending()
+        self.stock().reclaim()
     }
 
     /// Whether the handle names a live object of this table. Wait-free: one load and one compare.
@@ -544,12 +344,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     /// About how many objects are live: right when nobody inserts or removes meanwhile.
     #[must_use]
     pub fn len(&self) -> usize {
-        // Slots that ever came into use, from free lists or as the first of a chunk, less those that were ever retired.
-        let popped: u64 = self.shards.iter().map(|shard| shard.free.popped()).sum();
-        let waiting: u64 = self.shards.iter().map(|shard| shard.limbo.count()).sum();
-        // Relaxed: a count.
-        let used = popped + self.fresh.load(Ordering::Relaxed).div_ceil(u64::from(self.chunk()));
-        usize::try_from(used.saturating_sub(self.batches.closed() + waiting)).unwrap_or(usize::MAX)
+        self.vacancies.live()
     }
 
     /// Whether about no object is live.
@@ -560,9 +355,7 @@ impl<T, L: Layout> HandleTable<T, L> {
 
     /// Every object that is live throughout the walk, and perhaps some that are not.
     pub fn iter(&self) -> impl Iterator<Item = (Handle, Guard<'_, T>)> {
-        // Relaxed: an object that is live throughout was inserted before, which the caller knows or cannot ask for.
-        let used = self.fresh.load(Ordering::Relaxed) as u32;
-        (0..used).filter_map(move |index| {
+        (0..self.vacancies.used()).filter_map(move |index| {
             let handle = self.slots.get(index)?.occupant()?;
             self.get(handle).map(|value| (handle, value))
         })
@@ -571,8 +364,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     /// About how many removed objects still wait for readers, or for somebody to drop them.
     #[must_use]
     pub fn pending(&self) -> usize {
-        let waiting: u64 = self.shards.iter().map(|shard| shard.limbo.count()).sum();
-        usize::try_from(waiting + self.batches.pending()).unwrap_or(usize::MAX)
+        self.vacancies.pending()
     }
 }
 
@@ -594,8 +386,7 @@ pub(super) enum Place {
 impl<T> HandleTable<T, Claims> {
     /// Which word is at an address that a stepping hook was told.
     pub(super) fn place_of(&self, address: usize) -> Option<Place> {
-        let used = self.fresh.load(Ordering::Relaxed) as u32;
-        let in_slots = (0..used).find_map(|index| {
+        let in_slots = (0..self.vacancies.used()).find_map(|index| {
             let slot = self.slots.get(index)?;
             if slot.state().address() == address {
                 return Some(Place::State(index));
@@ -630,15 +421,12 @@ impl<T, L: Layout> Drop for HandleTable<T, L> {
                 panicked = dropped.err();
             }
         };
-        // Relaxed: whoever drops the table has synchronized with its users.
-        let used = self.fresh.load(Ordering::Relaxed) as u32;
-        for slot in (0..used).filter_map(|index| self.slots.get(index)) {
+        for slot in (0..self.vacancies.used()).filter_map(|index| self.slots.get(index)) {
             if slot.occupant().is_some() {
                 drop_value(slot);
             }
         }
-        let limbos: Vec<Chain> = self.shards.iter_mut().filter_map(|shard| shard.limbo.leftover()).collect();
-        for chain in limbos.into_iter().chain(self.batches.leftovers()) {
+        for chain in self.vacancies.leftovers() {
             let mut next = chain.first;
             for slot in (0..chain.count).map_while(|_| {
                 let slot = self.slots.get(next)?;

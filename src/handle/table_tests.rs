@@ -155,7 +155,7 @@ fn capacities_that_cannot_be_are_refused() {
 #[test]
 fn a_slot_whose_generations_are_used_up_is_never_used_again() {
     let mut table = HandleTable::with_capacity(2).unwrap();
-    table.last_generation = 5;
+    table.vacancies.last_generation = 5;
     let alive = Arc::new(AtomicUsize::new(0));
     let mut seen = HashSet::new();
     for name in 0..10 {
