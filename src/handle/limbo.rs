@@ -93,16 +93,9 @@ impl Limbo {
         Head(self.head.load(Ordering::Relaxed))
     }
 
-    /// Adds a slot that the caller retired; how many there are now.
-    pub(super) fn push(&self, slots: &impl Links, index: u32) -> u64 {
-        let head = self.look();
-        slots.set_link(index, head.first());
-        self.push_linked(slots, index, head)
-    }
-
-    /// The same, of a slot that is linked to the first one of `head`.
+    /// Adds a slot that the caller retired, and linked to the first one of `head`; how many there are now.
     #[inline]
-    pub(super) fn push_linked(&self, slots: &impl Links, index: u32, mut head: Head) -> u64 {
+    pub(super) fn push(&self, slots: &impl Links, index: u32, mut head: Head) -> u64 {
         loop {
             let pushed = (count(head.0) + 1) << COUNT_SHIFT | u64::from(index);
             faults::point(Point::LimboPushing);

@@ -174,6 +174,14 @@ impl<T, L: Layout> Slot<T, L> {
         state.store(state.load(Ordering::Relaxed) & !INDEX_MASK | u64::from(link), Ordering::Relaxed);
     }
 
+    /// The same for a slot that the caller has just retired under this handle. Without a load, which would wait for the exchange
+    /// that retired it.
+    #[inline]
+    pub(super) fn link_retired(&self, handle: Handle, link: u32) {
+        // Relaxed: as above.
+        self.state.unstepped().store(dead(handle.generation(), link), Ordering::Relaxed);
+    }
+
     /// Whether this slot, dead and the caller's, has used up its generations, of which `last` is the last.
     pub(super) fn is_worn_out(&self, last: u32) -> bool {
         // Relaxed: only who owns a dead slot writes its word.

@@ -183,7 +183,7 @@ impl<T> HandleTable<T, Claims> {
     #[inline]
     pub fn retire_if_unheld(&self, handle: Handle) -> Result<(), RetireError> {
         self.step().retire_if_unheld(handle)?;
-        self.stock().retired(handle.index())
+        self.stock().retired(handle)
     }
 }
 

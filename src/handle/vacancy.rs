@@ -11,7 +11,7 @@ use super::epoch;
 use super::error::Stale;
 use super::free_list::{FreeList, Links};
 use super::layout::Layout;
-use super::limbo::{Batches, Chain, Limbo};
+use super::limbo::{Batches, Chain, Head, Limbo};
 use super::seat;
 use super::segments::Segments;
 use super::slot::{NIL, Slot};
@@ -276,16 +276,38 @@ impl<T, L: Layout> Stock<'_, T, L> {
         if !slot.retire(handle, head.first()) {
             return Err(Stale);
         }
-        faults::point(Point::SlotRetired);
-        let waiting = shard.limbo.push_linked(self.slots, handle.index(), head);
-        if waiting.is_multiple_of(BATCH) { self.batch_gathered(&shard.limbo) } else { Ok(()) }
+        self.into_limbo(shard, handle, head)
     }
 
-    /// Looks after a slot that the caller retired. Lock-free. Always `Ok`.
-    pub(super) fn retired<E>(self, index: u32) -> Result<(), E> {
+    /// Looks after the slot of a handle that the caller retired. Lock-free. Always `Ok`.
+    #[inline]
+    pub(super) fn retired<E>(self, handle: Handle) -> Result<(), E> {
+        match self.vacancies.shard_by_now() {
+            Some(shard) => self.retired_into(shard, handle),
+            None => self.retired_first(handle),
+        }
+    }
+
+    /// A thread's first.
+    #[cold]
+    #[inline(never)]
+    fn retired_first<E>(self, handle: Handle) -> Result<(), E> {
+        self.retired_into(self.vacancies.shard(), handle)
+    }
+
+    #[inline]
+    fn retired_into<E>(self, shard: &Shard, handle: Handle) -> Result<(), E> {
+        let head = shard.limbo.look();
+        if let Some(slot) = self.slots.get(handle.index()) {
+            slot.link_retired(handle, head.first());
+        }
+        self.into_limbo(shard, handle, head)
+    }
+
+    #[inline]
+    fn into_limbo<E>(self, shard: &Shard, handle: Handle, head: Head) -> Result<(), E> {
         faults::point(Point::SlotRetired);
-        let shard = self.vacancies.shard();
-        let waiting = shard.limbo.push(self.slots, index);
+        let waiting = shard.limbo.push(self.slots, handle.index(), head);
         if waiting.is_multiple_of(BATCH) { self.batch_gathered(&shard.limbo) } else { Ok(()) }
     }
 
