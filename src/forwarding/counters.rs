@@ -334,6 +334,13 @@ impl WorkerCounters {
         self.share.add(number, counter as usize, n);
     }
 
+    /// Counts a packet that was forwarded: its octets, IP header included, and its copies. As [`add`](Self::add) would,
+    /// counter by counter. Wait-free.
+    #[inline]
+    pub fn forwarded(&mut self, number: FlowNumber, octets: u64, copies: u64) {
+        self.share.forwarded(number, octets, copies);
+    }
+
     /// Asks for a flow's line before it is needed: what every packet counts up. A hint that changes nothing but time.
     #[inline]
     pub fn prefetch(&self, number: FlowNumber) {

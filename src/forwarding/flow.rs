@@ -65,7 +65,6 @@ impl Flow {
     ///
     /// # Errors
     /// [`FlowError`] when the addresses cannot be a source and a group of one family.
-    #[inline]
     pub fn new(source: IpAddr, group: IpAddr) -> Result<Flow, FlowError> {
         if Family::of(source) != Family::of(group) {
             return Err(FlowError::FamiliesDiffer(source, group));
@@ -77,6 +76,13 @@ impl Flow {
             return Err(FlowError::NotASource(source));
         }
         Ok(Flow { source: number(source), group: number(group) })
+    }
+
+    /// The flow of one source and one group of IPv4, if they are that.
+    #[inline]
+    pub(crate) fn of_v4(source: Ipv4Addr, group: Ipv4Addr) -> Option<Flow> {
+        let is_flow = group.is_multicast() && !source.is_multicast() && !source.is_unspecified();
+        is_flow.then(|| Flow { source: source.to_bits().into(), group: group.to_bits().into() })
     }
 
     /// The sender.

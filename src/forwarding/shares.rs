@@ -139,6 +139,14 @@ impl Share {
         }
     }
 
+    /// Counts a packet of so many octets that was forwarded in so many copies. To be called by the share's one worker only.
+    #[inline]
+    pub(super) fn forwarded(&self, number: FlowNumber, octets: u64, copies: u64) {
+        if let Some(line) = self.often.get(number.index) {
+            line.0.add_all(number.generation, [(0, 1), (1, octets), (4, copies)]);
+        }
+    }
+
     #[inline]
     pub(super) fn prefetch(&self, number: FlowNumber) {
         if let Some(line) = self.often.get(number.index) {
@@ -165,24 +173,39 @@ impl Share {
     pub(super) fn copied(&self, number: OutgoingNumber, n: u32) {
         let Some(word) = self.copies.get(number.index) else { return };
         // Relaxed: only this thread writes the word, or it took the share over through the counters' lock.
-        let mut now = CopyWord(word.load(Ordering::Relaxed));
-        if now.generation() != number.generation {
-            if now.generation() > number.generation {
-                return;
-            }
+        let now = CopyWord(word.load(Ordering::Relaxed));
+        let new = now.plus(n);
+        if now.generation() == number.generation && new.lap() == now.lap() {
+            // Release: pairs with the load in `read_outgoing`: who sees the word sees its laps.
+            word.store(new.0, Ordering::Release);
+        } else {
+            self.copied_anew(word, now, number, n);
+        }
+    }
+
+    /// The same, where the word is an older number's, or goes round.
+    #[cold]
+    fn copied_anew(&self, word: &Word, mut now: CopyWord, number: OutgoingNumber, n: u32) {
+        if now.generation() > number.generation {
+            return;
+        }
+        if now.generation() < number.generation {
             now = CopyWord::new(number.generation);
         }
         let new = now.plus(n);
-        if new.lap() != now.lap() {
-            #[cfg(not(feature = "bug-lap-after-word"))]
-            self.add_seldom(number, LAPS, 1);
+        let laps = || {
+            if new.lap() != now.lap() {
+                self.add_seldom(number, LAPS, 1);
+            }
+        };
+        if !cfg!(feature = "bug-lap-after-word") {
+            laps();
             faults::point(Point::CountLapping);
         }
-        // Release: pairs with the load in `read_outgoing`: who sees the word sees its laps.
+        // Release: as above.
         word.store(new.0, Ordering::Release);
-        #[cfg(feature = "bug-lap-after-word")]
-        if new.lap() != now.lap() {
-            self.add_seldom(number, LAPS, 1);
+        if cfg!(feature = "bug-lap-after-word") {
+            laps();
         }
     }
 
@@ -251,6 +274,11 @@ impl CopyWord {
 impl<const N: usize> Block<N> {
     #[inline]
     fn add(&self, generation: u32, counter: usize, n: u64) {
+        self.add_all(generation, [(counter, n)]);
+    }
+
+    #[inline]
+    fn add_all<const M: usize>(&self, generation: u32, counters: [(usize, u64); M]) {
         // Relaxed: only this thread writes the block, or it took the share over through the counters' lock.
         let present = self.generation.load(Ordering::Relaxed);
         if present != generation {
@@ -259,9 +287,11 @@ impl<const N: usize> Block<N> {
             }
             self.restart(generation);
         }
-        let Some(count) = self.counts.0.get(counter) else { return };
-        // Relaxed: a count stands for itself; `read` asks for no order among counts of one generation.
-        count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        for (counter, n) in counters {
+            let Some(count) = self.counts.0.get(counter) else { continue };
+            // Relaxed: a count stands for itself; `read` asks for no order among counts of one generation.
+            count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        }
     }
 
     /// The counts of a generation, if they are.

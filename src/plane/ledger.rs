@@ -181,9 +181,7 @@ impl<'r> Ledger<'r> {
         if copies > 0 {
             self.forwarded_packets += 1;
             self.copies += copies;
-            self.counters.add(entry.number(), Counter::Packets, 1);
-            self.counters.add(entry.number(), Counter::Octets, octets as u64);
-            self.counters.add(entry.number(), Counter::Copies, copies);
+            self.counters.forwarded(entry.number(), octets as u64, copies);
         } else if dropped > 0 {
             self.no_room += 1;
             self.counters.add(entry.number(), Counter::Discards, 1);

@@ -36,25 +36,28 @@ impl Port {
 pub(super) struct Numbering {
     /// For each port, the number of its IPv4 interface and that of its IPv6 interface.
     arrivals: Vec<[InterfaceNumber; 2]>,
-    /// For each number, the place of its port.
-    places: Vec<Option<u32>>,
+    /// For each number, the place of its port; [`Self::NOWHERE`] for what is none of this plane's.
+    places: Vec<u32>,
 }
 
 impl Numbering {
     /// What no interface has: of a port on which nobody ever took anything. No entry names it.
     const NONE: InterfaceNumber = InterfaceNumber(u32::MAX);
 
+    /// No port's place: there are not so many.
+    const NOWHERE: u32 = u32::MAX;
+
     pub(super) fn new(manager: &GroupManager, ports: usize) -> Numbering {
         let number =
             |place, family| manager.interface_number(Port::interface(place, family)).unwrap_or(Self::NONE);
         let arrivals: Vec<_> =
             (0..ports).map(|place| [Family::V4, Family::V6].map(|family| number(place, family))).collect();
-        let mut places = vec![None; 2 * ports];
+        let mut places = vec![Self::NOWHERE; 2 * ports];
         for (place, numbers) in (0..).zip(&arrivals) {
             for number in numbers.iter().filter(|number| **number != Self::NONE) {
                 let at = number.0 as usize;
-                places.resize(places.len().max(at + 1), None);
-                places[at] = Some(place);
+                places.resize(places.len().max(at + 1), Self::NOWHERE);
+                places[at] = place;
             }
         }
         Numbering { arrivals, places }
@@ -68,7 +71,8 @@ impl Numbering {
     /// `None`: an interface that is no port of this plane's.
     #[inline]
     pub(super) fn place(&self, number: InterfaceNumber) -> Option<usize> {
-        self.places.get(number.0 as usize).copied().flatten().map(|place| place as usize)
+        let place = *self.places.get(number.0 as usize)?;
+        (place != Self::NOWHERE).then_some(place as usize)
     }
 
     /// The numbers of a port's IPv4 interface and of its IPv6 interface, looked for again if nobody had taken one. Wait-free.
@@ -90,7 +94,7 @@ impl Numbering {
         let place = Port::place(manager.interface(number)?).filter(|place| *place < self.arrivals.len())?;
         // No allocation here: a number there is no room for is looked for again.
         if let Some(known) = self.places.get_mut(number.0 as usize) {
-            *known = Some(place as u32);
+            *known = place as u32;
         }
         Some(place)
     }

@@ -35,7 +35,6 @@ fn plain_v4(rest: &[u8]) -> Option<Data<'_>> {
         || ttl <= 1
         || protocol == IGMP
         || !is_intact(header)
-        || !group.is_multicast()
         // 224.0.0.0/24.
         || group.to_bits() >> 8 == 0xe0_0000
         || source.is_link_local()
@@ -44,8 +43,8 @@ fn plain_v4(rest: &[u8]) -> Option<Data<'_>> {
     if questionable {
         return None;
     }
-    // A flow has no multicast nor unspecified source.
-    let flow = Flow::new(source.into(), group.into()).ok()?;
+    // A flow has a multicast group, and no multicast nor unspecified source.
+    let flow = Flow::of_v4(source, group)?;
     Some(Data { flow, datagram: rest.get(..length)? })
 }
 
