@@ -129,14 +129,41 @@ pub(super) trait ClaimSlots {
     fn claim_slot(&self, index: u32) -> Option<ClaimSlot<'_>>;
 }
 
-/// Why a claim or a release was refused.
-enum Refused {
+/// What became of a claim or a release, or of a look whether it can be done. Two words whatever it is, not an enum with things
+/// in it: those are put together in memory, and read from there again by who asked.
+#[derive(Clone, Copy)]
+struct Outcome {
+    kind: OutcomeKind,
+    /// The owner word, of what is done or can be; the owner's handle, of a claim of what is owned.
+    word: u64,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum OutcomeKind {
+    /// It is done, or can be.
+    Right,
     Stale,
-    /// A claim of what is owned: by this handle.
-    Owned(Handle),
+    /// A claim of what is owned.
+    Owned,
     /// A release of what is not the handle's.
     NotOwner,
     Unknown,
+}
+
+impl OutcomeKind {
+    fn alone(self) -> Outcome {
+        Outcome { kind: self, word: 0 }
+    }
+}
+
+impl Outcome {
+    fn right(word: OwnerWord) -> Outcome {
+        Outcome { kind: OutcomeKind::Right, word: word.0 }
+    }
+
+    fn owned(holder: Handle) -> Outcome {
+        Outcome { kind: OutcomeKind::Owned, word: holder.bits() }
+    }
 }
 
 /// The claim step over the slots and owner words of one table.
@@ -145,47 +172,58 @@ pub(super) struct ClaimStep<'a, S> {
     pub(super) owners: &'a Owners,
 }
 
+// Passed as what it is, two pointers: by reference it would have to lie in memory.
+impl<S> Clone for ClaimStep<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for ClaimStep<'_, S> {}
+
 impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     /// Makes the handle's object the owner. Lock-free, no allocation.
     #[inline]
-    pub(super) fn claim(&self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ClaimError> {
-        self.change(What::Claim, handle, owner).map_err(|refused| match refused {
-            Refused::Owned(holder) => ClaimError::Owned(holder),
-            Refused::Unknown => ClaimError::UnknownOwner,
-            Refused::Stale | Refused::NotOwner => ClaimError::Stale,
-        })
+    pub(super) fn claim(self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ClaimError> {
+        let Outcome { kind, word } = self.change(What::Claim, handle, owner);
+        match kind {
+            OutcomeKind::Right => Ok(OwnerWord(word)),
+            OutcomeKind::Owned => Err(ClaimError::Owned(Handle::from(word))),
+            OutcomeKind::Unknown => Err(ClaimError::UnknownOwner),
+            OutcomeKind::Stale | OutcomeKind::NotOwner => Err(ClaimError::Stale),
+        }
     }
 
     /// Makes nobody the owner of what the handle's object owns. Lock-free, no allocation.
     #[inline]
-    pub(super) fn release(&self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ReleaseError> {
-        self.change(What::Release, handle, owner).map_err(|refused| match refused {
-            Refused::NotOwner => ReleaseError::NotOwner,
-            Refused::Unknown => ReleaseError::UnknownOwner,
-            Refused::Stale | Refused::Owned(_) => ReleaseError::Stale,
-        })
+    pub(super) fn release(self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ReleaseError> {
+        let Outcome { kind, word } = self.change(What::Release, handle, owner);
+        match kind {
+            OutcomeKind::Right => Ok(OwnerWord(word)),
+            OutcomeKind::NotOwner => Err(ReleaseError::NotOwner),
+            OutcomeKind::Unknown => Err(ReleaseError::UnknownOwner),
+            OutcomeKind::Stale | OutcomeKind::Owned => Err(ReleaseError::Stale),
+        }
     }
 
     #[inline]
-    fn change(&self, what: What, handle: Handle, id: OwnerId) -> Result<OwnerWord, Refused> {
-        let slot = self.slots.claim_slot(handle.index()).ok_or(Refused::Stale)?;
+    fn change(self, what: What, handle: Handle, id: OwnerId) -> Outcome {
+        let Some(slot) = self.slots.claim_slot(handle.index()) else { return OutcomeKind::Stale.alone() };
         if cfg!(feature = "bug-count-first") && what == What::Claim {
             return self.claim_count_first(slot, handle, id);
         }
         // Refusals end here, without a call.
-        let (owner, expected) = self.look(slot, what, handle, id)?;
-        self.carry_out(slot, owner, expected, what, handle, id)
+        let looked = self.look(slot, what, handle, id);
+        if looked.kind == OutcomeKind::Right {
+            self.carry_out(slot, OwnerWord(looked.word), what, handle, id)
+        } else {
+            looked
+        }
     }
 
-    /// Whether there is something to do: the owner word, and how it reads.
+    /// Whether there is something to do, and how the owner word reads.
     #[inline]
-    fn look(
-        &self,
-        slot: ClaimSlot<'_>,
-        what: What,
-        handle: Handle,
-        id: OwnerId,
-    ) -> Result<(&'a SteppedWord, OwnerWord), Refused> {
+    fn look(self, slot: ClaimSlot<'_>, what: What, handle: Handle, id: OwnerId) -> Outcome {
         let owner = self.owners.stepped(id);
         loop {
             // Before the state, so that the failures below are true at one instant. SeqCst, paired with everybody's
@@ -193,62 +231,63 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
             let word = owner.map_or(0, |word| word.load(Ordering::SeqCst));
             // SeqCst, paired with the flip and with the slot's opening.
             if slot.state.load(Ordering::SeqCst) != handle.bits() {
-                return Err(Refused::Stale);
+                return OutcomeKind::Stale.alone();
             }
-            let Some(owner) = owner.filter(|_| word != 0) else { return Err(Refused::Unknown) };
+            let Some(owner) = owner.filter(|_| word != 0) else { return OutcomeKind::Unknown.alone() };
             let expected = OwnerWord(word);
             match what {
                 What::Claim if !expected.is_free() => match self.name(owner, expected) {
-                    Some(holder) => return Err(Refused::Owned(holder)),
+                    Some(holder) => return Outcome::owned(holder),
                     // It changed hands: somebody succeeded.
                     None => continue,
                 },
-                What::Release if expected.slot() != Some(handle.index()) => return Err(Refused::NotOwner),
-                _ => return Ok((owner, expected)),
+                What::Release if expected.slot() != Some(handle.index()) => {
+                    return OutcomeKind::NotOwner.alone();
+                }
+                _ => return Outcome::right(expected),
             }
         }
     }
 
     fn carry_out(
-        &self,
+        self,
         slot: ClaimSlot<'_>,
-        mut owner: &'a SteppedWord,
         mut expected: OwnerWord,
         what: What,
         handle: Handle,
         id: OwnerId,
-    ) -> Result<OwnerWord, Refused> {
+    ) -> Outcome {
+        let Some(owner) = self.owners.stepped(id) else { return OutcomeKind::Unknown.alone() };
         loop {
             // SeqCst, paired with announcements, settlings, closings and openings; acquires what they published.
             let before = slot.claim.load(Ordering::SeqCst);
             match ClaimState::of(before) {
                 ClaimState::Busy(ticket) => self.help(slot, handle.index(), before, ticket),
                 ClaimState::Idle { generation, .. } if generation != handle.generation() => {
-                    return Err(Refused::Stale);
+                    return OutcomeKind::Stale.alone();
                 }
                 ClaimState::Idle { closing: true, .. } => {
                     flip(slot, handle);
-                    return Err(Refused::Stale);
+                    return OutcomeKind::Stale.alone();
                 }
                 ClaimState::Idle { count, .. } => {
                     let generation = handle.generation();
                     let task = Task { what, owner: id, expected, generation, count };
                     if self.announce(slot, owner, handle.index(), before, &task) {
-                        return Ok(task.after(handle.index()));
+                        return Outcome::right(task.after(handle.index()));
                     }
                 }
             }
-            (owner, expected) = self.look(slot, what, handle, id)?;
+            let looked = self.look(slot, what, handle, id);
+            if looked.kind != OutcomeKind::Right {
+                return looked;
+            }
+            expected = OwnerWord(looked.word);
         }
     }
 
     /// The protocol that looks obvious: raise the count, take the thing, lower the count again if that fails.
-    fn claim_count_first(
-        &self,
-        slot: ClaimSlot<'_>,
-        handle: Handle,
-        id: OwnerId,
-    ) -> Result<OwnerWord, Refused> {
+    fn claim_count_first(self, slot: ClaimSlot<'_>, handle: Handle, id: OwnerId) -> Outcome {
         let add = |up: bool| loop {
             let before = slot.claim.load(Ordering::SeqCst);
             let ClaimState::Idle { generation, count, closing: false } = ClaimState::of(before) else {
@@ -262,27 +301,27 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
                 return true;
             }
         };
-        let word = self.owners.stepped(id).ok_or(Refused::Unknown)?;
+        let Some(word) = self.owners.stepped(id) else { return OutcomeKind::Unknown.alone() };
         if !add(true) {
-            return Err(Refused::Stale);
+            return OutcomeKind::Stale.alone();
         }
         loop {
             let expected = OwnerWord(word.load(Ordering::SeqCst));
             if expected.is_free() {
                 let after = expected.next(Some(handle.index()));
                 if word.compare_exchange(expected.0, after.0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                    return Ok(after);
+                    return Outcome::right(after);
                 }
             } else if let Some(holder) = self.name(word, expected) {
                 add(false);
-                return Err(Refused::Owned(holder));
+                return Outcome::owned(holder);
             }
         }
     }
 
     /// Announces the task, sees it through and tells whether it was performed; if not, nothing has happened.
     fn announce(
-        &self,
+        self,
         slot: ClaimSlot<'_>,
         owner: &SteppedWord,
         index: u32,
@@ -311,7 +350,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
 
     /// Finishes the operation that a busy claim word announces. Bounded.
     #[cold]
-    fn help(&self, slot: ClaimSlot<'_>, index: u32, announced: u64, ticket: Ticket) {
+    fn help(self, slot: ClaimSlot<'_>, index: u32, announced: u64, ticket: Ticket) {
         if let Some(descriptor) = descriptor::of(ticket.seat)
             && let Some(task) = descriptor.read(ticket.sequence)
             // Always there: the task is of this table.
@@ -325,7 +364,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     /// Retires the handle if its object holds nothing. `Ok` for one caller only, who has the slot then. Lock-free, no
     /// allocation.
     #[inline]
-    pub(super) fn retire_if_unheld(&self, handle: Handle) -> Result<(), RetireError> {
+    pub(super) fn retire_if_unheld(self, handle: Handle) -> Result<(), RetireError> {
         let slot = self.slots.claim_slot(handle.index()).ok_or(RetireError::Stale)?;
         // A number that was never issued may guess the generation that a slot is just being opened with, or be of
         // another kind, which claim words do not tell. One look at the state sorts these out: what was live once has
@@ -375,7 +414,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
 
     /// Who owned it when it read `word`, by name; `None` if it does not any more.
     #[inline]
-    fn name(&self, owner: &SteppedWord, word: OwnerWord) -> Option<Handle> {
+    fn name(self, owner: &SteppedWord, word: OwnerWord) -> Option<Handle> {
         let slot = self.slots.claim_slot(word.slot()?)?;
         // SeqCst, paired with the opening of the slot. While the owner word stands, its owner cannot be retired; so if
         // the word still stands after this load, what was loaded is the owner's handle.
@@ -387,7 +426,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
 
     /// Who owns it, if anybody does. Lock-free: starts over only when it changed hands meanwhile.
     #[inline]
-    pub(super) fn owner_of(&self, id: OwnerId) -> Option<Handle> {
+    pub(super) fn owner_of(self, id: OwnerId) -> Option<Handle> {
         let owner = self.owners.stepped(id)?;
         loop {
             // SeqCst, paired with everybody's act.

@@ -65,6 +65,7 @@ pub struct ObjectClaims {
 }
 
 impl ClaimWord for ObjectClaims {
+    #[inline]
     fn open(&self, generation: u32) {
         // Release, paired with the claim step's loads of the word: whoever still looks at it with a handle of an earlier
         // generation learns that it is stale; and such a handle is stale already, so nothing hangs on who learns it here

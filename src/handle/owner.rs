@@ -89,7 +89,8 @@ impl OwnerWord {
 #[repr(align(64))]
 struct Pair([SteppedWord; 2]);
 
-/// The first segment holds this many pairs, each further one twice as many as the one before.
+/// The first segment holds this many pairs, each further one twice as many as the one before: so that a pair, counted from here
+/// on, is in the segment of its highest bit, at what its other bits say.
 const FIRST_SEGMENT: u32 = if cfg!(loom) { 2 } else { 64 };
 const SEGMENTS: u32 = 20;
 /// How many pairs there can be: far fewer than the 2^30 things that the count in a claim word can tell.
@@ -98,7 +99,9 @@ const MOST_PAIRS: u32 = FIRST_SEGMENT * ((1 << SEGMENTS) - 1);
 /// The owner words of one table, to be read by whoever holds derived state. Every method is wait-free.
 #[derive(Debug)]
 pub struct Owners {
-    segments: [AtomicPtr<Pair>; SEGMENTS as usize],
+    /// By the highest bit of what is in them: the first ones and the last are never made. As many as there are bits, which
+    /// spares a check.
+    segments: [AtomicPtr<Pair>; u32::BITS as usize],
     /// How many pairs have been given out.
     pairs: CachePadded<Word>,
 }
@@ -112,17 +115,16 @@ impl Default for Owners {
     }
 }
 
-/// The segment of a pair and the place in it.
+/// The segment of a pair, whose id is half of one, and the place in it.
 #[inline]
 const fn place(pair: u32) -> (usize, usize) {
-    // Segment k begins at pair FIRST_SEGMENT * (2^k - 1): counted from FIRST_SEGMENT on, at a power of two.
-    let n = pair.saturating_add(FIRST_SEGMENT);
-    let log = n.ilog2();
-    ((log - FIRST_SEGMENT.ilog2()) as usize, (n ^ (1 << log)) as usize)
+    let counted = pair.saturating_add(FIRST_SEGMENT);
+    let at = counted.ilog2();
+    (at as usize, (counted ^ 1 << at) as usize)
 }
 
 const fn segment_length(segment: usize) -> usize {
-    (FIRST_SEGMENT as usize) << segment
+    1 << segment
 }
 
 impl Owners {
@@ -148,7 +150,7 @@ impl Owners {
     pub(super) fn stepped(&self, id: OwnerId) -> Option<&SteppedWord> {
         let (segment, offset) = place(id.0 >> 1);
         // Acquire, paired with the compare-and-swap in `ensure`: the segment's words.
-        let pairs = self.segments.get(segment)?.load(Ordering::Acquire);
+        let pairs = self.segments[segment].load(Ordering::Acquire);
         if pairs.is_null() {
             return None;
         }
@@ -238,9 +240,9 @@ mod tests {
             assert!(seen.insert((segment, offset)));
         }
         let (segment, offset) = place(MOST_PAIRS - 1);
-        assert_eq!(segment, SEGMENTS as usize - 1);
         assert_eq!(offset, segment_length(segment) - 1);
-        assert!(place(u32::MAX >> 1).0 >= SEGMENTS as usize, "beyond the last segment");
+        assert!(place(MOST_PAIRS).0 > segment, "beyond the last segment");
+        assert!(place(u32::MAX >> 1).0 < u32::BITS as usize);
     }
 
     #[test]
