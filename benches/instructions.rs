@@ -15,18 +15,24 @@
 
 #![allow(missing_docs, reason = "the macros make public items")]
 
+#[path = "rows/scene.rs"]
+mod scene;
+
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 use mgm::forwarding::{
     Entry, Flow, ForwardingReader, ForwardingTable, Incoming, InterfaceNumber, Outgoing, Stamp,
 };
 use mgm::handle::{Claims, Handle, HandleTable, OwnerId, Reader};
+use scene::{Frames, Mgm, Receivers};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 const TIMES: usize = 1024;
 const BURST: usize = 32;
+/// Of a packet.
+const COPIES: usize = 4;
 
 /// So many instructions an operation at most.
 fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
@@ -166,19 +172,43 @@ fn lookup_burst((reader, flows): (&mut ForwardingReader<'static>, &[Flow])) -> u
     sum
 }
 
-// Forwarding through the ring plane goes here: a benchmark of its own, with a limit below.
+/// Packets of as many flows, and a worker that has counted under each before: four copies each, by the whole way from a frame
+/// to the rings.
+fn worker() -> (&'static mut Mgm, &'static Frames) {
+    let frames = kept(Frames::new(TIMES));
+    let mgm = kept(Mgm::new(TIMES, COPIES, Receivers::Routing));
+    forward_all(mgm, frames);
+    (mgm, frames)
+}
+
+fn forward_all(mgm: &mut Mgm, frames: &Frames) -> u64 {
+    let mut copies = 0;
+    for at in (0..TIMES).step_by(BURST) {
+        mgm.worker.forward(0, frames.some(at..at + BURST), |_| ());
+        copies += mgm.rings.iter_mut().map(|ring| ring.discard() as u64).sum::<u64>();
+    }
+    copies
+}
+
+#[library_benchmark(config = at_most(LIMIT_FORWARD))]
+#[bench::four_copies(worker())]
+fn forward((mgm, frames): (&mut Mgm, &Frames)) -> u64 {
+    forward_all(black_box(mgm), black_box(frames))
+}
 
 // Instructions an operation; beside them, what was counted.
 const LIMIT_VALIDATE: u64 = 21; // 19.0
 const LIMIT_RESOLVE: u64 = 26; // 24.0
 const LIMIT_RESOLVE_BURST: u64 = 22; // 20.5
-const LIMIT_INSERT_REMOVE: u64 = 246; // 223.5
-const LIMIT_TAKE_RELEASE: u64 = 610; // 555
+const LIMIT_INSERT_REMOVE: u64 = 183; // 166.3
+const LIMIT_TAKE_RELEASE: u64 = 506; // 460
 const LIMIT_LOOKUP: u64 = 168; // 153.1
-const LIMIT_LOOKUP_BURST: u64 = 153; // 138.9
+const LIMIT_LOOKUP_BURST: u64 = 161; // 143.9 to 146.6
+const LIMIT_FORWARD: u64 = 1391; // 1264.8
 
 library_benchmark_group!(
     name = instructions,
-    benchmarks = [validate, resolve, resolve_burst, insert_remove, take_release, lookup, lookup_burst]
+    benchmarks =
+        [validate, resolve, resolve_burst, insert_remove, take_release, lookup, lookup_burst, forward]
 );
 main!(library_benchmark_groups = instructions);

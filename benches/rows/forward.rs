@@ -8,30 +8,19 @@
 //! each flow and outgoing interface, and can be changed meanwhile. To its favour: its rings ask for their next slots ahead, which
 //! the floor's do not.
 
+use super::scene::{Frames, Mgm, OUT, Receivers, SLOTS, flow, leaves, mac};
 use super::{Row, Target};
 use foldhash::quality::FixedState;
-use mgm::forwarding::Flow;
-use mgm::manager::{Effect, FlowState, GroupManager, ManagerConfig, Membership, Protocol, ReversePath};
-use mgm::plane::ring::{FrameReceiver, Worker, frame_ring};
-use mgm::plane::{Link, MacAddress, Port};
+use mgm::plane::MacAddress;
 use std::hash::BuildHasher;
-use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 /// Flows, and frames.
 const FLOWS: usize = 1 << 16;
 /// Packets that one call forwards.
 const BATCH: usize = 1 << 12;
-/// Ports that copies leave through: those after the first, where everything arrives.
-const OUT: usize = 16;
-/// Slots of a ring, and how many packets are forwarded before the rings are emptied.
-const SLOTS: usize = 64;
+/// So many packets are forwarded before the rings are emptied.
 const BETWEEN: usize = 32;
 const BURST: usize = 32;
-/// A frame, and as much behind it as keeps every frame in a line of its own.
-const FRAME: usize = 60;
-const STRIDE: usize = 64;
-
 /// A figure is a copy's; of the bound, that 0.7 times as many copies as the floor's are to be made in the same time.
 pub(crate) fn rows() -> Vec<Row> {
     let row = |copies: usize| {
@@ -52,9 +41,9 @@ type Batch = Box<dyn FnMut() -> u64>;
 /// Who forwards, by what they are called; the floor last. They have been checked: every octet of every copy of one is that of
 /// the other.
 fn contestants(copies: usize) -> Vec<(&'static str, Batch)> {
-    let frames: &'static Frames = Box::leak(Box::new(Frames::new()));
-    let by_routing = Mgm::new(copies, Receivers::Routing);
-    let by_igmp = Mgm::new(copies, Receivers::Igmp);
+    let frames: &'static Frames = Box::leak(Box::new(Frames::new(FLOWS)));
+    let by_routing = Mgm::new(FLOWS, copies, Receivers::Routing);
+    let by_igmp = Mgm::new(FLOWS, copies, Receivers::Igmp);
     let floor = Floor::new(copies);
     let mut all: Vec<(&'static str, Box<dyn Contestant>)> = vec![
         ("mgm", Box::new(by_routing)),
@@ -99,124 +88,6 @@ fn check(frames: &Frames, copies: usize, all: &mut [(&'static str, Box<dyn Conte
         for (name, made) in made {
             assert!(made == expected, "{name} makes other copies than {first}");
         }
-    }
-}
-
-fn flow(n: usize) -> (Ipv4Addr, Ipv4Addr) {
-    (Ipv4Addr::from_bits(0x0A00_0000 + n as u32 / 16), Ipv4Addr::from_bits(0xE800_0100 + n as u32 % 16))
-}
-
-/// Whether a flow's packets are copied to a port: a window of the ports that begins elsewhere for each group.
-fn leaves(copies: usize, group: usize, port: usize) -> bool {
-    port > 0 && (port - 1 + OUT - group % OUT) % OUT < copies
-}
-
-fn mac(port: usize) -> MacAddress {
-    MacAddress::for_interface(port as u32 + 1)
-}
-
-/// A frame of each flow, in some order.
-struct Frames {
-    octets: Vec<u8>,
-}
-
-impl Frames {
-    fn new() -> Frames {
-        let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut random = |below: usize| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            (seed >> 11) as usize % below
-        };
-        let mut order: Vec<usize> = (0..FLOWS).collect();
-        (1..FLOWS).rev().for_each(|n| order.swap(n, random(n + 1)));
-        let mut octets = vec![0; FLOWS * STRIDE];
-        for (frame, n) in octets.chunks_exact_mut(STRIDE).zip(order) {
-            let (source, group) = flow(n);
-            let MacAddress(to) = MacAddress::of_group(group.into());
-            frame[..6].copy_from_slice(&to);
-            frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
-            frame[12..14].copy_from_slice(&[8, 0]);
-            let datagram = &mut frame[14..FRAME];
-            datagram[..10].copy_from_slice(&[
-                0x45,
-                0,
-                0,
-                46,
-                n as u8,
-                (n >> 8) as u8,
-                0,
-                0,
-                2 + n as u8 % 60,
-                17,
-            ]);
-            datagram[12..16].copy_from_slice(&source.octets());
-            datagram[16..20].copy_from_slice(&group.octets());
-            let sum: u32 =
-                datagram[..20].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
-            let sum = (sum & 0xffff) + (sum >> 16);
-            let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
-            datagram[10..12].copy_from_slice(&sum.to_be_bytes());
-            datagram[20..].iter_mut().for_each(|octet| *octet = random(256) as u8);
-        }
-        Frames { octets }
-    }
-
-    fn some(&self, which: std::ops::Range<usize>) -> impl Iterator<Item = &[u8]> {
-        self.octets[which.start * STRIDE..which.end * STRIDE]
-            .chunks_exact(STRIDE)
-            .map(|frame| &frame[..FRAME])
-    }
-}
-
-/// Who asked for the packets: a stamp is one owner word or two.
-#[derive(Clone, Copy, PartialEq)]
-enum Receivers {
-    Routing,
-    Igmp,
-}
-
-/// A worker of the ring plane, by the entries of a whole manager.
-struct Mgm {
-    worker: Worker<'static>,
-    rings: Vec<FrameReceiver>,
-}
-
-impl Mgm {
-    fn new(copies: usize, receivers: Receivers) -> Mgm {
-        let most = 2 * FLOWS as u32;
-        let config = ManagerConfig { entries: most, entries_per_interface: most, ..ManagerConfig::default() };
-        let interface = |port| Port::interface(port, mgm::forwarding::Family::V4);
-        let way = move |_| Some(ReversePath::through(interface(0)));
-        let manager = GroupManager::new(config, Arc::new(way)).expect("a valid configuration");
-        let manager: &'static GroupManager = Box::leak(Box::new(manager));
-        let routing = manager.register(Protocol::new(1, 0), Arc::new(())).expect("room for a client");
-        let igmp = manager.register(Protocol::new(Protocol::IGMP, 0), Arc::new(())).expect("and another");
-        let asks = if receivers == Receivers::Igmp { igmp } else { routing };
-        for port in 0..=OUT {
-            manager.take(routing, interface(port)).expect("nobody else's");
-            if receivers == Receivers::Igmp {
-                manager.take(igmp, interface(port)).expect("shared with IGMP");
-            }
-            for group in (0..16).filter(|group| leaves(copies, *group, port)) {
-                let membership = Membership::any_source(flow(group).1.into()).expect("a group");
-                manager.add_membership(asks, interface(port), membership, Effect::Join).expect("an owner's");
-            }
-        }
-        for n in 0..FLOWS {
-            let (source, group) = flow(n);
-            let flow = Flow::new(source.into(), group.into()).expect("a flow");
-            assert_eq!(manager.new_flow(flow), Ok(FlowState::Active));
-        }
-        let (ports, rings): (Vec<_>, Vec<_>) = (0..=OUT)
-            .map(|port| {
-                let (sender, receiver) = frame_ring(SLOTS);
-                let port = Port { name: format!("p{port}"), link: Link::Ethernet, mac: mac(port) };
-                ((port, sender), receiver)
-            })
-            .unzip();
-        Mgm { worker: Worker::new(manager, ports), rings }
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod lookup;
 pub(crate) mod memory;
 pub(crate) mod ownership;
 pub(crate) mod peers;
+mod scene;
 pub(crate) mod threads;
 
 use std::sync::Arc;

@@ -141,7 +141,10 @@ impl Entry {
     /// incoming interface (no route to the source) the entry is negative.
     #[must_use]
     pub fn new(flow: Flow, number: FlowNumber, incoming: Option<Incoming>, outgoing: &[Outgoing]) -> Entry {
-        Entry::of(flow, incoming, ways(number, incoming, outgoing).collect())
+        // Room for all at once: most are kept.
+        let mut kept = Vec::with_capacity(1 + outgoing.len());
+        kept.extend(ways(number, incoming, outgoing));
+        Entry::of(flow, incoming, kept.into_boxed_slice())
     }
 
     /// The same, where there may be no memory for it.

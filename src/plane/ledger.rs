@@ -124,7 +124,8 @@ impl<'r> Ledger<'r> {
     pub(super) fn prefetch_counters(&self, entry: &Entry) {
         self.counters.prefetch(entry.number());
         let outgoing = entry.outgoing();
-        for outgoing in [outgoing.first(), outgoing.last()].into_iter().flatten() {
+        // Eight of them are in a line.
+        for outgoing in outgoing.iter().step_by(8).chain(outgoing.last()) {
             self.counters.prefetch_outgoing(outgoing.number);
         }
     }
