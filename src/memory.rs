@@ -52,10 +52,30 @@ pub(crate) fn vec<T>(room: usize) -> Result<Vec<T>, NoMemory> {
     Ok(vec)
 }
 
+/// What a large page holds.
+pub(crate) const LARGE_PAGE: usize = 2 << 20;
+
+/// Asks the system to have memory that was not touched yet, and of which most will be, in large pages as far as whole ones fit: what
+/// is read here and there in many megabytes waits for the translation of addresses as long as for the memory. A hint that
+/// changes nothing but time; does nothing where there is no such thing.
+pub(crate) fn in_large_pages(memory: *mut u8, octets: usize) {
+    let begin = memory.addr().next_multiple_of(LARGE_PAGE);
+    let end = (memory.addr() + octets) / LARGE_PAGE * LARGE_PAGE;
+    #[cfg(all(target_os = "linux", not(miri)))]
+    if begin < end {
+        let begin_at = memory.wrapping_add(begin - memory.addr());
+        // SAFETY: the pages are the caller's, and the advice changes nothing of what is in them.
+        let _ = unsafe { libc::madvise(begin_at.cast(), end - begin, libc::MADV_HUGEPAGE) };
+    }
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let _ = (begin, end);
+}
+
 /// A slice of what an iterator yields, which is not more than `most`.
 #[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
 pub(crate) fn slice<T>(most: usize, items: impl Iterator<Item = T>) -> Result<Box<[T]>, NoMemory> {
-    let mut slice = vec(most)?;
+    let mut slice = vec::<T>(most)?;
+    in_large_pages(slice.as_mut_ptr().cast(), most.saturating_mul(size_of::<T>()));
     slice.extend(items.take(most));
     // In place where there are as many; else the system's allocator makes it smaller in place.
     Ok(slice.into_boxed_slice())

@@ -6,6 +6,28 @@ use mgm::handle::Handle;
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 
+/// A vector with this room, in pages as large as those of `mgm`'s own large arrays.
+fn room<T>(len: usize) -> Vec<T> {
+    const LARGE_PAGE: usize = 2 << 20;
+    let mut room = Vec::<T>::with_capacity(len);
+    let memory = room.as_mut_ptr().cast::<u8>();
+    let begin = memory.addr().next_multiple_of(LARGE_PAGE);
+    let end = (memory.addr() + len * size_of::<T>()) / LARGE_PAGE * LARGE_PAGE;
+    #[cfg(target_os = "linux")]
+    if begin < end {
+        let begin_at = memory.wrapping_add(begin - memory.addr());
+        // SAFETY: the pages are the vector's, and the advice changes nothing of what is in them.
+        let _ = unsafe { libc::madvise(begin_at.cast(), end - begin, libc::MADV_HUGEPAGE) };
+    }
+    room
+}
+
+fn full<T: Clone>(value: T, len: usize) -> Vec<T> {
+    let mut all = room(len);
+    all.resize(len, value);
+    all
+}
+
 /// A plain vector of generations (a whole handle each) and values.
 pub(crate) struct Slots(Vec<(Handle, u64)>);
 
@@ -13,7 +35,7 @@ impl Slots {
     /// The values 0, 1, 2, ... under these handles.
     pub(crate) fn of(handles: &[Handle]) -> Slots {
         let end = handles.iter().map(|handle| handle.index() as usize + 1).max().unwrap_or(0);
-        let mut slots = vec![(Handle::from(u64::MAX), 0); end];
+        let mut slots = full((Handle::from(u64::MAX), 0), end);
         for (handle, value) in handles.iter().zip(0..) {
             slots[handle.index() as usize] = (*handle, value);
         }
@@ -104,9 +126,9 @@ pub(crate) struct BucketTable {
 impl BucketTable {
     pub(crate) fn with_capacity(entries: usize) -> BucketTable {
         let buckets = (entries * 8 / 5).div_ceil(WAYS).next_power_of_two();
-        let mut lines = Vec::with_capacity(entries + 1);
+        let mut lines = room(entries + 1);
         lines.push(Line { key: [u64::MAX; 4], incoming: 0, outgoing: 0 });
-        BucketTable { seed: RandomState::default(), buckets: vec![Bucket::default(); buckets].into(), lines }
+        BucketTable { seed: RandomState::default(), buckets: full(Bucket::default(), buckets).into(), lines }
     }
 
     pub(crate) fn insert(&mut self, flow: &Flow, incoming: u32, outgoing: u32) {

@@ -3,6 +3,8 @@
 //! by anybody, without asking.
 
 use crate::faults::{self, Point};
+#[cfg(not(loom))]
+use crate::memory::{LARGE_PAGE, in_large_pages};
 use crate::sync::{AtomicPtr, Ordering};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -105,7 +107,7 @@ impl<S: Zeroed> Segments<S> {
         let entry = self.directory.get((index >> S::SEGMENT_BITS) as usize)?;
         // Acquire, as in `get`.
         if entry.load(Ordering::Acquire).is_null() {
-            let made = allocate::<S>(Self::SLOTS);
+            let made = allocate::<S>(Self::SLOTS, Pages::of(index >> S::SEGMENT_BITS));
             if made.is_null() {
                 return None;
             }
@@ -113,7 +115,7 @@ impl<S: Zeroed> Segments<S> {
             // Release on success, paired with `get`. Nothing is read through what a failure finds.
             if entry.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 // SAFETY: made just now with this length, and shown to nobody.
-                unsafe { free(made, Self::SLOTS) };
+                unsafe { free(made, Self::SLOTS, Pages::of(index >> S::SEGMENT_BITS)) };
             }
         }
         self.get(index)
@@ -122,36 +124,58 @@ impl<S: Zeroed> Segments<S> {
 
 impl<S: Zeroed> Drop for Segments<S> {
     fn drop(&mut self) {
-        for entry in &self.directory {
+        for (entry, number) in self.directory.iter().zip(0..) {
             // Acquire, as in `get`; whoever dropped the table has synchronized with its users.
             let segment = entry.load(Ordering::Acquire);
             if !segment.is_null() {
                 // SAFETY: made by `allocate` with this length, and nobody borrows the table any more.
-                unsafe { free(segment, Self::SLOTS) };
+                unsafe { free(segment, Self::SLOTS, Pages::of(number)) };
             }
         }
     }
 }
 
+/// What a segment's memory is asked for in.
+#[derive(Clone, Copy, PartialEq)]
+enum Pages {
+    /// Those that are there: of a table's first segment, which may be all there is.
+    Small,
+    /// Large ones, if it fills one: where many slots are in use, most look-ups would wait for a small one's address.
+    Large,
+}
+
+impl Pages {
+    fn of(segment: u32) -> Pages {
+        if segment == 0 { Pages::Small } else { Pages::Large }
+    }
+}
+
 /// What a segment's beginning is aligned to: at least a cache line, so that a slot of one line is in one line.
 #[cfg(not(loom))]
-const fn alignment<S>() -> usize {
+const fn alignment<S>(slots: usize, pages: Pages) -> usize {
     const LINE: usize = 64;
-    if align_of::<S>() > LINE { align_of::<S>() } else { LINE }
+    let fills_one = size_of::<S>() * slots >= LARGE_PAGE;
+    if matches!(pages, Pages::Large) && fills_one {
+        LARGE_PAGE
+    } else if align_of::<S>() > LINE {
+        align_of::<S>()
+    } else {
+        LINE
+    }
 }
 
 /// The memory of a segment, with room to align it: zeroed memory that nobody has to write to comes from the system with
 /// little alignment only.
 #[cfg(not(loom))]
-fn spacious<S>(slots: usize) -> Option<std::alloc::Layout> {
+fn spacious<S>(slots: usize, pages: Pages) -> Option<std::alloc::Layout> {
     let layout = std::alloc::Layout::array::<S>(slots).ok()?;
-    std::alloc::Layout::from_size_align(layout.size().checked_add(alignment::<S>())?, align_of::<*mut u8>())
-        .ok()
+    let octets = layout.size().checked_add(alignment::<S>(slots, pages))?;
+    std::alloc::Layout::from_size_align(octets, align_of::<*mut u8>()).ok()
 }
 
 #[cfg(not(loom))]
-fn allocate<S: Zeroed>(slots: usize) -> *mut S {
-    match spacious::<S>(slots) {
+fn allocate<S: Zeroed>(slots: usize, pages: Pages) -> *mut S {
+    match spacious::<S>(slots, pages) {
         _ if crate::memory::granted().is_err() => ptr::null_mut(),
         Some(layout) => {
             // SAFETY: the layout is not empty: it has room to spare.
@@ -160,9 +184,13 @@ fn allocate<S: Zeroed>(slots: usize) -> *mut S {
                 return ptr::null_mut();
             }
             // At least a pointer further on, since memory is aligned to one; at most what is to spare.
-            let ahead = alignment::<S>() - memory.addr() % alignment::<S>();
+            let alignment = alignment::<S>(slots, pages);
+            let ahead = alignment - memory.addr() % alignment;
             // SAFETY: within what is to spare.
             let segment = unsafe { memory.add(ahead) };
+            if pages == Pages::Large {
+                in_large_pages(segment, size_of::<S>() * slots);
+            }
             // SAFETY: before the segment there is room for a pointer, aligned as the memory is.
             unsafe { segment.cast::<*mut u8>().wrapping_sub(1).write(memory) };
             segment.cast()
@@ -172,10 +200,10 @@ fn allocate<S: Zeroed>(slots: usize) -> *mut S {
 }
 
 /// # Safety
-/// `segment` came from [`allocate`] with the same number of slots and is used no more.
+/// `segment` came from [`allocate`] with the same number of slots and kind of pages and is used no more.
 #[cfg(not(loom))]
-unsafe fn free<S>(segment: *mut S, slots: usize) {
-    if let Some(layout) = spacious::<S>(slots) {
+unsafe fn free<S>(segment: *mut S, slots: usize, pages: Pages) {
+    if let Some(layout) = spacious::<S>(slots, pages) {
         // SAFETY: `allocate` has noted there where the memory begins.
         let memory = unsafe { segment.cast::<*mut u8>().wrapping_sub(1).read() };
         // SAFETY: allocated with this layout. The slots need no drop of their own: they are atomics and a
@@ -185,15 +213,15 @@ unsafe fn free<S>(segment: *mut S, slots: usize) {
 }
 
 #[cfg(loom)]
-fn allocate<S: Zeroed>(slots: usize) -> *mut S {
+fn allocate<S: Zeroed>(slots: usize, _pages: Pages) -> *mut S {
     let slots: Box<[S]> = (0..slots).map(|_| S::unused()).collect();
     Box::into_raw(slots).cast()
 }
 
 /// # Safety
-/// `segment` came from [`allocate`] with the same number of slots and is used no more.
+/// `segment` came from [`allocate`] with the same number of slots and kind of pages and is used no more.
 #[cfg(loom)]
-unsafe fn free<S>(segment: *mut S, slots: usize) {
+unsafe fn free<S>(segment: *mut S, slots: usize, _pages: Pages) {
     // SAFETY: this is the box `allocate` gave away.
     drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(segment, slots)) });
 }
