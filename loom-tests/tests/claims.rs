@@ -46,6 +46,27 @@ fn claim_and_retire() {
     });
 }
 
+/// Another client's slot is used again in the middle of a claim: the next one in it has nothing that it did not ask for.
+#[test]
+fn claim_and_reuse() {
+    explore("claim_and_reuse", 4, || {
+        let table = Arc::new(HandleTable::with_claims(1).unwrap());
+        let client = table.insert(1).unwrap();
+        let thing = table.new_owner().unwrap();
+        let theirs = table.clone();
+        let other = thread::spawn(move || {
+            theirs.retire_if_unheld(client).ok()?;
+            theirs.insert(2).ok()
+        });
+        let claim = table.claim(client, thing);
+        if let Some(next) = other.join().unwrap() {
+            assert_eq!(claim, Err(ClaimError::Stale));
+            assert_eq!(table.owner_of(thing), None);
+            assert_eq!(table.retire_if_unheld(next), Ok(()));
+        }
+    });
+}
+
 /// Two clients want the same thing: one gets it and the other is told who. The one that did not get it never held
 /// anything, whatever it was in the middle of.
 #[test]
