@@ -10,7 +10,9 @@ use c_stage::*;
 use mgm::capi::*;
 use std::collections::BTreeMap;
 use std::ptr::null_mut;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How a code comes about.
@@ -259,13 +261,13 @@ fn registering(component: DWORD) -> DWORD {
 /// From inside a callback, while another thread stops the manager and waits for that very callback.
 fn registering_while_stopping() -> DWORD {
     static CODE: AtomicU32 = AtomicU32::new(DWORD::MAX);
+    static STOPPING: Mutex<Option<JoinHandle<DWORD>>> = Mutex::new(None);
     unsafe extern "C" fn joined(_: DWORD, _: DWORD, _: DWORD, _: DWORD, _: BOOL) -> DWORD {
-        let stopping = std::thread::spawn(|| MgmDeInitialize());
+        // It waits for this callback: it can be joined only afterwards.
+        *STOPPING.lock().unwrap() = Some(std::thread::spawn(|| MgmDeInitialize()));
         // While it is being stopped, nobody has anything any more.
         wait_until(|| owner(LAN) == ERROR_NOT_FOUND);
         CODE.store(registering(77), Ordering::SeqCst);
-        // It waits for this callback: it can be joined only afterwards.
-        drop(stopping);
         NO_ERROR
     }
     let stage = Stage::new();
@@ -275,6 +277,9 @@ fn registering_while_stopping() -> DWORD {
     wait_until(|| CODE.load(Ordering::SeqCst) != DWORD::MAX);
     // Until the other thread has stopped it.
     wait_until(|| MgmDeInitialize() == NO_ERROR || MgmInitialize() == NO_ERROR);
+    // A thread that ends is a reader once more, and would keep the places of the clients that have left: they are few here.
+    let stopping = STOPPING.lock().unwrap().take().expect("the callback has put it there");
+    assert_eq!(stopping.join().expect("it does not panic"), NO_ERROR);
     CODE.load(Ordering::SeqCst)
 }
 
