@@ -21,6 +21,7 @@ const BATCH: usize = 1 << 12;
 /// So many packets are forwarded before the rings are emptied.
 const BETWEEN: usize = 32;
 const BURST: usize = 32;
+
 /// A figure is a copy's; of the bound, that 0.7 times as many copies as the floor's are to be made in the same time.
 pub(crate) fn rows() -> Vec<Row> {
     let row = |copies: usize| {

@@ -13,7 +13,7 @@ pub(crate) const OUT: usize = 16;
 /// Slots of a ring.
 pub(crate) const SLOTS: usize = 64;
 /// A frame, and as much behind it as keeps every frame in a line of its own.
-pub(crate) const FRAME: usize = 60;
+const FRAME: usize = 60;
 const STRIDE: usize = 64;
 
 /// One of many flows.

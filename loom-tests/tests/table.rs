@@ -61,7 +61,7 @@ fn free_list() {
 /// none is lost. (Who finds none because the other has one in hand is refused, in a model at once.)
 #[test]
 fn chunks() {
-    explore("chunks", 3, || {
+    explore("chunks", 2, || {
         let table = table(4);
         let theirs = table.clone();
         let insert = |table: &HandleTable<Watched>, value| {

@@ -139,11 +139,11 @@ impl Share {
         }
     }
 
-    /// Counts a packet of so many octets that was forwarded in so many copies. To be called by the share's one worker only.
+    /// The same, of several counters that every packet counts up. To be called by the share's one worker only.
     #[inline]
-    pub(super) fn forwarded(&self, number: FlowNumber, octets: u64, copies: u64) {
+    pub(super) fn add_often<const M: usize>(&self, number: FlowNumber, counters: [(usize, u64); M]) {
         if let Some(line) = self.often.get(number.index) {
-            line.0.add_all(number.generation, [(0, 1), (1, octets), (4, copies)]);
+            line.0.add_all(number.generation, counters);
         }
     }
 

@@ -151,16 +151,19 @@ enum OutcomeKind {
 }
 
 impl OutcomeKind {
+    #[inline]
     fn alone(self) -> Outcome {
         Outcome { kind: self, word: 0 }
     }
 }
 
 impl Outcome {
+    #[inline]
     fn right(word: OwnerWord) -> Outcome {
         Outcome { kind: OutcomeKind::Right, word: word.0 }
     }
 
+    #[inline]
     fn owned(holder: Handle) -> Outcome {
         Outcome { kind: OutcomeKind::Owned, word: holder.bits() }
     }

@@ -30,6 +30,8 @@ mod table;
 #[cfg(all(test, not(loom)))]
 mod table_tests;
 mod vacancy;
+#[cfg(all(test, not(loom)))]
+mod vacancy_tests;
 
 pub use crate::memory::NoMemory;
 pub use error::{CapacityError, ClaimError, Full, OwnersError, ReleaseError, RetireError, Stale};

@@ -37,7 +37,7 @@ impl Drop for Counted {
 }
 
 /// Tests beside this one are pinned for moments, so it may take a few calls; the deadline is for failures.
-fn reclaim_all<T, L: Layout>(table: &HandleTable<T, L>) {
+pub(super) fn reclaim_all<T, L: Layout>(table: &HandleTable<T, L>) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while table.reclaim() > 0 {
         assert!(Instant::now() < deadline, "{table:?} keeps garbage without readers");
