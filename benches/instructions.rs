@@ -21,7 +21,7 @@ mod scene;
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 use mgm::forwarding::{
-    Entry, Flow, ForwardingReader, ForwardingTable, Incoming, InterfaceNumber, Outgoing, Stamp,
+    Entry, Flow, ForwardingReader, ForwardingTable, Incoming, InterfaceNumber, NewEntry, Outgoing, Stamp,
 };
 use mgm::handle::{Claims, Handle, HandleTable, OwnerId, Reader};
 use scene::{Frames, Mgm, Receivers};
@@ -145,7 +145,7 @@ fn forwarding() -> (&'static mut ForwardingReader<'static>, &'static [Flow]) {
     let outgoing = [1, 2].map(|n| Outgoing::uncounted(InterfaceNumber(n), stamp));
     let flows = kept(Vec::from_iter((0..TIMES as u32).map(flow)));
     for flow in flows.iter() {
-        table.publish(Entry::new(*flow, number, Some(incoming), &outgoing)).expect("room");
+        table.publish(NewEntry::new(*flow, number, Some(incoming), &outgoing)).expect("room");
     }
     let reader = kept(table.reader());
     reader.lookup(&flows[0]);

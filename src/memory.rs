@@ -7,7 +7,10 @@
 
 use crate::faults;
 use std::alloc::Layout;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, Hash};
+use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 /// There is no memory. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,15 @@ pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, NoMemory> {
     unsafe { memory.write(value) };
     // SAFETY: allocated as a box is, by the same allocator and with the value's layout, and initialized.
     Ok(unsafe { Box::from_raw(memory) })
+}
+
+/// A value that is shared. std has none that can be refused, so that this is a look and no promise, as [`room_for_records`].
+#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+pub(crate) fn shared<T>(value: T) -> Result<Arc<T>, NoMemory> {
+    /// As large as what a value is shared in.
+    struct WithCounts<T>(#[expect(dead_code, reason = "it is never made")] [usize; 2], MaybeUninit<T>);
+    boxed(MaybeUninit::<WithCounts<T>>::uninit())?;
+    Ok(Arc::new(value))
 }
 
 /// An empty vector with room for so many.
@@ -90,6 +102,19 @@ pub(crate) fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), NoMemory> 
     granted()?;
     let reserved = if vec.capacity() == 0 { vec.try_reserve_exact(more) } else { vec.try_reserve(more) };
     reserved.map_err(|_| NoMemory)
+}
+
+/// Room for so many more in a set.
+#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+pub(crate) fn reserve_in_set<T: Eq + Hash, S: BuildHasher>(
+    set: &mut HashSet<T, S>,
+    more: usize,
+) -> Result<(), NoMemory> {
+    if set.capacity() - set.len() >= more {
+        return Ok(());
+    }
+    granted()?;
+    set.try_reserve(more).map_err(|_| NoMemory)
 }
 
 /// Room for one more at the end of a queue.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use mgm::forwarding::{Counter, Entry, Verdict};
+use mgm::forwarding::{Counter, NewEntry, Verdict};
 use mgm::manager::{Effect, FlowState, Interface, ManagerConfig, NewFlowError};
 use std::time::Duration;
 
@@ -272,7 +272,7 @@ fn flows_that_others_publish_are_left_alone() {
     router.client(1, &[1]);
     let forwarding = router.manager.forwarding();
     let number = forwarding.open_number().unwrap();
-    forwarding.publish(Entry::new(flow(FLOW), number, None, &[])).unwrap();
+    forwarding.publish(NewEntry::new(flow(FLOW), number, None, &[])).unwrap();
     assert_eq!(router.new_flow(FLOW), Err(NewFlowError::Foreign(flow(FLOW))));
     assert_eq!(router.manager.entries(), []);
     router.manager.flush_entries();

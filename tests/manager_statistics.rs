@@ -97,7 +97,7 @@ fn everything_that_can_be_counted_is_shown_in_its_place() {
     let all = [Counter::WrongInterface, Counter::NoReceivers, Counter::Discards, Counter::HeaderErrors];
     all.into_iter().zip(1..).for_each(|(counter, n)| worker.add(entry.number(), counter, n));
     let all = [OutgoingCounter::TtlTooLow, OutgoingCounter::FragmentationNeeded, OutgoingCounter::Discards];
-    let second = entry.outgoing()[1].number;
+    let second = entry.outgoing().nth(1).unwrap().number;
     all.into_iter().zip(5..).for_each(|(counter, n)| worker.add_outgoing(second, counter, n));
     let record = router.manager.entry(flow(FLOW)).unwrap();
     let totals = FlowTotals {

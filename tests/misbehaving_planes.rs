@@ -4,7 +4,7 @@ mod common;
 
 use common::hearing::{Heard, hearing};
 use common::*;
-use mgm::forwarding::{Entry, Flow, Outgoing};
+use mgm::forwarding::{Flow, NewEntry, Outgoing};
 use mgm::manager::{
     Effect, FlowState, GroupManager, Interface, ManagerConfig, NewFlowError, Protocol, ReversePath, Upcall,
 };
@@ -229,7 +229,7 @@ fn a_table_that_others_have_filled_refuses_flows_and_their_counts_are_kept_until
         .iter()
         .map(|flow| {
             let number = forwarding.open_number().unwrap();
-            forwarding.publish(Entry::new(*flow, number, None, &[])).unwrap();
+            forwarding.publish(NewEntry::new(*flow, number, None, &[])).unwrap();
             number
         })
         .collect();
@@ -275,7 +275,7 @@ impl Copying {
         let mut reader = manager.forwarding().reader();
         for flow in &dirty {
             match reader.lookup(flow) {
-                Some(entry) => copy.insert(*flow, entry.outgoing().to_vec()),
+                Some(entry) => copy.insert(*flow, entry.outgoing().collect()),
                 None => copy.remove(flow),
             };
         }
@@ -319,7 +319,7 @@ fn a_plane_that_is_slow_and_full_ends_up_with_a_true_copy() {
     while plane.follow(manager, &all, &mut copy) {}
     let mut reader = manager.forwarding().reader();
     let there: BTreeMap<Flow, Vec<Outgoing>> =
-        all.iter().filter_map(|flow| Some((*flow, reader.lookup(flow)?.outgoing().to_vec()))).collect();
+        all.iter().filter_map(|flow| Some((*flow, reader.lookup(flow)?.outgoing().collect()))).collect();
     assert_eq!(there.len(), 6);
     assert_eq!(copy, there);
 }

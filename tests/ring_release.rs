@@ -99,7 +99,7 @@ impl Scene {
         // What is made meanwhile has no outgoing interfaces.
         let names = |n: InterfaceNumber, entry: &Entry| {
             let incoming = entry.incoming().map(|incoming| incoming.interface);
-            entry.outgoing().iter().map(|outgoing| outgoing.interface).any(|o| o == n || incoming == Some(n))
+            entry.outgoing().map(|outgoing| outgoing.interface).any(|o| o == n || incoming == Some(n))
         };
         let frames = frames();
         let mut received = 0;

@@ -10,7 +10,7 @@ mod others;
 mod stage;
 
 use mgm::faults::{self, Point, Stop};
-use mgm::forwarding::{Entry, PublishError};
+use mgm::forwarding::{NewEntry, PublishError};
 use mgm::handle::{ClaimError, HandleTable, RetireError};
 use mgm::manager::{Effect, GroupManager, Interface, MembershipError, NoOwner};
 use others::{Done, Other};
@@ -224,7 +224,7 @@ fn a_stalled_burst_holds_entries_back_and_look_ups_and_withdrawals_go_on() {
     let forwarding = manager.forwarding();
     let (kept, other) = (common::flow("192.0.2.1 239.1.1.1"), common::flow("192.0.2.2 239.1.1.1"));
     let number = forwarding.open_number().unwrap();
-    let entry = |flow| Entry::new(flow, number, None, &[]);
+    let entry = |flow| NewEntry::new(flow, number, None, &[]);
     forwarding.publish(entry(kept)).unwrap();
     let mut stalled = forwarding.reader();
     let found = stalled.lookup(&kept).unwrap();

@@ -10,8 +10,8 @@ use super::threads::beside;
 use super::{Clock, Contestant, Row, SEED, Target, Walk, random};
 use foldhash::quality::RandomState;
 use mgm::forwarding::{
-    Entry, Family, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, OutgoingNumber,
-    PublishError, Stamp,
+    Entry, Family, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, NewEntry, Outgoing,
+    OutgoingNumber, PublishError, Stamp,
 };
 use mgm::handle::HandleTable;
 use std::hint::black_box;
@@ -53,23 +53,29 @@ pub(crate) fn flow(family: Family, n: usize) -> Flow {
 #[derive(Clone, Copy)]
 pub(crate) struct Made {
     family: Family,
-    stamp: Stamp,
     number: FlowNumber,
+    incoming: Incoming,
+    outgoing: [Outgoing; 2],
 }
 
 impl Made {
-    pub(crate) fn entry(&self, n: usize) -> Entry {
-        self.entry_to(n, self.number, &[OutgoingNumber::NONE; 2])
+    pub(crate) fn entry(&self, n: usize) -> NewEntry<'_> {
+        self.entry_of(flow(self.family, n))
     }
 
-    /// With as many outgoing interfaces as numbers are given.
-    pub(crate) fn entry_to(&self, n: usize, number: FlowNumber, outgoing: &[OutgoingNumber]) -> Entry {
-        let stamp = self.stamp;
-        let incoming = Incoming { interface: InterfaceNumber(0), stamp };
-        let outgoing = outgoing.iter().zip(1..);
-        let outgoing =
-            outgoing.map(|(number, i)| Outgoing { interface: InterfaceNumber(i), stamp, number: *number });
-        Entry::new(flow(self.family, n), number, Some(incoming), &Vec::from_iter(outgoing))
+    fn entry_of(&self, flow: Flow) -> NewEntry<'_> {
+        NewEntry::new(flow, self.number, Some(self.incoming), &self.outgoing)
+    }
+
+    /// Other outgoing interfaces, one for each number.
+    fn to<const N: usize>(&self, numbers: [OutgoingNumber; N]) -> [Outgoing; N] {
+        let mut interfaces = (1..).map(InterfaceNumber);
+        let stamp = self.incoming.stamp;
+        numbers.map(|number| Outgoing {
+            interface: interfaces.next().expect("there are enough"),
+            stamp,
+            number,
+        })
     }
 }
 
@@ -81,13 +87,22 @@ pub(crate) fn empty(family: Family, capacity: usize) -> (ForwardingTable, Made) 
     let word = clients.claim(client, thing).expect("nobody owns it yet");
     let table = ForwardingTable::new(capacity as u32, Arc::clone(clients.owners()));
     let number = table.open_number().expect("a number is free");
-    (table, Made { family, stamp: Stamp::one(thing, word), number })
+    let incoming = Incoming { interface: InterfaceNumber(0), stamp: Stamp::one(thing, word) };
+    let outgoing = [1, 2].map(|i| Outgoing::uncounted(InterfaceNumber(i), incoming.stamp));
+    (table, Made { family, number, incoming, outgoing })
 }
 
 pub(crate) fn filled(family: Family, size: usize) -> (ForwardingTable, Made) {
     let (table, made) = empty(family, size);
     (0..size).for_each(|n| table.publish(made.entry(n)).expect("room for every flow"));
     (table, made)
+}
+
+/// The entries of a filled table, for others to keep.
+fn entries(family: Family, size: usize) -> Vec<Entry> {
+    let (table, _) = filled(family, size);
+    let mut reader = table.reader();
+    (0..size).map(|n| reader.lookup(&flow(family, n)).expect("every flow has one").clone()).collect()
 }
 
 /// Flows, nine in ten of them below `size`, each of those as often as any other.
@@ -146,9 +161,10 @@ fn floor(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
 }
 
 fn scc(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
-    let (_, made) = empty(family, 1);
     let index = scc::HashIndex::with_capacity_and_hasher(size, RandomState::default());
-    (0..size).for_each(|n| assert!(index.insert_sync(flow(family, n), made.entry(n)).is_ok()));
+    entries(family, size)
+        .into_iter()
+        .for_each(|entry| assert!(index.insert_sync(entry.flow(), entry).is_ok()));
     let mut flows = flows.again();
     Contestant::new(SCC, move || {
         flows.bursts::<BURST>(lookups(size), |flows| {
@@ -159,9 +175,10 @@ fn scc(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
 }
 
 fn papaya(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
-    let (_, made) = empty(family, 1);
     let map = papaya::HashMap::with_capacity_and_hasher(size, RandomState::default());
-    (0..size).for_each(|n| assert!(map.pin().insert(flow(family, n), made.entry(n)).is_none()));
+    entries(family, size)
+        .into_iter()
+        .for_each(|entry| assert!(map.pin().insert(entry.flow(), entry).is_none()));
     let mut flows = flows.again();
     Contestant::new(PAPAYA, move || {
         flows.bursts::<BURST>(lookups(size), |flows| {
@@ -172,9 +189,8 @@ fn papaya(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
 }
 
 fn dashmap(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
-    let (_, made) = empty(family, 1);
     let map = dashmap::DashMap::with_capacity_and_hasher(size, RandomState::default());
-    (0..size).for_each(|n| assert!(map.insert(flow(family, n), made.entry(n)).is_none()));
+    entries(family, size).into_iter().for_each(|entry| assert!(map.insert(entry.flow(), entry).is_none()));
     let mut flows = flows.again();
     Contestant::new(DASHMAP, move || {
         flows.sum(lookups(size), |flow| map.get(&flow).map_or(0, |entry| used(&entry)))
@@ -183,9 +199,8 @@ fn dashmap(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
 
 /// For one thread, like the floor, but a good map of somebody else's.
 fn hashbrown(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
-    let (_, made) = empty(family, 1);
     let mut map = hashbrown::HashMap::with_capacity_and_hasher(size, RandomState::default());
-    (0..size).for_each(|n| assert!(map.insert(flow(family, n), made.entry(n)).is_none()));
+    entries(family, size).into_iter().for_each(|entry| assert!(map.insert(entry.flow(), entry).is_none()));
     let mut flows = flows.again();
     Contestant::new("hashbrown, one thread", move || {
         flows.sum(lookups(size), |flow| map.get(&flow).map_or(0, used))
@@ -367,13 +382,14 @@ fn growth(quick: bool) -> Vec<(&'static str, f64)> {
     let size = if quick { 1 << 16 } else { 1 << 20 };
     let mut flows = flows(Family::V4, size);
     let (table, made) = empty(Family::V4, size);
-    let entries = Vec::from_iter((0..size).map(|n| made.entry(n)));
+    let new = Vec::from_iter((0..size).map(|n| flow(Family::V4, n)));
     let mut histogram = times();
     let mut insert = Duration::ZERO;
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             super::threads::pin(1);
-            Clock::Thread.time(|| entries.into_iter().for_each(|entry| table.publish(entry).expect("room"))).1
+            let publish = |flow: &Flow| table.publish(made.entry_of(*flow)).expect("room");
+            Clock::Thread.time(|| new.iter().for_each(publish)).1
         });
         let mut reader = table.reader();
         while !writer.is_finished() {
@@ -422,13 +438,14 @@ pub(crate) fn entry_memory(size: usize) -> (f64, f64) {
     let (table, made) = empty(Family::V4, size + 1);
     let uncounted = memory::taken(|| {
         for n in 0..size {
-            table.publish(made.entry_to(n, made.number, &[OutgoingNumber::NONE; 4])).expect("room");
+            let outgoing = made.to([OutgoingNumber::NONE; 4]);
+            table.publish(NewEntry { outgoing: &outgoing, ..made.entry(n) }).expect("room");
         }
     });
     for n in 0..size {
-        let outgoing = [0; 4].map(|_| table.open_outgoing_number().expect("memory"));
+        let outgoing = made.to([0; 4].map(|_| table.open_outgoing_number().expect("memory")));
         let number = table.open_number().expect("a number is free");
-        table.replace(made.entry_to(n, number, &outgoing)).expect("room");
+        table.replace(NewEntry { number, outgoing: &outgoing, ..made.entry(n) }).expect("room");
     }
     let mut worker = None;
     let counters = memory::taken(|| worker = Some(table.counters().worker()));

@@ -9,7 +9,7 @@ use loom::thread;
 use loom_tests::{Watched, explore};
 use mgm::forwarding::parts::Array;
 use mgm::forwarding::{
-    Counter, Entry, Flow, FlowNumber, ForwardingTable, OutgoingCounter, OutgoingNumber, PublishError,
+    Counter, NewEntry, Flow, FlowNumber, ForwardingTable, OutgoingCounter, OutgoingNumber, PublishError,
 };
 use mgm::handle::HandleTable;
 use std::sync::Arc;
@@ -147,21 +147,21 @@ fn entry_reuse() {
     static REUSED: AtomicUsize = AtomicUsize::new(0);
     explore("entry_reuse", 3, || {
         let (table, number) = table(1);
-        table.publish(Entry::new(flow(1), number, None, &[])).unwrap();
+        table.publish(NewEntry::new(flow(1), number, None, &[])).unwrap();
         let theirs = table.clone();
         let (ready, wait_until_ready) = mpsc::channel();
         let (go, wait_for_go) = mpsc::channel();
         let writer = thread::spawn(move || {
             // A thread's first pin does a round of the epoch's chores: before the race begins.
             assert_eq!(
-                theirs.publish(Entry::new(flow(1), number, None, &[])),
+                theirs.publish(NewEntry::new(flow(1), number, None, &[])),
                 Err(PublishError::Exists(flow(1)))
             );
             ready.send(()).unwrap();
             wait_for_go.recv().unwrap();
             assert!(theirs.withdraw(&flow(1)));
             // Full while the reader holds the only slot back.
-            if theirs.publish(Entry::new(flow(2), number, None, &[])).is_ok() {
+            if theirs.publish(NewEntry::new(flow(2), number, None, &[])).is_ok() {
                 REUSED.fetch_add(1, Ordering::Relaxed);
             }
         });

@@ -6,16 +6,19 @@
 
 use super::counters::{FlowNumber, OutgoingNumber};
 use super::flow::Flow;
+use super::ways::{AllWays, Ways};
 use crate::handle::{OwnerId, OwnerWord, Owners};
 use crate::memory::{self, NoMemory};
 use crate::prefetch::prefetch;
+use std::iter;
+use std::sync::Arc;
 
 /// A router interface as the packet path knows it: a small number, never reused, dense enough to index arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceNumber(pub u32);
 
 /// The one or two owner words something was derived from. It holds while they are unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C, packed(4))]
 pub struct Stamp {
     /// Of `word`; and of `other`, if there is one, it is the first of the pair.
@@ -65,7 +68,6 @@ impl Stamp {
 
 /// The interface a flow's packets have to arrive on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
 pub struct Incoming {
     /// Which interface.
     pub interface: InterfaceNumber,
@@ -75,7 +77,6 @@ pub struct Incoming {
 
 /// An interface a flow's packets are copied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
 pub struct Outgoing {
     /// Which interface.
     pub interface: InterfaceNumber,
@@ -93,20 +94,53 @@ impl Outgoing {
     }
 }
 
-/// What is done with the packets of one flow.
-// With the state word of the slot it lies in, a cache line: what a look-up reads. What follows is one step away, in a piece.
+/// What an entry is to say: what [`ForwardingTable::publish`](super::ForwardingTable::publish) and
+/// [`replace`](super::ForwardingTable::replace) make one of.
+///
+/// The incoming interface is never an outgoing one: it is left out if it is among them. Without an incoming interface (no
+/// route to the source) the entry is negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewEntry<'o> {
+    /// Whose packets.
+    pub flow: Flow,
+    /// Under which number they are counted.
+    pub number: FlowNumber,
+    /// Where they have to arrive.
+    pub incoming: Option<Incoming>,
+    /// Where they are copied to.
+    pub outgoing: &'o [Outgoing],
+}
+
+impl<'o> NewEntry<'o> {
+    /// An entry that has yet to be published.
+    #[must_use]
+    pub const fn new(
+        flow: Flow,
+        number: FlowNumber,
+        incoming: Option<Incoming>,
+        outgoing: &'o [Outgoing],
+    ) -> NewEntry<'o> {
+        NewEntry { flow, number, incoming, outgoing }
+    }
+
+    /// The outgoing interfaces that are not left out.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &'o Outgoing> + use<'o> {
+        let incoming = self.incoming.map(|incoming| incoming.interface);
+        self.outgoing.iter().filter(move |o| incoming.is_some_and(|incoming| incoming != o.interface))
+    }
+}
+
+/// What is done with the packets of one flow. A table makes it of a [`NewEntry`].
+// With the state word of the slot it lies in, a cache line: what a look-up reads. Where packets go is one step away (`Ways`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     flow: Flow,
-    /// First the way in, with the flow's number in the place of an outgoing interface's; then the ways out.
-    ways: Box<[Outgoing]>,
-    /// The interface of the way in once more.
-    arrival: InterfaceNumber,
-    /// Without it the way in says nothing.
-    has_incoming: bool,
+    ways: Arc<Ways>,
+    /// The flow's number in the place of an outgoing interface's; then those of the ways out.
+    numbers: Box<[OutgoingNumber]>,
 }
 
-const _: () = assert!(size_of::<Entry>() == 56 && size_of::<Outgoing>() == 32);
+const _: () = assert!(size_of::<Entry>() == 56);
 
 /// What to do with one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,49 +155,13 @@ pub enum Verdict {
     Miss,
 }
 
-/// What an entry keeps: the way in, whatever that is, and the ways out.
-fn ways(
-    number: FlowNumber,
-    incoming: Option<Incoming>,
-    outgoing: &[Outgoing],
-) -> impl Iterator<Item = Outgoing> {
-    let Incoming { interface, stamp } = incoming.unwrap_or(Incoming {
-        interface: InterfaceNumber(u32::MAX),
-        stamp: Stamp::one(OwnerId(u32::MAX), OwnerWord(0)),
-    });
-    let way_in = Outgoing { interface, stamp, number: number.in_the_place_of_outgoing() };
-    let kept = move |o: &&Outgoing| incoming.is_some_and(|i| i.interface != o.interface);
-    std::iter::once(way_in).chain(outgoing.iter().filter(kept).copied())
-}
-
 impl Entry {
-    /// An entry. The incoming interface is never an outgoing one: it is left out if it is among them. Without an
-    /// incoming interface (no route to the source) the entry is negative.
-    #[must_use]
-    pub fn new(flow: Flow, number: FlowNumber, incoming: Option<Incoming>, outgoing: &[Outgoing]) -> Entry {
-        // Room for all at once: most are kept.
-        let mut kept = Vec::with_capacity(1 + outgoing.len());
-        kept.extend(ways(number, incoming, outgoing));
-        Entry::of(flow, incoming, kept.into_boxed_slice())
-    }
-
-    /// The same, where there may be no memory for it.
-    ///
-    /// # Errors
-    /// [`NoMemory`].
-    pub fn try_new(
-        flow: Flow,
-        number: FlowNumber,
-        incoming: Option<Incoming>,
-        outgoing: &[Outgoing],
-    ) -> Result<Entry, NoMemory> {
-        let ways = || ways(number, incoming, outgoing);
-        Ok(Entry::of(flow, incoming, memory::slice(ways().count(), ways())?))
-    }
-
-    fn of(flow: Flow, incoming: Option<Incoming>, ways: Box<[Outgoing]>) -> Entry {
-        let arrival = incoming.map_or(InterfaceNumber(u32::MAX), |incoming| incoming.interface);
-        Entry { flow, ways, arrival, has_incoming: incoming.is_some() }
+    /// An entry, among all that a table has.
+    pub(super) fn try_new(new: &NewEntry<'_>, all: &mut AllWays) -> Result<Entry, NoMemory> {
+        let ways = all.of(new)?;
+        let numbers = iter::once(new.number.in_the_place_of_outgoing()).chain(new.kept().map(|o| o.number));
+        let numbers = memory::slice(1 + ways.out().len(), numbers)?;
+        Ok(Entry { flow: new.flow, ways, numbers })
     }
 
     /// Whose packets.
@@ -177,30 +175,35 @@ impl Entry {
     #[inline]
     #[must_use]
     pub fn number(&self) -> FlowNumber {
-        // There is always a way in.
-        self.ways.first().map_or(FlowNumber::NONE, |way_in| FlowNumber::in_its_place(way_in.number))
+        // There is always one.
+        self.numbers.first().map_or(FlowNumber::NONE, |number| FlowNumber::in_its_place(*number))
     }
 
     /// Where they have to arrive; `None` when there was no route to the source.
     #[inline]
     #[must_use]
     pub fn incoming(&self) -> Option<Incoming> {
-        let way_in = self.ways.first().filter(|_| self.has_incoming)?;
-        Some(Incoming { interface: self.arrival, stamp: way_in.stamp })
+        self.ways.way_in().map(|way| Incoming { interface: way.interface, stamp: way.stamp })
     }
 
     /// Where they are copied to, dead stamps included.
     #[inline]
-    #[must_use]
-    pub fn outgoing(&self) -> &[Outgoing] {
-        self.ways.get(1..).unwrap_or_default()
+    pub fn outgoing(&self) -> impl ExactSizeIterator<Item = Outgoing> + Clone + '_ {
+        let ways = self.ways.out().iter().zip(self.outgoing_numbers());
+        ways.map(|(way, number)| Outgoing { interface: way.interface, stamp: way.stamp, number: *number })
+    }
+
+    /// Under which numbers the copies are counted.
+    #[inline]
+    pub(crate) fn outgoing_numbers(&self) -> &[OutgoingNumber] {
+        self.numbers.get(1..).unwrap_or_default()
     }
 
     /// Whether nobody wanted the flow when the entry was made.
     #[inline]
     #[must_use]
     pub fn is_negative(&self) -> bool {
-        self.outgoing().is_empty()
+        self.ways.out().is_empty()
     }
 
     /// What to do with a packet that arrived on `arrival`. Wait-free.
@@ -225,15 +228,20 @@ impl Entry {
 
     /// The same, with the numbers under which they are counted. Wait-free.
     #[inline]
-    pub fn live<'e>(&'e self, owners: &'e Owners) -> impl Iterator<Item = &'e Outgoing> + 'e {
-        self.outgoing().iter().filter(|o| o.stamp.holds(owners))
+    pub fn live<'e>(&'e self, owners: &'e Owners) -> impl Iterator<Item = Outgoing> + 'e {
+        self.outgoing().filter(|o| o.stamp.holds(owners))
+    }
+
+    #[cfg(test)]
+    pub(super) fn ways(&self) -> &Arc<Ways> {
+        &self.ways
     }
 
     /// Asks for what a packet path reads next of an entry that it has found.
     #[inline]
-    pub(super) fn prefetch_ways(&self) {
-        if let Some(way_in) = self.ways.first() {
-            prefetch(way_in);
+    pub(super) fn prefetch_numbers(&self) {
+        if let Some(number) = self.numbers.first() {
+            prefetch(number);
         }
     }
 }

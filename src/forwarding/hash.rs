@@ -7,10 +7,10 @@ use super::flow::{Family, Flow};
 use std::hash::{BuildHasher, Hasher};
 
 #[cfg(not(loom))]
-type Seed = foldhash::quality::RandomState;
+pub(super) type Seed = foldhash::quality::RandomState;
 /// loom runs a model again and again and wants the same steps each time.
 #[cfg(loom)]
-type Seed = foldhash::quality::FixedState;
+pub(super) type Seed = foldhash::quality::FixedState;
 
 /// A table's hash of flows.
 #[derive(Clone)]

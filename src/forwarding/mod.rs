@@ -12,13 +12,14 @@ mod shares;
 mod table;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 pub use crate::memory::NoMemory;
 pub use counters::{
     Counter, Counters, FlowNumber, FlowTotals, OutgoingCounter, OutgoingNumber, OutgoingTotals,
     WorkerCounters,
 };
-pub use entry::{Entry, Incoming, InterfaceNumber, Outgoing, Stamp, Verdict};
+pub use entry::{Entry, Incoming, InterfaceNumber, NewEntry, Outgoing, Stamp, Verdict};
 pub use flow::{Family, Flow, FlowError};
 pub use reader::{ForwardingReader, Found};
 pub use search::Search;

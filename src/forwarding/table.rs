@@ -3,7 +3,8 @@
 use super::hash::FlowHash;
 use super::lanes::Lanes;
 use super::reader::ForwardingReader;
-use super::{Counters, Entry, Flow, FlowNumber, OutgoingNumber};
+use super::ways::AllWays;
+use super::{Counters, Entry, Flow, FlowNumber, NewEntry, OutgoingNumber};
 use crate::faults::{self, Point};
 use crate::handle::{Handle, HandleTable, Owners};
 use crate::memory::NoMemory;
@@ -57,14 +58,21 @@ pub struct ForwardingTable {
     /// The first array of lanes; later ones hang on it.
     pub(super) lanes: Lanes,
     pub(super) hash: FlowHash,
-    /// How many entries there are, for the writers, of whom there is one at a time.
-    writer: Mutex<u32>,
+    writer: Mutex<Writing>,
     live: AtomicUsize,
     capacity: u32,
     owners: Arc<Owners>,
     counters: Counters,
     /// Nothing of loom's: no model watches.
     watcher: std::sync::OnceLock<Box<Watcher>>,
+}
+
+/// What writers know, of whom there is one at a time.
+#[derive(Default)]
+struct Writing {
+    /// How many entries there are.
+    live: u32,
+    ways: AllWays,
 }
 
 /// Who is told which flow's entry was published, replaced or withdrawn.
@@ -92,7 +100,7 @@ impl ForwardingTable {
             entries: HandleTable::with_capacity(slots.max(1)).expect("at least 1 slot and at most 2^24 - 1"),
             lanes: Lanes::default(),
             hash,
-            writer: Mutex::new(0),
+            writer: Mutex::default(),
             live: AtomicUsize::new(0),
             capacity,
             owners,
@@ -161,30 +169,30 @@ impl ForwardingTable {
     ///
     /// # Errors
     /// [`PublishError::Full`], [`PublishError::Exists`], [`PublishError::Crowded`], [`PublishError::NoMemory`].
-    pub fn publish(&self, entry: Entry) -> Result<(), PublishError> {
-        let flow = entry.flow();
+    pub fn publish(&self, entry: NewEntry<'_>) -> Result<(), PublishError> {
+        let flow = entry.flow;
         let hash = self.hash.of(&flow);
-        let mut live = self.writer.lock();
+        let mut writing = self.writer.lock();
         let mut lanes = self.lanes.newest();
         if self.written(lanes, hash, &flow).is_some() {
             return Err(PublishError::Exists(flow));
         }
-        if *live >= self.capacity {
+        if writing.live >= self.capacity {
             return Err(PublishError::Full(self.capacity));
         }
-        if *live as usize >= lanes.limit() {
+        if writing.live as usize >= lanes.limit() {
             lanes = lanes.grow()?;
         }
         if lanes.is_crowded(hash) {
             return Err(PublishError::Crowded(flow));
         }
-        let handle = self.insert(entry)?;
+        let handle = self.insert(&entry, &mut writing.ways)?;
         faults::point(Point::EntryUnpublished);
         let there_was_room = lanes.put(hash, handle.index());
         faults::point(Point::EntryUncounted);
         debug_assert!(there_was_room, "arrays have more lanes than the table has entries");
-        self.set_live(&mut live, |live| live + 1);
-        drop(live);
+        self.set_live(&mut writing, |live| live + 1);
+        drop(writing);
         self.changed(flow);
         Ok(())
     }
@@ -195,15 +203,15 @@ impl ForwardingTable {
     /// # Errors
     /// [`PublishError::Missing`]; [`PublishError::Full`] when no room is left beside the entry that is replaced;
     /// [`PublishError::NoMemory`].
-    pub fn replace(&self, entry: Entry) -> Result<(), PublishError> {
-        let flow = entry.flow();
+    pub fn replace(&self, entry: NewEntry<'_>) -> Result<(), PublishError> {
+        let flow = entry.flow;
         let hash = self.hash.of(&flow);
-        let writing = self.writer.lock();
+        let mut writing = self.writer.lock();
         let lanes = self.lanes.newest();
         let Some(old) = self.written(lanes, hash, &flow) else {
             return Err(PublishError::Missing(flow));
         };
-        let new = self.insert(entry)?;
+        let new = self.insert(&entry, &mut writing.ways)?;
         lanes.replace(hash, old.index(), new.index());
         faults::point(Point::EntryReplaced);
         self.retire(old);
@@ -215,15 +223,15 @@ impl ForwardingTable {
     /// Takes a flow's entry away; whether there was one. May block on other writers.
     pub fn withdraw(&self, flow: &Flow) -> bool {
         let hash = self.hash.of(flow);
-        let mut live = self.writer.lock();
+        let mut writing = self.writer.lock();
         let lanes = self.lanes.newest();
         let Some(old) = self.written(lanes, hash, flow) else { return false };
         // The lane goes before the entry: what an index in a lane leads to has not begun to wait for its readers.
         lanes.remove(hash, old.index());
         faults::point(Point::EntryWithdrawn);
         self.retire(old);
-        self.set_live(&mut live, |live| live - 1);
-        drop(live);
+        self.set_live(&mut writing, |live| live - 1);
+        drop(writing);
         self.changed(*flow);
         true
     }
@@ -269,7 +277,8 @@ impl ForwardingTable {
     }
 
     /// Puts an entry where lanes can lead to it.
-    fn insert(&self, entry: Entry) -> Result<Handle, PublishError> {
+    fn insert(&self, entry: &NewEntry<'_>, ways: &mut AllWays) -> Result<Handle, PublishError> {
+        let entry = Entry::try_new(entry, ways)?;
         self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))
     }
 
@@ -279,9 +288,9 @@ impl ForwardingTable {
         debug_assert!(removed.is_ok(), "only the writer that took an entry from its lane removes it");
     }
 
-    fn set_live(&self, live: &mut u32, change: impl Fn(u32) -> u32) {
-        *live = change(*live);
+    fn set_live(&self, writing: &mut Writing, change: impl Fn(u32) -> u32) {
+        writing.live = change(writing.live);
         // Relaxed: only for `len`.
-        self.live.store(*live as usize, Ordering::Relaxed);
+        self.live.store(writing.live as usize, Ordering::Relaxed);
     }
 }

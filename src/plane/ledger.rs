@@ -116,17 +116,17 @@ impl<'r> Ledger<'r> {
     /// Asks for where an entry's copies go: a step to be done for all entries of a burst before the next is done for any.
     #[inline]
     pub(super) fn prefetch_outgoing(entry: &Entry) {
-        prefetch_lines(entry.outgoing());
+        prefetch_lines(entry.outgoing_numbers());
     }
 
     /// Asks for the counters of the flow and of its copies. The numbers of the outgoing interfaces mostly follow each other.
     #[inline]
     pub(super) fn prefetch_counters(&self, entry: &Entry) {
         self.counters.prefetch(entry.number());
-        let outgoing = entry.outgoing();
-        // Eight of them are in a line.
-        for outgoing in outgoing.iter().step_by(8).chain(outgoing.last()) {
-            self.counters.prefetch_outgoing(outgoing.number);
+        let numbers = entry.outgoing_numbers();
+        // Eight of their counters are in a line.
+        for number in numbers.iter().step_by(8).chain(numbers.last()) {
+            self.counters.prefetch_outgoing(*number);
         }
     }
 
@@ -165,7 +165,7 @@ impl<'r> Ledger<'r> {
         #[cfg(not(feature = "bug-dead-outgoing-copied"))]
         let live = entry.live(self.owners);
         #[cfg(feature = "bug-dead-outgoing-copied")]
-        let live = entry.outgoing().iter();
+        let live = entry.outgoing();
         for outgoing in live {
             match exits.copy(outgoing.interface) {
                 Copied::Made => {

@@ -2,7 +2,7 @@
 
 use super::calls::{self, Call};
 use super::{Outcome, Seen, default_route, told};
-use mgm::forwarding::{Entry, Flow, InterfaceNumber};
+use mgm::forwarding::{Flow, InterfaceNumber, NewEntry};
 use mgm::handle::Handle;
 use mgm::manager::{
     Client, CreationAlert, EntryRecord, FlowState, GroupKind, GroupManager, Interface, JoinAlert,
@@ -299,7 +299,7 @@ impl World {
             Call::Foreign(flow, true) => {
                 let forwarding = self.manager.forwarding();
                 let number = forwarding.open_number().unwrap();
-                match forwarding.publish(Entry::new(*flow, number, None, &[])) {
+                match forwarding.publish(NewEntry::new(*flow, number, None, &[])) {
                     Ok(()) => {
                         self.foreign.lock().unwrap().insert(*flow);
                         "Ok".into()

@@ -2,7 +2,7 @@
 
 use crate::common::{flow, membership};
 use mgm::faults::Point;
-use mgm::forwarding::{Counter, Entry, Flow, OutgoingCounter};
+use mgm::forwarding::{Counter, Flow, NewEntry, OutgoingCounter};
 use mgm::handle::{Claims, Handle, HandleTable, OwnerId};
 use mgm::manager::{Effect, GroupManager, Interface, ManagerConfig, Protocol, ReversePath};
 use std::sync::Arc;
@@ -131,7 +131,7 @@ impl Stage {
     fn publish(&self) -> Flow {
         let forwarding = self.manager.forwarding();
         let (flow, number) = (self.fresh_flow(), forwarding.open_number().unwrap());
-        forwarding.publish(Entry::new(flow, number, None, &[])).unwrap();
+        forwarding.publish(NewEntry::new(flow, number, None, &[])).unwrap();
         flow
     }
 
@@ -186,7 +186,7 @@ pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
             let flow = stage.publish();
             let forwarding = stage.manager.forwarding();
             let number = forwarding.open_number().unwrap();
-            forwarding.replace(Entry::new(flow, number, None, &[])).unwrap();
+            forwarding.replace(NewEntry::new(flow, number, None, &[])).unwrap();
         },
         LaneEmptied | EntryWithdrawn => |stage| {
             let flow = stage.publish();

@@ -10,7 +10,9 @@ mod counts;
 pub(crate) use counts::Counts;
 
 use counts::Operation;
-use mgm::forwarding::{Entry, Family, Flow, FlowNumber, ForwardingReader, ForwardingTable, PublishError};
+use mgm::forwarding::{
+    Entry, Family, Flow, FlowNumber, ForwardingReader, ForwardingTable, NewEntry, PublishError,
+};
 use mgm::handle::Handle;
 use mgm::manager::{
     DeregisterError, GroupManager, Interface, NoOwner, Protocol, RegisterError, ReleaseError, TakeError,
@@ -295,7 +297,7 @@ impl<'m> Pest<'m> {
         reader: &mut ForwardingReader<'_>,
     ) -> Result<(), BrokenPromise> {
         let Pest { table, counts, .. } = self;
-        let entry = || Entry::new(flow, number, None, &[]);
+        let entry = || NewEntry::new(flow, number, None, &[]);
         match table.publish(entry()) {
             Ok(()) => counts.count(Operation::Publish),
             // Entries that were withdrawn wait for the readers that may still see them.

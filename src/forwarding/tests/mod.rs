@@ -35,11 +35,31 @@ impl Owning {
     }
 
     /// An entry that says of itself whose it is and which version: a torn or foreign one is found out by `version`.
-    fn entry(&self, number: FlowNumber, n: u32, version: u32) -> Entry {
+    fn entry<R>(&self, number: FlowNumber, n: u32, version: u32, then: impl Fn(NewEntry<'_>) -> R) -> R {
         let stamp = self.stamp();
         let incoming = Incoming { interface: InterfaceNumber(n), stamp };
         let outgoing = Outgoing::uncounted(InterfaceNumber(version | 1 << 31), stamp);
-        Entry::new(flow(n), number, Some(incoming), &vec![outgoing; 1 + version as usize % 5])
+        then(NewEntry::new(flow(n), number, Some(incoming), &vec![outgoing; 1 + version as usize % 5]))
+    }
+
+    fn publish(
+        &self,
+        table: &ForwardingTable,
+        number: FlowNumber,
+        n: u32,
+        version: u32,
+    ) -> Result<(), PublishError> {
+        self.entry(number, n, version, |entry| table.publish(entry))
+    }
+
+    fn replace(
+        &self,
+        table: &ForwardingTable,
+        number: FlowNumber,
+        n: u32,
+        version: u32,
+    ) -> Result<(), PublishError> {
+        self.entry(number, n, version, |entry| table.replace(entry))
     }
 }
 
@@ -62,9 +82,9 @@ fn flow(n: u32) -> Flow {
 fn version(entry: &Entry, n: u32) -> u32 {
     assert_eq!(entry.flow(), flow(n));
     assert_eq!(entry.incoming().map(|i| i.interface), Some(InterfaceNumber(n)));
-    let version = entry.outgoing()[0].interface.0 & !(1 << 31);
+    let version = entry.outgoing().next().unwrap().interface.0 & !(1 << 31);
     assert_eq!(entry.outgoing().len(), 1 + version as usize % 5);
-    assert!(entry.outgoing().iter().all(|o| o.interface.0 == version | 1 << 31));
+    assert!(entry.outgoing().all(|o| o.interface.0 == version | 1 << 31));
     version
 }
 
@@ -73,22 +93,22 @@ fn each_error_changes_nothing() {
     let owning = Owning::new();
     let table = owning.forwarding(2, FlowHash::new());
     let number = table.open_number().unwrap();
-    assert_eq!(table.replace(owning.entry(number, 1, 0)), Err(PublishError::Missing(flow(1))));
+    assert_eq!(owning.replace(&table, number, 1, 0), Err(PublishError::Missing(flow(1))));
     assert!(!table.withdraw(&flow(1)));
-    table.publish(owning.entry(number, 1, 0)).unwrap();
-    assert_eq!(table.publish(owning.entry(number, 1, 9)), Err(PublishError::Exists(flow(1))));
-    table.publish(owning.entry(number, 2, 0)).unwrap();
-    assert_eq!(table.publish(owning.entry(number, 3, 0)), Err(PublishError::Full(2)));
+    owning.publish(&table, number, 1, 0).unwrap();
+    assert_eq!(owning.publish(&table, number, 1, 9), Err(PublishError::Exists(flow(1))));
+    owning.publish(&table, number, 2, 0).unwrap();
+    assert_eq!(owning.publish(&table, number, 3, 0), Err(PublishError::Full(2)));
     let mut reader = table.reader();
     assert_eq!(version(reader.lookup(&flow(1)).unwrap(), 1), 0);
     assert_eq!(reader.lookup(&flow(3)), None);
     assert_eq!(table.len(), 2);
     // A full table still replaces and withdraws.
-    table.replace(owning.entry(number, 1, 5)).unwrap();
+    owning.replace(&table, number, 1, 5).unwrap();
     assert_eq!(version(reader.lookup(&flow(1)).unwrap(), 1), 5);
     assert!(table.withdraw(&flow(1)));
     assert_eq!(reader.lookup(&flow(1)), None);
-    table.publish(owning.entry(number, 3, 0)).unwrap();
+    owning.publish(&table, number, 3, 0).unwrap();
 }
 
 #[test]
@@ -96,18 +116,15 @@ fn a_watcher_is_told_of_each_change_and_of_nothing_else() {
     let owning = Owning::new();
     let table = owning.forwarding(2, FlowHash::new());
     let number = table.open_number().unwrap();
-    table.publish(owning.entry(number, 1, 0)).unwrap();
+    owning.publish(&table, number, 1, 0).unwrap();
     let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let tell = told.clone();
     assert!(table.watch(move |flow| tell.lock().unwrap().push(flow)));
     assert!(!table.watch(|_| ()));
-    table.publish(owning.entry(number, 2, 0)).unwrap();
-    table.replace(owning.entry(number, 1, 1)).unwrap();
+    owning.publish(&table, number, 2, 0).unwrap();
+    owning.replace(&table, number, 1, 1).unwrap();
     assert!(table.withdraw(&flow(2)));
-    assert!(
-        table.publish(owning.entry(number, 1, 2)).is_err()
-            && table.replace(owning.entry(number, 2, 2)).is_err()
-    );
+    assert!(owning.publish(&table, number, 1, 2).is_err() && owning.replace(&table, number, 2, 2).is_err());
     assert!(!table.withdraw(&flow(2)));
     assert_eq!(*told.lock().unwrap(), [flow(2), flow(1), flow(2)]);
 }
@@ -118,7 +135,7 @@ fn a_table_without_capacity_is_only_full() {
     let table = owning.forwarding(0, FlowHash::new());
     assert_eq!(table.open_number(), Err(PublishError::Full(0)));
     let number = Counters::new(1).open().unwrap();
-    assert_eq!(table.publish(owning.entry(number, 1, 0)), Err(PublishError::Full(0)));
+    assert_eq!(owning.publish(&table, number, 1, 0), Err(PublishError::Full(0)));
     assert!(table.is_empty());
 }
 
@@ -127,7 +144,7 @@ fn a_burst_answers_in_order_at_any_length() {
     let owning = Owning::new();
     let table = owning.forwarding(1000, FlowHash::new());
     let number = table.open_number().unwrap();
-    (0..200).step_by(3).for_each(|n| table.publish(owning.entry(number, n, n)).unwrap());
+    (0..200).step_by(3).for_each(|n| owning.publish(&table, number, n, n).unwrap());
     let mut reader = table.reader();
     for length in [0, 1, 31, 32, 33, 64, 200] {
         let flows: Vec<_> = (0..length).map(flow).collect();
@@ -148,15 +165,15 @@ fn what_a_burst_found_stays_readable_whatever_writers_do() {
     let owning = Owning::new();
     let table = owning.forwarding(64, FlowHash::new());
     let number = table.open_number().unwrap();
-    (0..32).for_each(|n| table.publish(owning.entry(number, n, 1)).unwrap());
+    (0..32).for_each(|n| owning.publish(&table, number, n, 1).unwrap());
     let flows: Vec<_> = (0..32).map(flow).collect();
     let mut reader = table.reader();
     let found: Vec<_> = reader.lookup_burst(&flows).collect();
     for n in 0..32 {
-        table.replace(owning.entry(number, n, 2)).unwrap();
+        owning.replace(&table, number, n, 2).unwrap();
         assert!(table.withdraw(&flow(n)));
     }
-    (32..64).for_each(|n| table.publish(owning.entry(number, n, 1)).unwrap());
+    (32..64).for_each(|n| owning.publish(&table, number, n, 1).unwrap());
     (0..).zip(found).for_each(|(n, entry)| assert_eq!(version(entry.unwrap(), n), 1));
     assert!(reader.lookup_burst(&flows).all(|entry| entry.is_none()));
 }
@@ -176,7 +193,7 @@ fn a_stamp_check_that_begins_after_the_release_fails() {
     let owners = owning.table.owners().clone();
     let table = owning.forwarding(4, FlowHash::new());
     let number = table.open_number().unwrap();
-    table.publish(owning.entry(number, 1, 1)).unwrap();
+    owning.publish(&table, number, 1, 1).unwrap();
     // The newest version whose stamp was released, told after the release.
     let released = AtomicU64::new(0);
     let accepted = AtomicU32::new(0);
@@ -207,7 +224,7 @@ fn a_stamp_check_that_begins_after_the_release_fails() {
             version += 1;
             owning.word = owning.table.claim(owning.client, owning.thing).unwrap();
             // Full: the reader rests in the middle of a look-up.
-            while table.replace(owning.entry(number, 1, version)) == Err(PublishError::Full(4)) {
+            while owning.replace(&table, number, 1, version) == Err(PublishError::Full(4)) {
                 std::thread::yield_now();
             }
         }

@@ -26,7 +26,7 @@ use super::upstream::{PathInfo, Upstream};
 use super::{FlowState, Interface};
 use crate::faults::{self, Point};
 use crate::forwarding::{
-    Entry, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, Outgoing, PublishError, Stamp,
+    Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, NewEntry, Outgoing, PublishError, Stamp,
     WorkerCounters,
 };
 use crate::handle::Owners;
@@ -255,12 +255,12 @@ impl Flows {
             let said = &record.said;
             let mut outgoing = said.outgoing(&flow, &upstream, with.records, with.owners(), Which::Live)?;
             count(&mut record.outgoing, &mut outgoing, with.table)?;
-            let entry = Entry::try_new(flow, number, upstream.incoming(), &outgoing)?;
             published.outgoing = outgoing;
             let published = memory::boxed(published)?;
             if published.outgoing.is_empty() {
                 memory::reserve(transitions, 1)?;
             }
+            let entry = NewEntry::new(flow, number, upstream.incoming(), &published.outgoing);
             with.table.publish(entry).map(|()| published)
         };
         let published = match publish() {
@@ -359,11 +359,10 @@ impl Flows {
             let mut outgoing = said.outgoing(&flow, &entry.upstream, with.records, with.owners(), which)?;
             count(counted, &mut outgoing, with.table)?;
             if outgoing != entry.outgoing {
-                let renewed = Entry::try_new(flow, number, entry.upstream.incoming(), &outgoing)?;
                 if outgoing.is_empty() != entry.outgoing.is_empty() {
                     memory::reserve(transitions, 1)?;
                 }
-                with.table.replace(renewed)?;
+                with.table.replace(NewEntry::new(flow, number, entry.upstream.incoming(), &outgoing))?;
             }
             Ok::<_, PublishError>(outgoing)
         };

@@ -18,7 +18,7 @@ use crate::{forward, soak::busy::Busy};
 use anyhow::{Context, anyhow};
 use gauges::Gauges;
 use indicatif::{ProgressBar, ProgressStyle};
-use mgm::forwarding::{Entry, Flow, ForwardingTable};
+use mgm::forwarding::{Flow, ForwardingTable, NewEntry};
 use mgm::plane::capture::{Recording, Run};
 use report::Report;
 use serde::Serialize;
@@ -162,7 +162,7 @@ fn grow(table: &ForwardingTable) -> anyhow::Result<()> {
     let flow =
         |n: u32| Flow::new(Ipv4Addr::from_bits(0xF100_0000 + n).into(), Ipv4Addr::new(233, 252, 0, 2).into());
     for n in 0..GROWN {
-        table.publish(Entry::new(flow(n)?, number, None, &[]))?;
+        table.publish(NewEntry::new(flow(n)?, number, None, &[]))?;
     }
     for n in 0..GROWN {
         table.withdraw(&flow(n)?);

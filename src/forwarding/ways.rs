@@ -1,0 +1,201 @@
+//! [`Ways`]: where a flow's packets come in and go out, kept once for all flows that have the same.
+//!
+//! Most flows of a router share a few sets of interfaces: an entry says which set is its own, and keeps apart only the
+//! numbers that its packets are counted under.
+//!
+//! ```text
+//!     slot      +-------+------+------+---------+         ways, of many entries   +--------+--------+--------+
+//!               | state | flow | ways | numbers |--+     +--> shared by N ------> | way in | way 1  | way 2  |  24 octets each
+//!               +-------+------+------+---------+  |     |                        +--------+--------+--------+
+//!                                 |                |     |
+//!                                 +----------------|-----+            this entry's +--------+--------+--------+
+//!                                                  +-----------------------------> | flow's | 1st's  | 2nd's  |   8 octets each
+//!                                                                                  +--------+--------+--------+
+//! ```
+//!
+//! A packet path so reads one line of an entry's own after the slot; the ways stay in the nearest cache while packets of any
+//! of their flows come.
+
+use super::NewEntry;
+use super::entry::{InterfaceNumber, Stamp};
+use crate::handle::{OwnerId, OwnerWord};
+use crate::memory::{self, NoMemory};
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// An interface, and what it was derived from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Way {
+    pub(super) interface: InterfaceNumber,
+    pub(super) stamp: Stamp,
+}
+
+const _: () = assert!(size_of::<Way>() == 24);
+
+impl Way {
+    /// In the place of the way in where there is none. No table gives such an owner.
+    const NONE: Way =
+        Way { interface: InterfaceNumber(u32::MAX), stamp: Stamp::one(OwnerId(u32::MAX), OwnerWord(0)) };
+}
+
+/// The way in and the ways out.
+// In lines of its own: how many share it, which stands beside it and changes with every entry that comes and goes, is not in
+// the line that packet paths read.
+#[derive(Debug, PartialEq, Eq)]
+#[repr(align(64))]
+pub(super) struct Ways {
+    /// First the way in, or [`Way::NONE`]; then the ways out.
+    ways: Box<[Way]>,
+}
+
+impl Ways {
+    /// The way in, if there is one.
+    #[inline]
+    pub(super) fn way_in(&self) -> Option<&Way> {
+        self.ways.first().filter(|way| way.interface != Way::NONE.interface || **way != Way::NONE)
+    }
+
+    /// The ways out.
+    #[inline]
+    pub(super) fn out(&self) -> &[Way] {
+        self.ways.get(1..).unwrap_or_default()
+    }
+}
+
+/// In a set by what the ways are.
+#[derive(PartialEq, Eq)]
+struct Shared(Arc<Ways>);
+
+impl Borrow<[Way]> for Shared {
+    fn borrow(&self) -> &[Way] {
+        &self.0.ways
+    }
+}
+
+impl Hash for Shared {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.ways.hash(state);
+    }
+}
+
+/// The ways of a table's entries. For its writers: nobody who reads the table needs it.
+#[derive(Default)]
+pub(super) struct AllWays {
+    all: HashSet<Shared, super::hash::Seed>,
+    /// Those of the entry that is being made. Kept for the next one's.
+    wanted: Vec<Way>,
+    /// When there are so many, those that no entry has any more are looked for.
+    sweep_at: usize,
+}
+
+/// Fewer than these are not worth sweeping.
+const FEW: usize = 64;
+
+impl AllWays {
+    /// The ways of an entry: those that others have already, if they are the same.
+    pub(super) fn of(&mut self, entry: &NewEntry<'_>) -> Result<Arc<Ways>, NoMemory> {
+        self.wanted.clear();
+        memory::reserve(&mut self.wanted, 1 + entry.outgoing.len())?;
+        let way_in = entry.incoming.map_or(Way::NONE, |i| Way { interface: i.interface, stamp: i.stamp });
+        self.wanted.push(way_in);
+        self.wanted.extend(entry.kept().map(|o| Way { interface: o.interface, stamp: o.stamp }));
+        if let Some(Shared(ways)) = self.all.get(&*self.wanted) {
+            return Ok(ways.clone());
+        }
+        let ways = memory::slice(self.wanted.len(), self.wanted.iter().copied())?;
+        let ways = memory::shared(Ways { ways })?;
+        self.sweep();
+        // Where there is no memory to remember them, the next entry has its own: it only is not shared.
+        if memory::reserve_in_set(&mut self.all, 1).is_ok() {
+            self.all.insert(Shared(ways.clone()));
+        }
+        Ok(ways)
+    }
+
+    /// Forgets the ways that no entry has any more, from time to time: after as many were added as there were then.
+    fn sweep(&mut self) {
+        if self.all.len() < self.sweep_at.max(FEW) {
+            return;
+        }
+        // Nobody else can get at what only this set has.
+        self.all.retain(|Shared(ways)| Arc::strong_count(ways) > 1);
+        self.sweep_at = 2 * self.all.len();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::forwarding::{Entry, Flow, FlowNumber, Incoming, Outgoing, OutgoingNumber};
+
+    fn flow() -> Flow {
+        Flow::new([192, 0, 2, 7].into(), [232, 1, 2, 3].into()).unwrap()
+    }
+
+    fn stamp(word: u64) -> Stamp {
+        Stamp::one(OwnerId(3), OwnerWord(word))
+    }
+
+    fn made(all: &mut AllWays, word: u64, outgoing: &[u32]) -> Entry {
+        let incoming = Incoming { interface: InterfaceNumber(0), stamp: stamp(word) };
+        let number = |index| OutgoingNumber { index, generation: 1 };
+        let outgoing = outgoing.iter().map(|n| Outgoing {
+            interface: InterfaceNumber(*n),
+            stamp: stamp(word),
+            number: number(*n),
+        });
+        let outgoing = Vec::from_iter(outgoing);
+        Entry::try_new(&NewEntry::new(flow(), FlowNumber::NONE, Some(incoming), &outgoing), all).unwrap()
+    }
+
+    fn interfaces(entry: &Entry) -> Vec<u32> {
+        entry.outgoing().map(|o| o.interface.0).collect()
+    }
+
+    #[test]
+    fn the_same_ways_are_kept_once() {
+        let mut all = AllWays::default();
+        let one = made(&mut all, 1, &[1, 2]);
+        assert!(Arc::ptr_eq(one.ways(), made(&mut all, 1, &[1, 2]).ways()));
+        for (word, outgoing) in [(1, &[1, 2, 3][..]), (1, &[2, 1]), (1, &[1]), (1, &[]), (2, &[1, 2])] {
+            let other = made(&mut all, word, outgoing);
+            assert!(!Arc::ptr_eq(one.ways(), other.ways()), "{word} {outgoing:?}");
+            assert_eq!(interfaces(&other), outgoing);
+            assert_eq!(other.incoming().unwrap().stamp, stamp(word));
+        }
+        assert_eq!(interfaces(&one), [1, 2]);
+    }
+
+    #[test]
+    fn numbers_stay_with_their_interfaces() {
+        let entry = made(&mut AllWays::default(), 1, &[4, 0, 2]);
+        let numbers: Vec<_> = entry.outgoing().map(|o| (o.interface.0, o.number.index)).collect();
+        assert_eq!(numbers, [(4, 4), (2, 2)], "the way in is none of the ways out, nor is its number");
+    }
+
+    #[test]
+    fn without_a_way_in_there_is_none_out() {
+        let outgoing = [Outgoing::uncounted(InterfaceNumber(1), stamp(1))];
+        let new = NewEntry::new(flow(), FlowNumber::NONE, None, &outgoing);
+        let entry = Entry::try_new(&new, &mut AllWays::default()).unwrap();
+        assert!(entry.incoming().is_none() && entry.is_negative());
+        // An interface whose number happens to be that of none is one.
+        let incoming = Incoming { interface: InterfaceNumber(u32::MAX), stamp: stamp(1) };
+        let new = NewEntry { incoming: Some(incoming), ..new };
+        let entry = Entry::try_new(&new, &mut AllWays::default()).unwrap();
+        assert_eq!((entry.incoming(), interfaces(&entry)), (Some(incoming), vec![1]));
+    }
+
+    #[test]
+    fn what_nobody_has_is_forgotten() {
+        let mut all = AllWays::default();
+        let kept = Vec::from_iter((0..100).map(|n| made(&mut all, n, &[1])));
+        (100..10_000).for_each(|n| drop(made(&mut all, n, &[1])));
+        assert!((100..=2 * (100 + FEW)).contains(&all.all.len()), "{}", all.all.len());
+        for (n, entry) in (0..).zip(&kept) {
+            assert!(Arc::ptr_eq(entry.ways(), made(&mut all, n, &[1]).ways()), "{n} is still shared");
+        }
+    }
+}
