@@ -11,7 +11,7 @@ use super::{Clock, Contestant, Row, SEED, Target, Walk, random};
 use foldhash::quality::RandomState;
 use mgm::forwarding::{
     Entry, Family, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, NewEntry, Outgoing,
-    OutgoingNumber, PublishError, Stamp,
+    OutgoingCounter, OutgoingNumber, PublishError, Stamp,
 };
 use mgm::handle::HandleTable;
 use std::hint::black_box;
@@ -433,7 +433,8 @@ fn bursts(
     }));
 }
 
-/// Bytes of one of `size` entries with four outgoing interfaces, and of its counters for one worker.
+/// Bytes of one of `size` entries with four outgoing interfaces, and of its counters for one worker, once a packet of each
+/// flow was forwarded.
 pub(crate) fn entry_memory(size: usize) -> (f64, f64) {
     let (table, made) = empty(Family::V4, size + 1);
     let uncounted = memory::taken(|| {
@@ -442,13 +443,17 @@ pub(crate) fn entry_memory(size: usize) -> (f64, f64) {
             table.publish(NewEntry { outgoing: &outgoing, ..made.entry(n) }).expect("room");
         }
     });
-    for n in 0..size {
-        let outgoing = made.to([0; 4].map(|_| table.open_outgoing_number().expect("memory")));
-        let number = table.open_number().expect("a number is free");
-        table.replace(NewEntry { number, outgoing: &outgoing, ..made.entry(n) }).expect("room");
-    }
+    let numbers = Vec::from_iter((0..size).map(|_| {
+        let outgoing = [0; 4].map(|_| table.open_outgoing_number().expect("memory"));
+        (table.open_number().expect("a number is free"), outgoing)
+    }));
     let mut worker = None;
-    let counters = memory::taken(|| worker = Some(table.counters().worker()));
-    drop(worker);
+    let counters = memory::resident(|| {
+        let worker = worker.insert(table.counters().worker());
+        for (number, outgoing) in &numbers {
+            worker.forwarded(*number, 46, 4);
+            outgoing.iter().for_each(|number| worker.add_outgoing(*number, OutgoingCounter::Packets, 1));
+        }
+    });
     (uncounted as f64 / size as f64, counters as f64 / size as f64)
 }

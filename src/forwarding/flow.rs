@@ -123,7 +123,7 @@ impl Flow {
 
     /// Source and group as numbers.
     #[inline]
-    pub(super) const fn numbers(&self) -> (u128, u128) {
+    pub(crate) const fn numbers(&self) -> (u128, u128) {
         (self.source, self.group)
     }
 

@@ -20,6 +20,15 @@ pub(super) trait Zeroes: Default {}
 #[cfg(loom)]
 impl<T: Default> Zeroes for T {}
 
+/// How many of the places of a segment are going to be used, which says what pages it should be in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Most, soon after they were made.
+    Most,
+    /// Few: the rest should take no memory.
+    Few,
+}
+
 /// Places that begin as zeroes, in segments of doubling size that never move.
 pub(super) struct Growing<T> {
     /// By the highest bit of what is in them: the first ones are never made. As many as there are bits, which spares a check.
@@ -42,13 +51,16 @@ impl<T: Zeroes> Growing<T> {
     pub(super) const MOST: usize = ((FIRST_SEGMENT as usize) << SEGMENTS) - FIRST_SEGMENT as usize;
 
     /// Makes the places below `len`. Lock-free; may allocate.
-    pub(super) fn make_room(&self, len: usize) -> Result<(), NoMemory> {
+    pub(super) fn make_room(&self, len: usize, use_of_them: Use) -> Result<(), NoMemory> {
         let Some(last) = len.checked_sub(1) else { return Ok(()) };
         let (last, _) = place(last as u32);
         for at in FIRST_SEGMENT.ilog2() as usize..=last {
             // Acquire, as in `get`.
             if self.segments[at].load(Ordering::Acquire).is_null() {
-                let made = Box::into_raw(zeroes::<T>(1 << at)?).cast();
+                let made: *mut T = Box::into_raw(zeroes::<T>(1 << at)?).cast();
+                if use_of_them == Use::Most {
+                    crate::memory::in_large_pages(made.cast(), size_of::<T>() << at);
+                }
                 // Release, paired with `get`. Nothing is read through what a failure finds.
                 let exchange = (Ordering::Release, Ordering::Relaxed);
                 if self.segments[at].compare_exchange(ptr::null_mut(), made, exchange.0, exchange.1).is_err()

@@ -37,7 +37,7 @@
 //! when a number is opened, so a worker never allocates.
 
 use super::counters::{FlowNumber, OutgoingNumber};
-use super::growing::Growing;
+use super::growing::{Growing, Use};
 use crate::faults::{self, Point};
 use crate::memory::NoMemory;
 use crate::prefetch::prefetch;
@@ -121,10 +121,10 @@ impl Share {
 
     /// Makes room for the numbers with indexes below these.
     pub(super) fn make_room(&self, flows: usize, outgoing: usize) -> Result<(), NoMemory> {
-        self.often.make_room(flows)?;
-        self.seldom.make_room(flows)?;
-        self.copies.make_room(outgoing)?;
-        self.copies_seldom.make_room(outgoing)
+        self.often.make_room(flows, Use::Most)?;
+        self.seldom.make_room(flows, Use::Few)?;
+        self.copies.make_room(outgoing, Use::Most)?;
+        self.copies_seldom.make_room(outgoing, Use::Few)
     }
 
     /// To be called by the share's one worker only.

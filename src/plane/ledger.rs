@@ -72,11 +72,14 @@ impl AddAssign<&NotForwarded> for NotForwarded {
 
 /// Where a packet's copies go.
 pub(super) trait Exits {
+    /// What all copies of a packet have in common.
+    type Older;
+
     /// Makes the packet one hop older, before the first copy.
-    fn load(&mut self) -> Result<(), CannotForward>;
+    fn load(&mut self) -> Result<Self::Older, CannotForward>;
 
     /// Makes a copy to an interface whose stamp has just been found to hold.
-    fn copy(&mut self, interface: InterfaceNumber) -> Copied;
+    fn copy(&mut self, older: &Self::Older, interface: InterfaceNumber) -> Copied;
 }
 
 /// What became of a copy.
@@ -155,19 +158,19 @@ impl<'r> Ledger<'r> {
 
     #[inline]
     fn copy_out(&mut self, entry: &Entry, octets: usize, exits: &mut impl Exits) {
-        if exits.load().is_err() {
+        let Ok(older) = exits.load() else {
             // Not of a packet that was classified as data.
             self.not_forwarded.ttl_expired += 1;
             self.counters.add(entry.number(), Counter::HeaderErrors, 1);
             return;
-        }
+        };
         let (mut copies, mut dropped) = (0, 0);
         #[cfg(not(feature = "bug-dead-outgoing-copied"))]
         let live = entry.live(self.owners);
         #[cfg(feature = "bug-dead-outgoing-copied")]
         let live = entry.outgoing();
         for outgoing in live {
-            match exits.copy(outgoing.interface) {
+            match exits.copy(&older, outgoing.interface) {
                 Copied::Made => {
                     copies += 1;
                     self.counters.add_outgoing(outgoing.number, OutgoingCounter::Packets, 1);

@@ -1,5 +1,6 @@
 //! [`MacAddress`]: the addresses of Ethernet headers, and the ones multicast uses.
 
+use crate::forwarding::{Family, Flow};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -32,16 +33,13 @@ impl MacAddress {
     #[inline]
     #[must_use]
     pub const fn of_group(group: IpAddr) -> MacAddress {
-        match group {
-            IpAddr::V4(group) => {
-                let [_, b, c, d] = group.octets();
-                MacAddress([0x01, 0x00, 0x5e, b & 0x7f, c, d])
-            }
-            IpAddr::V6(group) => {
-                let [.., a, b, c, d] = group.octets();
-                MacAddress([0x33, 0x33, a, b, c, d])
-            }
-        }
+        let number = match group {
+            IpAddr::V4(group) => number_v4(group.to_bits()),
+            // The low bits.
+            IpAddr::V6(group) => number_v6(group.to_bits() as u32),
+        };
+        let [_, _, octets @ ..] = number.to_be_bytes();
+        MacAddress(octets)
     }
 
     /// An address for an interface whose own is not known: locally administered (the second lowest bit of the first
@@ -51,6 +49,24 @@ impl MacAddress {
         let [a, b, c, d] = number.to_be_bytes();
         MacAddress([0x02, 0x6d, a, b, c, d])
     }
+}
+
+/// [`MacAddress::of_group`] of a flow's group, as a number of 48 bits.
+#[inline]
+pub(super) fn number_of_group(flow: &Flow) -> u64 {
+    let (_, group) = flow.numbers();
+    match flow.family() {
+        Family::V4 => number_v4(group as u32),
+        Family::V6 => number_v6(group as u32),
+    }
+}
+
+const fn number_v4(group: u32) -> u64 {
+    0x0100_5e00_0000 | (group & 0x7f_ffff) as u64
+}
+
+const fn number_v6(low_bits: u32) -> u64 {
+    0x3333_0000_0000 | low_bits as u64
 }
 
 impl fmt::Display for MacAddress {

@@ -162,11 +162,13 @@ struct Leaving<'a, 'r> {
 }
 
 impl Exits for Leaving<'_, '_> {
+    type Older = ();
+
     fn load(&mut self) -> Result<(), CannotForward> {
         self.copy.load(self.batch.octets(self.item.at, self.item.length))
     }
 
-    fn copy(&mut self, interface: InterfaceNumber) -> Copied {
+    fn copy(&mut self, (): &(), interface: InterfaceNumber) -> Copied {
         let Some(port) = self.shared.numbering.place(interface) else { return Copied::Elsewhere };
         self.copy.through(&self.shared.ports[port], self.item.flow.group());
         self.transmitted[port] += 1;

@@ -14,9 +14,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 #[inline]
 pub(super) fn plain(frame: &[u8]) -> Option<Data<'_>> {
     let (link, rest) = frame.split_first_chunk::<ETHERNET_HEADER>()?;
-    match [link[12], link[13]] {
-        [0x08, 0x00] => plain_v4(rest),
-        [0x86, 0xdd] => plain_v6(rest),
+    match u16::from_be_bytes([link[12], link[13]]) {
+        0x0800 => plain_v4(rest),
+        0x86dd => plain_v6(rest),
         _ => None,
     }
 }

@@ -1,11 +1,11 @@
 //! [`frame_ring`]: frames in memory, handed from one thread to another.
 
 use super::spsc::{self, Receiver, Sender, Slots};
+use crate::forwarding::{Family, Flow};
 use crate::plane::rewrite::{CHANGING, ETHERNET_HEADER, one_hop_older};
-use crate::plane::{CannotForward, MacAddress};
+use crate::plane::{CannotForward, MacAddress, mac};
 use std::fmt;
 use std::mem::MaybeUninit;
-use std::net::IpAddr;
 
 /// Octets of a slot. An odd number of cache lines: slots of 2048 octets would put the beginnings of all frames into one in
 /// 32 of a cache's sets, and each ring's at the same ones.
@@ -227,7 +227,7 @@ const NEXT_AT: usize = TOP_AT + CHANGING;
 impl<'f> Shared<'f> {
     /// Of a datagram that is to leave one hop older.
     #[inline]
-    pub(super) fn new(group: IpAddr, datagram: &'f [u8]) -> Result<Shared<'f>, Unshared> {
+    pub(super) fn new(flow: &Flow, datagram: &'f [u8]) -> Result<Shared<'f>, Unshared> {
         let length = ETHERNET_HEADER + datagram.len();
         if length > LONGEST_FRAME {
             return Err(Unshared::TooLong);
@@ -245,15 +245,15 @@ impl<'f> Shared<'f> {
                 (next, next, NEXT_AT)
             }
         };
-        let [l, m] = (length as u16).to_ne_bytes();
-        let MacAddress([a, b, c, d, e, f]) = MacAddress::of_group(group);
-        let [g, h] = match group {
-            IpAddr::V4(_) => [0x08, 0x00],
-            IpAddr::V6(_) => [0x86, 0xdd],
+        let length = u16::from_be_bytes((length as u16).to_ne_bytes());
+        let ether_type: u64 = match flow.family() {
+            Family::V4 => 0x0800,
+            Family::V6 => 0x86dd,
         };
         Ok(Shared {
-            length_and_destination: u64::from_ne_bytes([l, m, a, b, c, d, e, f]),
-            ether_type: SourceWord(u64::from_ne_bytes([0, 0, 0, 0, 0, 0, g, h])),
+            // As they stand in memory, octet by octet, whatever this machine's order is.
+            length_and_destination: (u64::from(length) << 48 | mac::number_of_group(flow)).to_be(),
+            ether_type: SourceWord(ether_type.to_be()),
             older,
             next,
             last,

@@ -9,7 +9,6 @@ use crate::plane::packet::{Class, Control, Link, classify};
 use crate::plane::port::{Numbering, Port};
 use crate::plane::{CannotForward, Data};
 use crate::prefetch::prefetch;
-use std::net::IpAddr;
 
 /// So many frames are looked at together.
 pub const BURST: usize = 32;
@@ -147,15 +146,18 @@ impl<'m> Worker<'m> {
     fn act(&mut self, port: usize, datagrams: &[&[u8]; BURST]) {
         let arrivals = self.doors.arrivals(port);
         let mut entries = [None; BURST];
-        for (place, entry) in entries.iter_mut().zip(self.reader.lookup_burst(&self.flows)) {
-            *place = entry;
-        }
+        let mut places = entries.iter_mut();
+        self.reader.lookup_burst(&self.flows).for_each(|entry| {
+            if let Some(place) = places.next() {
+                *place = entry;
+            }
+        });
         let found = || entries.iter().flatten();
         found().for_each(|entry| Ledger::prefetch_outgoing(entry));
         found().for_each(|entry| self.ledger.prefetch_counters(entry));
         for ((entry, flow), &datagram) in entries.iter().zip(&self.flows).zip(datagrams) {
             let arrival = arrivals[usize::from(flow.family() == Family::V6)];
-            let mut copies = Copies { doors: &mut self.doors, group: flow.group(), datagram, shared: None };
+            let mut copies = Copies { doors: &mut self.doors, flow, datagram };
             let verdict = match entry {
                 Some(entry) => self.ledger.act(entry, arrival, datagram.len(), &mut copies),
                 None => Verdict::Miss,
@@ -248,29 +250,29 @@ impl Doors<'_> {
 /// A packet, and where its copies go.
 struct Copies<'a, 'm, 'f> {
     doors: &'a mut Doors<'m>,
-    group: IpAddr,
+    flow: &'a Flow,
     datagram: &'f [u8],
-    /// `None` also when it is longer than any ring can take.
-    shared: Option<Shared<'f>>,
 }
 
-impl Exits for Copies<'_, '_, '_> {
+impl<'f> Exits for Copies<'_, '_, 'f> {
+    /// `None` when it is longer than any ring can take.
+    type Older = Option<Shared<'f>>;
+
     #[inline]
-    fn load(&mut self) -> Result<(), CannotForward> {
-        self.shared = match Shared::new(self.group, self.datagram) {
-            Ok(shared) => Some(shared),
-            Err(Unshared::TooLong) => None,
-            Err(Unshared::CannotForward(why)) => return Err(why),
-        };
-        Ok(())
+    fn load(&mut self) -> Result<Option<Shared<'f>>, CannotForward> {
+        match Shared::new(self.flow, self.datagram) {
+            Ok(shared) => Ok(Some(shared)),
+            Err(Unshared::TooLong) => Ok(None),
+            Err(Unshared::CannotForward(why)) => Err(why),
+        }
     }
 
     #[inline]
-    fn copy(&mut self, interface: InterfaceNumber) -> Copied {
+    fn copy(&mut self, older: &Option<Shared<'f>>, interface: InterfaceNumber) -> Copied {
         let Doors { manager, numbering, doors } = &mut *self.doors;
         let place = numbering.place(interface).or_else(|| numbering.place_now(manager, interface));
         let Some(door) = place.and_then(|place| doors.get_mut(place)) else { return Copied::Elsewhere };
-        let sent = match &self.shared {
+        let sent = match older {
             Some(shared) if door.link.has_ethernet_header() => {
                 door.ring.write_copy(shared, door.source).is_ok()
             }
