@@ -18,14 +18,14 @@ use std::sync::Arc;
 pub struct InterfaceNumber(pub u32);
 
 /// The one or two owner words something was derived from. It holds while they are unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, packed(4))]
 pub struct Stamp {
     /// Of `word`; and of `other`, if there is one, it is the first of the pair.
-    id: OwnerId,
-    word: OwnerWord,
+    pub(super) id: OwnerId,
+    pub(super) word: OwnerWord,
     /// How the other word of the pair read, which is never 0; 0 for none.
-    other: OwnerWord,
+    pub(super) other: OwnerWord,
 }
 
 impl Stamp {

@@ -26,13 +26,23 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// An interface, and what it was derived from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Way {
     pub(super) interface: InterfaceNumber,
     pub(super) stamp: Stamp,
 }
 
 const _: () = assert!(size_of::<Way>() == 24);
+
+impl Hash for Way {
+    /// In whole words.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Stamp { id, word, other } = self.stamp;
+        state.write_u64(u64::from(self.interface.0) << 32 | u64::from(id.0));
+        state.write_u64(word.0);
+        state.write_u64(other.0);
+    }
+}
 
 impl Way {
     /// In the place of the way in where there is none. No table gives such an owner.
@@ -84,6 +94,8 @@ impl Hash for Shared {
 #[derive(Default)]
 pub(super) struct AllWays {
     all: HashSet<Shared, super::hash::Seed>,
+    /// Those of the last entry: often the next one's too.
+    last: Option<Arc<Ways>>,
     /// Those of the entry that is being made. Kept for the next one's.
     wanted: Vec<Way>,
     /// When there are so many, those that no entry has any more are looked for.
@@ -101,9 +113,19 @@ impl AllWays {
         let way_in = entry.incoming.map_or(Way::NONE, |i| Way { interface: i.interface, stamp: i.stamp });
         self.wanted.push(way_in);
         self.wanted.extend(entry.kept().map(|o| Way { interface: o.interface, stamp: o.stamp }));
-        if let Some(Shared(ways)) = self.all.get(&*self.wanted) {
-            return Ok(ways.clone());
+        if let Some(last) = self.last.as_ref().filter(|last| *last.ways == *self.wanted) {
+            return Ok(last.clone());
         }
+        let ways = match self.all.get(&*self.wanted) {
+            Some(Shared(ways)) => ways.clone(),
+            None => self.remember()?,
+        };
+        self.last = Some(ways.clone());
+        Ok(ways)
+    }
+
+    /// Those that are wanted, which nobody has yet.
+    fn remember(&mut self) -> Result<Arc<Ways>, NoMemory> {
         let ways = memory::slice(self.wanted.len(), self.wanted.iter().copied())?;
         let ways = memory::shared(Ways { ways })?;
         self.sweep();
