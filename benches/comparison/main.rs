@@ -44,6 +44,9 @@ struct Arguments {
     /// Print only; leave BENCHMARKS.md and docs/benchmarks as they are.
     #[arg(long)]
     no_write: bool,
+    /// Print what the counters of so many flows take: the process is started anew for it.
+    #[arg(long, hide = true)]
+    counters: Option<usize>,
     /// The day, the compiler and the commit, which the page says.
     #[arg(long, default_value = "", hide = true)]
     date: String,
@@ -79,6 +82,10 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if arguments.threads.contains(&0) {
         bail!("--threads 0: give numbers of at least one thread");
+    }
+    if let Some(flows) = arguments.counters {
+        println!("{}", rows::lookup::counters_memory(flows));
+        return Ok(());
     }
     let pattern = arguments.rows.as_deref().unwrap_or("");
     let mut rows = rows::all(&arguments.threads);
