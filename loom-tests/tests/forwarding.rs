@@ -9,7 +9,7 @@ use loom::thread;
 use loom_tests::{Watched, explore};
 use mgm::forwarding::parts::Array;
 use mgm::forwarding::{
-    Counter, NewEntry, Flow, FlowNumber, ForwardingTable, OutgoingCounter, OutgoingNumber, PublishError,
+    Counter, Flow, FlowNumber, ForwardingTable, NewEntry, OutgoingCounter, OutgoingNumber, PublishError,
 };
 use mgm::handle::HandleTable;
 use std::sync::Arc;
