@@ -3,13 +3,13 @@
 mod common;
 
 use common::*;
-use mgm::handle::Handle;
+use mgm::handle::{Handle, HandleTable};
 use mgm::manager::{EnumerationError, GroupKind, GroupManager, GroupPage, ManagerConfig, Membership};
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
+use std::time::Duration;
 
 fn all(manager: &GroupManager, enumeration: Handle, most: usize) -> Vec<String> {
     let mut groups = Vec::new();
@@ -161,6 +161,31 @@ fn there_are_no_more_open_than_configured_and_room_comes_back() {
     manager.deregister(guest).unwrap();
     start(p).unwrap();
     assert_eq!(start(p), Err(EnumerationError::TooMany(2)));
+}
+
+/// A thread that reads and loses its processor holds back what ended meanwhile.
+#[test]
+fn who_starts_waits_for_a_reader_that_sleeps() {
+    let router = Router::with(ManagerConfig { enumerations: 1, ..ManagerConfig::default() });
+    let manager = &router.manager;
+    let p = router.client(1, &[]);
+    let table = HandleTable::with_capacity(1).unwrap();
+    let handle = table.insert(()).unwrap();
+    let reads = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let guard = table.get(handle);
+            reads.wait();
+            thread::sleep(Duration::from_millis(800));
+            drop(guard);
+        });
+        reads.wait();
+        // More than have room beside what is held back.
+        for _ in 0..500 {
+            let enumeration = manager.enumerate_groups(p, GroupKind::AllSources).unwrap();
+            manager.end_enumeration(enumeration).unwrap();
+        }
+    });
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::{EnumerationError, GroupManager, Membership};
 use crate::handle::{Full, Handle, HandleTable, Kind, Plain, Shape};
 use crate::memory::{self, NoMemory};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Which groups are enumerated (`MGM_ENUM_TYPES` of the Windows SDK).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,8 +49,12 @@ const KIND: Kind = Kind::new(2).expect("not 0");
 /// So many slots beside those in use, for enumerations that have ended and that a reader holds for the moment.
 const SPARE_SLOTS: u32 = 64;
 
-/// How often a start lets others run before it gives up waiting for such a reader.
-const TURNS: usize = 10_000;
+/// How often a start lets others run while it waits for such a reader, before it rests in between.
+const TURNS: u32 = 100;
+/// How often it rests, and for how long each time, before it gives up: some seconds in all. A reader that has lost its
+/// processor to others needs some time to get it back.
+const RESTS: u32 = 3_000;
+const REST: Duration = Duration::from_millis(1);
 
 impl Enumerations {
     /// At least one and at most 2^20 at once.
@@ -66,14 +71,14 @@ impl Enumerations {
     }
 
     /// Enters one that room is reserved for. Those that have ended keep their slots while a reader that was there before
-    /// has not moved on, which may take a turn of the scheduler: that is waited for, though not for ever.
+    /// has not moved on, which may take turns of the scheduler: that is waited for, though not for ever.
     fn enter(&self, mut enumeration: Enumeration) -> Option<Handle> {
-        for _ in 0..TURNS {
+        for turn in 0..TURNS + RESTS {
             match self.table.insert(enumeration) {
                 Ok(handle) => return Some(handle),
                 Err(Full(back)) => enumeration = back,
             }
-            std::thread::yield_now();
+            if turn < TURNS { std::thread::yield_now() } else { std::thread::sleep(REST) }
         }
         None
     }
@@ -108,7 +113,7 @@ impl GroupManager {
     /// instant (`MgmGroupEnumerationStart`): what a protocol needs that starts on a router where others run already.
     ///
     /// The enumeration lasts until [`end_enumeration`](Self::end_enumeration), but no longer than the client's registration.
-    /// May wait for the membership lock, and a bounded time for readers that are in the middle of another enumeration.
+    /// May wait for the membership lock, and up to some seconds for readers that are in the middle of another enumeration.
     ///
     /// # Errors
     /// [`EnumerationError`].
