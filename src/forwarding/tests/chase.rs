@@ -69,11 +69,15 @@ impl Chase {
     }
 
     fn publish(&self, n: u32) {
-        self.said[n as usize].change(|v| self.insist(|| self.owning.publish(&self.table, self.number, n, v)));
+        self.said[n as usize].change(|v| {
+            self.insist(|| self.table.publish(self.owning.entry(self.number, n, v).to_be_made()))
+        });
     }
 
     fn replace(&self, n: u32) {
-        self.said[n as usize].change(|v| self.insist(|| self.owning.replace(&self.table, self.number, n, v)));
+        self.said[n as usize].change(|v| {
+            self.insist(|| self.table.replace(self.owning.entry(self.number, n, v).to_be_made()))
+        });
     }
 
     fn withdraw(&self, n: u32) {
@@ -186,7 +190,7 @@ fn two_writers_of_the_same_flow_never_both_succeed() {
             scope.spawn(|| {
                 for round in 0..2000 {
                     let n = round % 7;
-                    if owning.publish(&table, number, n, round).is_ok() {
+                    if table.publish(owning.entry(number, n, round).to_be_made()).is_ok() {
                         published.fetch_add(1, Ordering::Relaxed);
                     }
                     if table.withdraw(&flow(n)) {

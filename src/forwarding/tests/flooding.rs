@@ -107,7 +107,8 @@ fn flows_that_meet_in_one_bucket_are_bounded_and_refused() {
     // What is left tells flows apart and names no bucket.
     let table = owning.forwarding(4096, FlowHash::keeping(!0 << 54));
     let number = table.open_number().unwrap();
-    let refused = (0..4096).find_map(|n| owning.publish(&table, number, n, n).err().map(|error| (n, error)));
+    let refused = (0..4096)
+        .find_map(|n| table.publish(owning.entry(number, n, n).to_be_made()).err().map(|error| (n, error)));
     let Some((first, PublishError::Crowded(crowded))) = refused else { panic!("{refused:?}") };
     assert_eq!(crowded, flow(first));
     assert_eq!(table.len(), first as usize);
@@ -116,7 +117,7 @@ fn flows_that_meet_in_one_bucket_are_bounded_and_refused() {
     (0..first).for_each(|n| assert_eq!(version(reader.lookup(&flow(n)).unwrap(), n), n));
     assert!(reader.lookup(&flow(first)).is_none());
     drop(reader);
-    assert_eq!(owning.replace(&table, number, 3, 7), Ok(()), "who is there needs no room");
+    assert_eq!(table.replace(owning.entry(number, 3, 7).to_be_made()), Ok(()), "who is there needs no room");
     assert!(table.withdraw(&flow(5)));
-    assert_eq!(owning.publish(&table, number, first, first), Ok(()), "there is room again");
+    assert_eq!(table.publish(owning.entry(number, first, first).to_be_made()), Ok(()), "there is room again");
 }

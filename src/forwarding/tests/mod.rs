@@ -35,31 +35,25 @@ impl Owning {
     }
 
     /// An entry that says of itself whose it is and which version: a torn or foreign one is found out by `version`.
-    fn entry<R>(&self, number: FlowNumber, n: u32, version: u32, then: impl Fn(NewEntry<'_>) -> R) -> R {
+    fn entry(&self, number: FlowNumber, n: u32, version: u32) -> Says {
         let stamp = self.stamp();
         let incoming = Incoming { interface: InterfaceNumber(n), stamp };
         let outgoing = Outgoing::uncounted(InterfaceNumber(version | 1 << 31), stamp);
-        then(NewEntry::new(flow(n), number, Some(incoming), &vec![outgoing; 1 + version as usize % 5]))
+        Says { flow: flow(n), number, incoming, outgoing: vec![outgoing; 1 + version as usize % 5] }
     }
+}
 
-    fn publish(
-        &self,
-        table: &ForwardingTable,
-        number: FlowNumber,
-        n: u32,
-        version: u32,
-    ) -> Result<(), PublishError> {
-        self.entry(number, n, version, |entry| table.publish(entry))
-    }
+/// What an entry is to say.
+struct Says {
+    flow: Flow,
+    number: FlowNumber,
+    incoming: Incoming,
+    outgoing: Vec<Outgoing>,
+}
 
-    fn replace(
-        &self,
-        table: &ForwardingTable,
-        number: FlowNumber,
-        n: u32,
-        version: u32,
-    ) -> Result<(), PublishError> {
-        self.entry(number, n, version, |entry| table.replace(entry))
+impl Says {
+    fn to_be_made(&self) -> NewEntry<'_> {
+        NewEntry::new(self.flow, self.number, Some(self.incoming), &self.outgoing)
     }
 }
 
@@ -93,22 +87,22 @@ fn each_error_changes_nothing() {
     let owning = Owning::new();
     let table = owning.forwarding(2, FlowHash::new());
     let number = table.open_number().unwrap();
-    assert_eq!(owning.replace(&table, number, 1, 0), Err(PublishError::Missing(flow(1))));
+    assert_eq!(table.replace(owning.entry(number, 1, 0).to_be_made()), Err(PublishError::Missing(flow(1))));
     assert!(!table.withdraw(&flow(1)));
-    owning.publish(&table, number, 1, 0).unwrap();
-    assert_eq!(owning.publish(&table, number, 1, 9), Err(PublishError::Exists(flow(1))));
-    owning.publish(&table, number, 2, 0).unwrap();
-    assert_eq!(owning.publish(&table, number, 3, 0), Err(PublishError::Full(2)));
+    table.publish(owning.entry(number, 1, 0).to_be_made()).unwrap();
+    assert_eq!(table.publish(owning.entry(number, 1, 9).to_be_made()), Err(PublishError::Exists(flow(1))));
+    table.publish(owning.entry(number, 2, 0).to_be_made()).unwrap();
+    assert_eq!(table.publish(owning.entry(number, 3, 0).to_be_made()), Err(PublishError::Full(2)));
     let mut reader = table.reader();
     assert_eq!(version(reader.lookup(&flow(1)).unwrap(), 1), 0);
     assert_eq!(reader.lookup(&flow(3)), None);
     assert_eq!(table.len(), 2);
     // A full table still replaces and withdraws.
-    owning.replace(&table, number, 1, 5).unwrap();
+    table.replace(owning.entry(number, 1, 5).to_be_made()).unwrap();
     assert_eq!(version(reader.lookup(&flow(1)).unwrap(), 1), 5);
     assert!(table.withdraw(&flow(1)));
     assert_eq!(reader.lookup(&flow(1)), None);
-    owning.publish(&table, number, 3, 0).unwrap();
+    table.publish(owning.entry(number, 3, 0).to_be_made()).unwrap();
 }
 
 #[test]
@@ -116,15 +110,18 @@ fn a_watcher_is_told_of_each_change_and_of_nothing_else() {
     let owning = Owning::new();
     let table = owning.forwarding(2, FlowHash::new());
     let number = table.open_number().unwrap();
-    owning.publish(&table, number, 1, 0).unwrap();
+    table.publish(owning.entry(number, 1, 0).to_be_made()).unwrap();
     let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let tell = told.clone();
     assert!(table.watch(move |flow| tell.lock().unwrap().push(flow)));
     assert!(!table.watch(|_| ()));
-    owning.publish(&table, number, 2, 0).unwrap();
-    owning.replace(&table, number, 1, 1).unwrap();
+    table.publish(owning.entry(number, 2, 0).to_be_made()).unwrap();
+    table.replace(owning.entry(number, 1, 1).to_be_made()).unwrap();
     assert!(table.withdraw(&flow(2)));
-    assert!(owning.publish(&table, number, 1, 2).is_err() && owning.replace(&table, number, 2, 2).is_err());
+    assert!(
+        table.publish(owning.entry(number, 1, 2).to_be_made()).is_err()
+            && table.replace(owning.entry(number, 2, 2).to_be_made()).is_err()
+    );
     assert!(!table.withdraw(&flow(2)));
     assert_eq!(*told.lock().unwrap(), [flow(2), flow(1), flow(2)]);
 }
@@ -135,7 +132,7 @@ fn a_table_without_capacity_is_only_full() {
     let table = owning.forwarding(0, FlowHash::new());
     assert_eq!(table.open_number(), Err(PublishError::Full(0)));
     let number = Counters::new(1).open().unwrap();
-    assert_eq!(owning.publish(&table, number, 1, 0), Err(PublishError::Full(0)));
+    assert_eq!(table.publish(owning.entry(number, 1, 0).to_be_made()), Err(PublishError::Full(0)));
     assert!(table.is_empty());
 }
 
@@ -144,7 +141,7 @@ fn a_burst_answers_in_order_at_any_length() {
     let owning = Owning::new();
     let table = owning.forwarding(1000, FlowHash::new());
     let number = table.open_number().unwrap();
-    (0..200).step_by(3).for_each(|n| owning.publish(&table, number, n, n).unwrap());
+    (0..200).step_by(3).for_each(|n| table.publish(owning.entry(number, n, n).to_be_made()).unwrap());
     let mut reader = table.reader();
     for length in [0, 1, 31, 32, 33, 64, 200] {
         let flows: Vec<_> = (0..length).map(flow).collect();
@@ -165,15 +162,15 @@ fn what_a_burst_found_stays_readable_whatever_writers_do() {
     let owning = Owning::new();
     let table = owning.forwarding(64, FlowHash::new());
     let number = table.open_number().unwrap();
-    (0..32).for_each(|n| owning.publish(&table, number, n, 1).unwrap());
+    (0..32).for_each(|n| table.publish(owning.entry(number, n, 1).to_be_made()).unwrap());
     let flows: Vec<_> = (0..32).map(flow).collect();
     let mut reader = table.reader();
     let found: Vec<_> = reader.lookup_burst(&flows).collect();
     for n in 0..32 {
-        owning.replace(&table, number, n, 2).unwrap();
+        table.replace(owning.entry(number, n, 2).to_be_made()).unwrap();
         assert!(table.withdraw(&flow(n)));
     }
-    (32..64).for_each(|n| owning.publish(&table, number, n, 1).unwrap());
+    (32..64).for_each(|n| table.publish(owning.entry(number, n, 1).to_be_made()).unwrap());
     (0..).zip(found).for_each(|(n, entry)| assert_eq!(version(entry.unwrap(), n), 1));
     assert!(reader.lookup_burst(&flows).all(|entry| entry.is_none()));
 }
@@ -193,7 +190,7 @@ fn a_stamp_check_that_begins_after_the_release_fails() {
     let owners = owning.table.owners().clone();
     let table = owning.forwarding(4, FlowHash::new());
     let number = table.open_number().unwrap();
-    owning.publish(&table, number, 1, 1).unwrap();
+    table.publish(owning.entry(number, 1, 1).to_be_made()).unwrap();
     // The newest version whose stamp was released, told after the release.
     let released = AtomicU64::new(0);
     let accepted = AtomicU32::new(0);
@@ -224,7 +221,7 @@ fn a_stamp_check_that_begins_after_the_release_fails() {
             version += 1;
             owning.word = owning.table.claim(owning.client, owning.thing).unwrap();
             // Full: the reader rests in the middle of a look-up.
-            while owning.replace(&table, number, 1, version) == Err(PublishError::Full(4)) {
+            while table.replace(owning.entry(number, 1, version).to_be_made()) == Err(PublishError::Full(4)) {
                 std::thread::yield_now();
             }
         }

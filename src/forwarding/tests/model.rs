@@ -65,12 +65,12 @@ proptest! {
                             Ok(())
                         }
                     };
-                    prop_assert_eq!(owning.publish(&table, number, n, version), expected);
+                    prop_assert_eq!(table.publish(owning.entry(number, n, version).to_be_made()), expected);
                 }
                 Step::Replace(n) => {
                     let present = model.get_mut(&n);
                     let number = present.as_ref().map_or(spare, |p| p.number);
-                    let result = owning.replace(&table, number, n, version);
+                    let result = table.replace(owning.entry(number, n, version).to_be_made());
                     match present {
                         None => prop_assert_eq!(result, Err(PublishError::Missing(flow(n)))),
                         Some(present) => {
