@@ -45,7 +45,7 @@ fn packets_have_to_arrive_where_the_routes_say() {
     let forwarding = router.manager.forwarding();
     let mut reader = forwarding.reader();
     let entry = reader.lookup(&flow(FLOW)).unwrap();
-    let judge = |n| entry.judge(router.manager.interface_number(v4(n)).unwrap(), forwarding.owners());
+    let judge = |n| entry.judge(router.manager.interface_number(v4(n)).unwrap());
     assert_eq!([judge(3), judge(1)], [Verdict::Accept, Verdict::WrongInterface]);
     router.manager.release(p, v4(3)).unwrap();
     assert_eq!(judge(3), Verdict::Miss);

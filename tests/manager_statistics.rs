@@ -17,11 +17,11 @@ fn forward(manager: &GroupManager, counters: &mut WorkerCounters, what: &str, oc
     let mut reader = forwarding.reader();
     let Some(entry) = reader.lookup(&flow(what)) else { return false };
     let arrival = entry.incoming().unwrap().interface;
-    if entry.judge(arrival, forwarding.owners()) == Verdict::Miss {
+    if entry.judge(arrival) == Verdict::Miss {
         return false;
     }
     let mut copies = 0;
-    for outgoing in entry.live(forwarding.owners()) {
+    for outgoing in entry.live() {
         counters.add_outgoing(outgoing.number, OutgoingCounter::Packets, 1);
         copies += 1;
     }
@@ -157,7 +157,7 @@ fn counts_are_exact_once_the_workers_rest() {
                     let mut reader = forwarding.reader();
                     while !done.load(Ordering::Relaxed) {
                         let Some(entry) = reader.lookup(&flow(FLOW)) else { continue };
-                        for outgoing in entry.live(forwarding.owners()) {
+                        for outgoing in entry.live() {
                             worker.add_outgoing(outgoing.number, OutgoingCounter::Packets, 1);
                             copies += 1;
                         }

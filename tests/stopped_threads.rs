@@ -156,7 +156,7 @@ fn effects_are_seen_though_what_follows_may_wait<'s>(
 fn forwarded(stage: &Stage) -> usize {
     let forwarding = stage.manager.forwarding();
     let mut reader = forwarding.reader();
-    reader.lookup(&stage.flows[0]).map_or(0, |entry| entry.live_outgoing(forwarding.owners()).count())
+    reader.lookup(&stage.flows[0]).map_or(0, |entry| entry.live_outgoing().count())
 }
 
 /// Entries are withdrawn, and numbers opened, under locks of the forwarding table's.

@@ -50,7 +50,6 @@ impl Worker {
         into: &Outgoing,
     ) -> (DWORD, usize) {
         let manager = world.manager();
-        let owners = manager.forwarding().owners();
         // Nobody's packets have to arrive where nobody ever was.
         let arrival = manager.interface_number(arrival).unwrap_or(InterfaceNumber(u32::MAX));
         let Worker { reader, counters, copies } = self;
@@ -59,7 +58,7 @@ impl Worker {
             counters.add(entry.number(), Counter::NoReceivers, 1);
             (MGM_EXT_NO_RECEIVERS, 0)
         };
-        match entry.judge(arrival, owners) {
+        match entry.judge(arrival) {
             Verdict::Miss => (MGM_EXT_NO_ENTRY, 0),
             Verdict::NoReceivers => discard(counters, entry),
             Verdict::WrongInterface => {
@@ -68,7 +67,7 @@ impl Worker {
             }
             Verdict::Accept => {
                 copies.clear();
-                for outgoing in entry.live(owners) {
+                for outgoing in entry.live() {
                     let Some(interface) = manager.interface(outgoing.interface) else { continue };
                     if copies.len() < into.room {
                         // SAFETY: there is room for it, by the promise of the caller of MgmExtForward.

@@ -6,12 +6,12 @@
 
 use super::counters::{FlowNumber, OutgoingNumber};
 use super::flow::Flow;
-use super::ways::{AllWays, Ways};
+use super::ways::{AllWays, Way, Ways};
 use crate::handle::{OwnerId, OwnerWord, Owners};
 use crate::memory::{self, NoMemory};
-use crate::prefetch::prefetch;
-use std::iter;
+use crate::prefetch::{prefetch, prefetch_lines};
 use std::sync::Arc;
+use std::{iter, slice};
 
 /// A router interface as the packet path knows it: a small number, never reused, dense enough to index arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,6 +155,11 @@ pub enum Verdict {
     Miss,
 }
 
+#[inline]
+fn outgoing((way, number): (&Way, &OutgoingNumber)) -> Outgoing {
+    Outgoing { interface: way.interface, stamp: way.stamp, number: *number }
+}
+
 impl Entry {
     /// An entry, among all that a table has.
     pub(super) fn try_new(new: &NewEntry<'_>, all: &mut AllWays) -> Result<Entry, NoMemory> {
@@ -189,8 +194,13 @@ impl Entry {
     /// Where they are copied to, dead stamps included.
     #[inline]
     pub fn outgoing(&self) -> impl ExactSizeIterator<Item = Outgoing> + Clone + '_ {
-        let ways = self.ways.out().iter().zip(self.outgoing_numbers());
-        ways.map(|(way, number)| Outgoing { interface: way.interface, stamp: way.stamp, number: *number })
+        self.numbered().map(outgoing)
+    }
+
+    /// The ways out, and under which numbers their copies are counted.
+    #[inline]
+    fn numbered(&self) -> iter::Zip<slice::Iter<'_, Way>, slice::Iter<'_, OutgoingNumber>> {
+        self.ways.out().iter().zip(self.outgoing_numbers())
     }
 
     /// Under which numbers the copies are counted.
@@ -209,27 +219,33 @@ impl Entry {
     /// What to do with a packet that arrived on `arrival`. Wait-free.
     #[inline]
     #[must_use]
-    pub fn judge(&self, arrival: InterfaceNumber, owners: &Owners) -> Verdict {
-        match self.incoming() {
-            Some(incoming) if !cfg!(feature = "bug-dead-stamp-forwards") && !incoming.stamp.holds(owners) => {
-                Verdict::Miss
-            }
-            Some(incoming) if incoming.interface != arrival => Verdict::WrongInterface,
-            Some(_) if !self.is_negative() => Verdict::Accept,
-            _ => Verdict::NoReceivers,
+    pub fn judge(&self, arrival: InterfaceNumber) -> Verdict {
+        let Some(way) = self.ways.way_in() else { return Verdict::NoReceivers };
+        // SAFETY: it is one of `self.ways`.
+        let holds = cfg!(feature = "bug-dead-stamp-forwards") || unsafe { way.holds() };
+        if !holds {
+            Verdict::Miss
+        } else if way.interface != arrival {
+            Verdict::WrongInterface
+        } else if self.is_negative() {
+            Verdict::NoReceivers
+        } else {
+            Verdict::Accept
         }
     }
 
     /// The outgoing interfaces whose stamp holds now. Wait-free.
     #[inline]
-    pub fn live_outgoing<'e>(&'e self, owners: &'e Owners) -> impl Iterator<Item = InterfaceNumber> + 'e {
-        self.live(owners).map(|o| o.interface)
+    pub fn live_outgoing(&self) -> impl Iterator<Item = InterfaceNumber> + '_ {
+        self.live().map(|o| o.interface)
     }
 
     /// The same, with the numbers under which they are counted. Wait-free.
     #[inline]
-    pub fn live<'e>(&'e self, owners: &'e Owners) -> impl Iterator<Item = Outgoing> + 'e {
-        self.outgoing().filter(|o| o.stamp.holds(owners))
+    pub fn live(&self) -> impl Iterator<Item = Outgoing> + '_ {
+        // SAFETY: it is one of `self.ways`.
+        let live = |way: &Way| cfg!(feature = "bug-dead-outgoing-copied") || unsafe { way.holds() };
+        self.numbered().filter(move |(way, _)| live(way)).map(outgoing)
     }
 
     #[cfg(test)]
@@ -243,5 +259,11 @@ impl Entry {
         if let Some(number) = self.numbers.first() {
             prefetch(number);
         }
+    }
+
+    /// The same, all of it.
+    #[inline]
+    pub(crate) fn prefetch_all_numbers(&self) {
+        prefetch_lines(&self.numbers);
     }
 }

@@ -174,8 +174,9 @@ impl Share {
         let Some(word) = self.copies.get(number.index) else { return };
         // Relaxed: only this thread writes the word, or it took the share over through the counters' lock.
         let now = CopyWord(word.load(Ordering::Relaxed));
-        let new = now.plus(n);
-        if now.generation() == number.generation && new.lap() == now.lap() {
+        // Where the packets do not go round, nothing but they is different.
+        let new = CopyWord(now.0.wrapping_add(n.into()));
+        if now.generation() == number.generation && (now.0 ^ new.0) < LAP_BIT {
             // Release: pairs with the load in `read_outgoing`: who sees the word sees its laps.
             word.store(new.0, Ordering::Release);
         } else {

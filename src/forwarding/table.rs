@@ -68,7 +68,6 @@ pub struct ForwardingTable {
 }
 
 /// What writers know, of whom there is one at a time.
-#[derive(Default)]
 struct Writing {
     /// How many entries there are.
     live: u32,
@@ -100,7 +99,7 @@ impl ForwardingTable {
             entries: HandleTable::with_capacity(slots.max(1)).expect("at least 1 slot and at most 2^24 - 1"),
             lanes: Lanes::default(),
             hash,
-            writer: Mutex::default(),
+            writer: Mutex::new(Writing { live: 0, ways: AllWays::new(owners.clone()) }),
             live: AtomicUsize::new(0),
             capacity,
             owners,

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!     slot      +-------+------+------+---------+         ways, of many entries   +--------+--------+--------+
-//!               | state | flow | ways | numbers |--+     +--> shared by N ------> | way in | way 1  | way 2  |  24 octets each
+//!               | state | flow | ways | numbers |--+     +--> shared by N ------> | way in | way 1  | way 2  |  32 octets each
 //!               +-------+------+------+---------+  |     |                        +--------+--------+--------+
 //!                                 |                |     |
 //!                                 +----------------|-----+            this entry's +--------+--------+--------+
@@ -14,11 +14,11 @@
 //! ```
 //!
 //! A packet path so reads one line of an entry's own after the slot; the ways stay in the nearest cache while packets of any
-//! of their flows come.
+//! of their flows come. Where a way's owner words are is found out once, when the set is made.
 
 use super::NewEntry;
 use super::entry::{InterfaceNumber, Stamp};
-use crate::handle::{OwnerId, OwnerWord};
+use crate::handle::{OwnerId, OwnerWord, Owners, WordAt};
 use crate::memory::{self, NoMemory};
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -30,9 +30,11 @@ use std::sync::Arc;
 pub(super) struct Way {
     pub(super) interface: InterfaceNumber,
     pub(super) stamp: Stamp,
+    /// Where the stamp's word is, or the first of its pair; `None` if there is no such word.
+    at: Option<WordAt>,
 }
 
-const _: () = assert!(size_of::<Way>() == 24);
+const _: () = assert!(size_of::<Way>() == 32);
 
 impl Hash for Way {
     /// In whole words.
@@ -46,19 +48,51 @@ impl Hash for Way {
 
 impl Way {
     /// In the place of the way in where there is none. No table gives such an owner.
-    const NONE: Way =
-        Way { interface: InterfaceNumber(u32::MAX), stamp: Stamp::one(OwnerId(u32::MAX), OwnerWord(0)) };
+    const NONE: Way = Way {
+        interface: InterfaceNumber(u32::MAX),
+        stamp: Stamp::one(OwnerId(u32::MAX), OwnerWord(0)),
+        at: None,
+    };
+
+    fn new(interface: InterfaceNumber, stamp: Stamp, owners: &Owners) -> Way {
+        Way { interface, stamp, at: owners.word_at(stamp.id) }
+    }
+
+    /// [`Stamp::holds`], by the owners of the set that this is of. Wait-free.
+    ///
+    /// # Safety
+    /// It is read in a set ([`Ways`]) that was not dropped: that keeps the owner words.
+    #[inline]
+    pub(super) unsafe fn holds(&self) -> bool {
+        let Some(at) = self.at else { return false };
+        let Stamp { word, other, .. } = self.stamp;
+        // SAFETY: the owners that told where it is are the set's, which has not been dropped.
+        let unchanged = |at: WordAt, word| unsafe { at.unchanged(word) };
+        // SAFETY: a stamp of a pair has the id of its first word (`Stamp::pair`).
+        unchanged(at, word) && (other == OwnerWord(0) || unchanged(unsafe { at.second() }, other))
+    }
 }
 
 /// The way in and the ways out.
 // In lines of its own: how many share it, which stands beside it and changes with every entry that comes and goes, is not in
 // the line that packet paths read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Ways {
     /// First the way in, or [`Way::NONE`]; then the ways out.
     ways: Box<[Way]>,
+    /// Whose words the ways lead to: kept for as long as anybody may read them.
+    _owners: Arc<Owners>,
 }
+
+/// Whose the owner words are, the ways themselves tell.
+impl PartialEq for Ways {
+    fn eq(&self, other: &Ways) -> bool {
+        self.ways == other.ways
+    }
+}
+
+impl Eq for Ways {}
 
 impl Ways {
     /// The way in, if there is one.
@@ -91,8 +125,8 @@ impl Hash for Shared {
 }
 
 /// The ways of a table's entries. For its writers: nobody who reads the table needs it.
-#[derive(Default)]
 pub(super) struct AllWays {
+    owners: Arc<Owners>,
     all: HashSet<Shared, super::hash::Seed>,
     /// Those of the last entry: often the next one's too.
     last: Option<Arc<Ways>>,
@@ -106,13 +140,18 @@ pub(super) struct AllWays {
 const FEW: usize = 64;
 
 impl AllWays {
+    /// None yet, of entries whose stamps are checked against `owners`.
+    pub(super) fn new(owners: Arc<Owners>) -> AllWays {
+        AllWays { owners, all: HashSet::default(), last: None, wanted: Vec::new(), sweep_at: 0 }
+    }
+
     /// The ways of an entry: those that others have already, if they are the same.
     pub(super) fn of(&mut self, entry: &NewEntry<'_>) -> Result<Arc<Ways>, NoMemory> {
         self.wanted.clear();
         memory::reserve(&mut self.wanted, 1 + entry.outgoing.len())?;
-        let way_in = entry.incoming.map_or(Way::NONE, |i| Way { interface: i.interface, stamp: i.stamp });
-        self.wanted.push(way_in);
-        self.wanted.extend(entry.kept().map(|o| Way { interface: o.interface, stamp: o.stamp }));
+        let way = |interface, stamp| Way::new(interface, stamp, &self.owners);
+        self.wanted.push(entry.incoming.map_or(Way::NONE, |i| way(i.interface, i.stamp)));
+        self.wanted.extend(entry.kept().map(|o| way(o.interface, o.stamp)));
         if let Some(last) = self.last.as_ref().filter(|last| *last.ways == *self.wanted) {
             return Ok(last.clone());
         }
@@ -127,7 +166,7 @@ impl AllWays {
     /// Those that are wanted, which nobody has yet.
     fn remember(&mut self) -> Result<Arc<Ways>, NoMemory> {
         let ways = memory::slice(self.wanted.len(), self.wanted.iter().copied())?;
-        let ways = memory::shared(Ways { ways })?;
+        let ways = memory::shared(Ways { ways, _owners: self.owners.clone() })?;
         self.sweep();
         // Where there is no memory to remember them, the next entry has its own: it only is not shared.
         if memory::reserve_in_set(&mut self.all, 1).is_ok() {
@@ -178,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_same_ways_are_kept_once() {
-        let mut all = AllWays::default();
+        let mut all = AllWays::new(Arc::default());
         let one = made(&mut all, 1, &[1, 2]);
         assert!(Arc::ptr_eq(one.ways(), made(&mut all, 1, &[1, 2]).ways()));
         for (word, outgoing) in [(1, &[1, 2, 3][..]), (1, &[2, 1]), (1, &[1]), (1, &[]), (2, &[1, 2])] {
@@ -192,7 +231,7 @@ mod tests {
 
     #[test]
     fn numbers_stay_with_their_interfaces() {
-        let entry = made(&mut AllWays::default(), 1, &[4, 0, 2]);
+        let entry = made(&mut AllWays::new(Arc::default()), 1, &[4, 0, 2]);
         let numbers: Vec<_> = entry.outgoing().map(|o| (o.interface.0, o.number.index)).collect();
         assert_eq!(numbers, [(4, 4), (2, 2)], "the way in is none of the ways out, nor is its number");
     }
@@ -201,18 +240,18 @@ mod tests {
     fn without_a_way_in_there_is_none_out() {
         let outgoing = [Outgoing::uncounted(InterfaceNumber(1), stamp(1))];
         let new = NewEntry::new(flow(), FlowNumber::NONE, None, &outgoing);
-        let entry = Entry::try_new(&new, &mut AllWays::default()).unwrap();
+        let entry = Entry::try_new(&new, &mut AllWays::new(Arc::default())).unwrap();
         assert!(entry.incoming().is_none() && entry.is_negative());
         // An interface whose number happens to be that of none is one.
         let incoming = Incoming { interface: InterfaceNumber(u32::MAX), stamp: stamp(1) };
         let new = NewEntry { incoming: Some(incoming), ..new };
-        let entry = Entry::try_new(&new, &mut AllWays::default()).unwrap();
+        let entry = Entry::try_new(&new, &mut AllWays::new(Arc::default())).unwrap();
         assert_eq!((entry.incoming(), interfaces(&entry)), (Some(incoming), vec![1]));
     }
 
     #[test]
     fn what_nobody_has_is_forgotten() {
-        let mut all = AllWays::default();
+        let mut all = AllWays::new(Arc::default());
         let kept = Vec::from_iter((0..100).map(|n| made(&mut all, n, &[1])));
         (100..10_000).for_each(|n| drop(made(&mut all, n, &[1])));
         assert!((100..=2 * (100 + FEW)).contains(&all.all.len()), "{}", all.all.len());

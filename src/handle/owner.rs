@@ -17,7 +17,7 @@ use crate::faults::{self, Point};
 use crate::memory::{self, NoMemory};
 use crate::sync::{AtomicPtr, Ordering, SteppedWord, Word};
 use crossbeam_utils::CachePadded;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// Names one owner word of a table; as long-lived as the table, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,7 +86,7 @@ impl OwnerWord {
 
 /// Two words in a line: what belongs together is looked at together.
 #[derive(Debug, Default)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 struct Pair([SteppedWord; 2]);
 
 /// The first segment holds this many pairs, each further one twice as many as the one before: so that a pair, counted from here
@@ -112,6 +112,39 @@ impl Default for Owners {
             segments: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
             pairs: CachePadded::new(Word::new(0)),
         }
+    }
+}
+
+/// Where an owner word is, for who asks about it too often to look it up each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WordAt(NonNull<SteppedWord>);
+
+// SAFETY: it leads to an atomic, and is good for nothing but reading it.
+unsafe impl Send for WordAt {}
+// SAFETY: as above.
+unsafe impl Sync for WordAt {}
+
+impl WordAt {
+    /// [`Owners::unchanged`] of that word. Wait-free.
+    ///
+    /// # Safety
+    /// The `Owners` that told where it is have not been dropped.
+    #[inline]
+    pub(crate) unsafe fn unchanged(self, word: OwnerWord) -> bool {
+        // SAFETY: by the caller's word, so is the segment it is in; it was initialized before anybody was told.
+        let now = unsafe { self.0.as_ref() };
+        // SeqCst, as in `Owners::word`. It has been given out: it does not read 0 any more.
+        now.unstepped().load(Ordering::SeqCst) == word.0
+    }
+
+    /// The other word of a pair.
+    ///
+    /// # Safety
+    /// This is where the first one is.
+    #[inline]
+    pub(crate) unsafe fn second(self) -> WordAt {
+        // SAFETY: by the caller's word, another one follows it in their segment.
+        WordAt(unsafe { self.0.add(1) })
     }
 }
 
@@ -145,19 +178,28 @@ impl Owners {
         self.word(id) == Some(word)
     }
 
+    /// Where a word is, if its id has been given out.
+    pub(crate) fn word_at(&self, id: OwnerId) -> Option<WordAt> {
+        self.word(id)?;
+        self.place_of(id).map(WordAt)
+    }
+
+    #[inline]
+    fn place_of(&self, id: OwnerId) -> Option<NonNull<SteppedWord>> {
+        let (segment, offset) = place(id.0 >> 1);
+        // Acquire, paired with the compare-and-swap in `ensure`: the segment's words.
+        let pairs = NonNull::new(self.segments[segment].load(Ordering::Acquire))?;
+        // SAFETY: `place` gives an offset below the length of the segment.
+        let pair = unsafe { pairs.add(offset) };
+        // SAFETY: a pair is two words, and nothing stands before them.
+        Some(unsafe { pair.cast::<SteppedWord>().add((id.0 & 1) as usize) })
+    }
+
     /// The word itself, for the claim step. Reads 0 if the id was never given out.
     #[inline]
     pub(super) fn stepped(&self, id: OwnerId) -> Option<&SteppedWord> {
-        let (segment, offset) = place(id.0 >> 1);
-        // Acquire, paired with the compare-and-swap in `ensure`: the segment's words.
-        let pairs = self.segments[segment].load(Ordering::Acquire);
-        if pairs.is_null() {
-            return None;
-        }
-        // SAFETY: `place` gives an offset below the length of the segment.
-        let pair = unsafe { pairs.add(offset) };
-        // SAFETY: it points to an initialized pair of a segment that lives as long as `self`.
-        Some(unsafe { &(&(*pair).0)[(id.0 & 1) as usize] })
+        // SAFETY: it is initialized, in a segment that lives as long as `self`.
+        Some(unsafe { self.place_of(id)?.as_ref() })
     }
 
     /// How many ids can be given out.
@@ -264,6 +306,29 @@ mod tests {
         assert_eq!(line(a), line(b));
         assert_eq!(line(c), line(d));
         assert_ne!(line(a), line(c));
+    }
+
+    #[test]
+    fn words_that_were_looked_up_are_read_where_they_are() {
+        let owners = Owners::default();
+        assert_eq!(owners.word_at(OwnerId(0)), None);
+        let [a, b] = owners.append().unwrap();
+        assert_eq!(owners.word_at(OwnerId(2)), None, "in a segment that is there");
+        let first = owners.word_at(a).unwrap();
+        // SAFETY: `a` is the first of its pair.
+        let second = unsafe { first.second() };
+        assert_eq!(owners.word_at(b), Some(second));
+        let taken = OwnerWord::FIRST.next(Some(7));
+        owners.stepped(b).unwrap().store(taken.0, Ordering::SeqCst);
+        for (at, id, word) in [
+            (first, a, OwnerWord::FIRST),
+            (first, a, taken),
+            (second, b, OwnerWord::FIRST),
+            (second, b, taken),
+        ] {
+            // SAFETY: `owners` is still there.
+            assert_eq!(unsafe { at.unchanged(word) }, owners.unchanged(id, word), "{id:?} {word:?}");
+        }
     }
 
     #[test]

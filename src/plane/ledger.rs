@@ -3,10 +3,9 @@
 
 use super::CannotForward;
 use crate::forwarding::{
-    Counter, Entry, ForwardingTable, InterfaceNumber, OutgoingCounter, Verdict, WorkerCounters,
+    Counter, Entry, ForwardingTable, InterfaceNumber, OutgoingCounter, OutgoingNumber, Verdict,
+    WorkerCounters,
 };
-use crate::handle::Owners;
-use crate::prefetch::prefetch_lines;
 use std::ops::AddAssign;
 
 /// Why packets were not forwarded: each counts under the first reason that is met.
@@ -93,8 +92,7 @@ pub(super) enum Copied {
 }
 
 /// One worker's account of the packets whose flows have entries.
-pub(super) struct Ledger<'r> {
-    owners: &'r Owners,
+pub(super) struct Ledger {
     counters: WorkerCounters,
     pub(super) forwarded_packets: u64,
     pub(super) copies: u64,
@@ -103,11 +101,10 @@ pub(super) struct Ledger<'r> {
     pub(super) no_room: u64,
 }
 
-impl<'r> Ledger<'r> {
+impl Ledger {
     /// May block, as a worker's counters may.
-    pub(super) fn new(table: &'r ForwardingTable) -> Ledger<'r> {
+    pub(super) fn new(table: &ForwardingTable) -> Ledger {
         Ledger {
-            owners: table.owners(),
             counters: table.counters().worker(),
             forwarded_packets: 0,
             copies: 0,
@@ -119,17 +116,22 @@ impl<'r> Ledger<'r> {
     /// Asks for where an entry's copies go: a step to be done for all entries of a burst before the next is done for any.
     #[inline]
     pub(super) fn prefetch_outgoing(entry: &Entry) {
-        prefetch_lines(entry.outgoing_numbers());
+        entry.prefetch_all_numbers();
     }
 
     /// Asks for the counters of the flow and of its copies. The numbers of the outgoing interfaces mostly follow each other.
     #[inline]
     pub(super) fn prefetch_counters(&self, entry: &Entry) {
         self.counters.prefetch(entry.number());
-        let numbers = entry.outgoing_numbers();
         // Eight of their counters are in a line.
-        for number in numbers.iter().step_by(8).chain(numbers.last()) {
+        let numbers = entry.outgoing_numbers();
+        let mut at = 0;
+        while let Some(number) = numbers.get(at) {
             self.counters.prefetch_outgoing(*number);
+            at += 8;
+        }
+        if let [_, .., last] = numbers {
+            self.counters.prefetch_outgoing(*last);
         }
     }
 
@@ -143,7 +145,7 @@ impl<'r> Ledger<'r> {
         octets: usize,
         exits: &mut impl Exits,
     ) -> Verdict {
-        let verdict = entry.judge(arrival, self.owners);
+        let verdict = entry.judge(arrival);
         match verdict {
             Verdict::Miss => {}
             Verdict::WrongInterface => {
@@ -156,7 +158,8 @@ impl<'r> Ledger<'r> {
         verdict
     }
 
-    #[inline]
+    // By itself, where its loop has the registers.
+    #[inline(never)]
     fn copy_out(&mut self, entry: &Entry, octets: usize, exits: &mut impl Exits) {
         let Ok(older) = exits.load() else {
             // Not of a packet that was classified as data.
@@ -165,11 +168,7 @@ impl<'r> Ledger<'r> {
             return;
         };
         let (mut copies, mut dropped) = (0, 0);
-        #[cfg(not(feature = "bug-dead-outgoing-copied"))]
-        let live = entry.live(self.owners);
-        #[cfg(feature = "bug-dead-outgoing-copied")]
-        let live = entry.outgoing();
-        for outgoing in live {
+        for outgoing in entry.live() {
             match exits.copy(&older, outgoing.interface) {
                 Copied::Made => {
                     copies += 1;
@@ -177,7 +176,7 @@ impl<'r> Ledger<'r> {
                 }
                 Copied::NoRoom => {
                     dropped += 1;
-                    self.counters.add_outgoing(outgoing.number, OutgoingCounter::Discards, 1);
+                    self.count_dropped(outgoing.number);
                 }
                 Copied::Elsewhere => {}
             }
@@ -192,6 +191,11 @@ impl<'r> Ledger<'r> {
         } else {
             self.discard(entry);
         }
+    }
+
+    #[cold]
+    fn count_dropped(&mut self, copy: OutgoingNumber) {
+        self.counters.add_outgoing(copy, OutgoingCounter::Discards, 1);
     }
 
     #[cold]

@@ -51,13 +51,13 @@ impl MacAddress {
     }
 }
 
-/// [`MacAddress::of_group`] of a flow's group, as a number of 48 bits.
+/// [`MacAddress::of_group`] of a flow's group, as a number of 48 bits, and the ether type of its packets.
 #[inline]
-pub(super) fn number_of_group(flow: &Flow) -> u64 {
-    let (_, group) = flow.numbers();
+pub(super) fn number_and_type(flow: &Flow) -> (u64, u16) {
+    let group = flow.numbers().1 as u32;
     match flow.family() {
-        Family::V4 => number_v4(group as u32),
-        Family::V6 => number_v6(group as u32),
+        Family::V4 => (number_v4(group), 0x0800),
+        Family::V6 => (number_v6(group), 0x86dd),
     }
 }
 

@@ -144,11 +144,10 @@ pub struct Data<'f> {
 }
 
 /// What a frame is to a multicast router. Never panics, whatever the octets.
-#[inline]
 #[must_use]
 pub fn classify(link: Link, frame: &[u8]) -> Class<'_> {
     if link == Link::Ethernet
-        && let Some(data) = plain::plain(frame)
+        && let Some(data) = plain(frame)
     {
         return Class::Data(data);
     }
@@ -373,5 +372,7 @@ fn skip_extensions(first: IpNumber, payload: &[u8]) -> Result<Upper<'_>, Defect>
 }
 
 mod plain;
+use plain::plain;
+pub(super) use plain::plain_v4;
 #[cfg(test)]
 mod tests;

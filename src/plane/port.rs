@@ -32,6 +32,12 @@ impl Port {
     }
 }
 
+/// Not a constant, so that the check of a number is a branch, which is guessed, and not one step more for every copy.
+#[cold]
+fn beyond() -> usize {
+    usize::MAX
+}
+
 /// Which ports the interface numbers of forwarding entries are, and the other way round.
 pub(super) struct Numbering {
     /// For each port, the number of its IPv4 interface and that of its IPv6 interface.
@@ -73,6 +79,15 @@ impl Numbering {
     pub(super) fn place(&self, number: InterfaceNumber) -> Option<usize> {
         let place = *self.places.get(number.0 as usize)?;
         (place != Self::NOWHERE).then_some(place as usize)
+    }
+
+    /// The place of a port; of an interface that is none, or was none when it was last looked for, one that no port has.
+    #[inline]
+    pub(super) fn place_or_beyond(&self, number: InterfaceNumber) -> usize {
+        match self.places.get(number.0 as usize) {
+            Some(place) => *place as usize,
+            None => beyond(),
+        }
     }
 
     /// The numbers of a port's IPv4 interface and of its IPv6 interface, looked for again if nobody had taken one. Wait-free.

@@ -27,48 +27,43 @@ pub enum CannotForward {
 pub fn lower_hop_limit(datagram: &mut [u8]) -> Result<(), CannotForward> {
     let length = datagram.len();
     let top = datagram.first_chunk_mut::<CHANGING>().ok_or(CannotForward::NotIp)?;
-    *top = one_hop_older(top, length)?;
+    let older = one_hop_older(top, length)?;
+    top.as_chunks_mut().0.copy_from_slice(&older.map(u64::to_ne_bytes));
     Ok(())
 }
 
 /// So many octets of a datagram hold all that changes on its way.
 pub(super) const CHANGING: usize = 16;
 
-/// The first octets of a datagram of so many, as they are one hop later.
+/// The first octets of a datagram of so many, as they are one hop later: in words, octet by octet as they stand in memory.
 #[inline]
-pub(super) fn one_hop_older(top: &[u8; CHANGING], length: usize) -> Result<[u8; CHANGING], CannotForward> {
-    let mut words = u128::from_be_bytes(*top);
-    match top[0] >> 4 {
-        4 if length >= 20 => {
-            // TTL and protocol are the word at octet 8, the checksum the one at octet 10.
-            let old = (words >> 48) as u16;
-            if old >> 8 <= 1 {
-                return Err(CannotForward::Expired);
-            }
-            let new = old - 0x0100;
-            let checksum = (words >> 32) as u16;
-            let both = |word: u16, checksum: u16| u128::from(word) << 48 | u128::from(checksum) << 32;
-            words ^= both(old, checksum) ^ both(new, adjusted(checksum, old, new));
-        }
-        6 if length >= 40 => {
-            // The hop limit is octet 7.
-            if (words >> 64) as u8 <= 1 {
-                return Err(CannotForward::Expired);
-            }
-            words -= 1 << 64;
-        }
+pub(super) fn one_hop_older(top: &[u8; CHANGING], length: usize) -> Result<[u64; 2], CannotForward> {
+    let words = u128::from_be_bytes(*top);
+    let (first, second) = ((words >> 64) as u64, words as u64);
+    // TTL and hop limit are octets 8 and 7.
+    let (first, second) = match first >> 60 {
+        4 if length >= 20 && second >> 56 > 1 => (first, one_hop_later(second)),
+        6 if length >= 40 && first as u8 > 1 => (first - 1, second),
+        4 if length >= 20 => return Err(CannotForward::Expired),
+        6 if length >= 40 => return Err(CannotForward::Expired),
         _ => return Err(CannotForward::NotIp),
-    }
-    Ok(words.to_be_bytes())
+    };
+    Ok([first.to_be(), second.to_be()])
 }
 
-/// A checksum after one of the words it covers changed: `HC' = ~(~HC + ~m + m')`.
+/// The octets 8 to 15 of an IPv4 header after the TTL, which is the first of them, went down by one, and the checksum, the third
+/// and fourth, with it: `HC' = ~(~HC + ~m + m')`, where `m' = m - 0x0100`. That is to add 0x0100 to the checksum itself.
 #[inline]
-fn adjusted(checksum: u16, old: u16, new: u16) -> u16 {
-    let (sum, carry) = (!checksum).overflowing_add(!old);
-    let sum = sum + u16::from(carry);
-    let (sum, carry) = sum.overflowing_add(new);
-    !(sum + u16::from(carry))
+fn one_hop_later(octets: u64) -> u64 {
+    const TTL: u64 = 1 << 56;
+    const CHECKSUM: u64 = 1 << 32;
+    // A carry goes round; all ones are a zero too, and zero is what the equation has for it.
+    let added = if (octets >> 32) as u16 >= 0xfeff {
+        (0x0101 * CHECKSUM).wrapping_sub(CHECKSUM << 16)
+    } else {
+        0x0100 * CHECKSUM
+    };
+    octets.wrapping_add(added).wrapping_sub(TTL)
 }
 
 /// The Ethernet header of a packet to a group, sent from `source`.
@@ -137,6 +132,25 @@ mod tests {
             let before = octets.clone();
             if lower_hop_limit(&mut octets).is_err() {
                 prop_assert_eq!(octets, before);
+            }
+        }
+    }
+
+    /// Equation 3 as it is written.
+    #[test]
+    fn every_checksum_is_adjusted_as_the_rfc_says() {
+        let plus = |a: u16, b: u16| {
+            let (sum, carry) = a.overflowing_add(b);
+            sum + u16::from(carry)
+        };
+        for checksum in 0..=u16::MAX {
+            for old in [0x0200, 0x4011, 0xff11, 0xffff_u16] {
+                let octets = |word: u16, checksum: u16| {
+                    u64::from(word) << 48 | u64::from(checksum) << 32 | 0x1234_5678
+                };
+                let new = old - 0x0100;
+                let expected = octets(new, !plus(plus(!checksum, !old), new));
+                assert_eq!(one_hop_later(octets(old, checksum)), expected, "{checksum:#x} {old:#x}");
             }
         }
     }

@@ -133,7 +133,7 @@ pub(crate) fn outgoing(manager: &GroupManager, flow: &Flow) -> Option<BTreeSet<I
     if entry.incoming().is_some_and(|incoming| !incoming.stamp.holds(forwarding.owners())) {
         return None;
     }
-    Some(entry.live_outgoing(forwarding.owners()).map(|n| manager.interface(n).unwrap()).collect())
+    Some(entry.live_outgoing().map(|n| manager.interface(n).unwrap()).collect())
 }
 
 /// What a creation alert said: the flow, the incoming interface, the outgoing ones and whether IGMP is on each.

@@ -168,7 +168,7 @@ impl Real {
         for record in &entries {
             // What is listed is what packets get.
             let entry = reader.lookup(&record.flow).expect("every entry is in the forwarding table");
-            let live: Vec<_> = entry.live_outgoing(forwarding.owners()).collect();
+            let live: Vec<_> = entry.live_outgoing().collect();
             let listed = record.outgoing.iter().map(|o| manager.interface_number(o.interface).unwrap());
             assert_eq!(live, listed.collect::<Vec<_>>(), "{record:?}");
             let incoming = entry.incoming().map(|i| manager.interface(i.interface).unwrap());

@@ -177,8 +177,8 @@ impl<'s> Other<'s> {
         let arrival = self.stage.manager.interface_number(mgm::manager::Interface::v4(1)).unwrap();
         let hit = done.whole("look-up", || {
             self.entries.lookup(&flows[0]).map(|entry| {
-                entry.live_outgoing(forwarding.owners()).for_each(|out| _ = black_box(out));
-                entry.judge(arrival, forwarding.owners())
+                entry.live_outgoing().for_each(|out| _ = black_box(out));
+                entry.judge(arrival)
             })
         });
         assert!(hit.is_some());

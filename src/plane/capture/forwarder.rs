@@ -54,7 +54,7 @@ pub(super) struct Forwarder<'r> {
 /// What a worker needs besides the entries.
 struct Bench<'r> {
     shared: Shared<'r>,
-    ledger: Ledger<'r>,
+    ledger: Ledger,
     copy: Copy,
     /// Copies, by their ports.
     transmitted: Vec<u64>,

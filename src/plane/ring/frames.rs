@@ -1,11 +1,12 @@
 //! [`frame_ring`]: frames in memory, handed from one thread to another.
 
 use super::spsc::{self, Receiver, Sender, Slots};
-use crate::forwarding::{Family, Flow};
+use crate::forwarding::Flow;
 use crate::plane::rewrite::{CHANGING, ETHERNET_HEADER, one_hop_older};
 use crate::plane::{CannotForward, MacAddress, mac};
 use std::fmt;
 use std::mem::MaybeUninit;
+use zerocopy::IntoBytes;
 
 /// Octets of a slot. An odd number of cache lines: slots of 2048 octets would put the beginnings of all frames into one in
 /// 32 of a cache's sets, and each ring's at the same ones.
@@ -113,18 +114,22 @@ impl FrameSender {
         })
     }
 
-    /// Writes a copy of a packet, with a source address, to be published. Wait-free.
+    /// Writes a copy of a packet, with a source address, to be published; whether that could be done: not where the packet is
+    /// longer than its top, nor where the ring is full. Wait-free.
     #[inline]
+    pub(super) fn write_short_copy(&mut self, shared: &Shared<'_>, source: SourceWord) -> bool {
+        shared.rest.is_empty() && self.fill(|slot| shared.write_top(slot, source)).is_ok()
+    }
+
+    /// Writes a copy of any packet, with a source address, to be published. Wait-free.
     pub(super) fn write_copy(&mut self, shared: &Shared<'_>, source: SourceWord) -> Result<(), Unsent> {
+        let rest = shared.rest;
+        if REST_AT + rest.len() > SLOT {
+            return Err(Unsent::TooLong);
+        }
         self.fill(|slot| {
-            slot[..8].write_copy_of_slice(&shared.length_and_destination.to_ne_bytes());
-            slot[8..TOP_AT].write_copy_of_slice(&(source.0 | shared.ether_type.0).to_ne_bytes());
-            slot[TOP_AT..NEXT_AT].write_copy_of_slice(&shared.older);
-            slot[NEXT_AT..NEXT_AT + PIECE].write_copy_of_slice(&shared.next);
-            slot[shared.last_at..shared.last_at + PIECE].write_copy_of_slice(&shared.last);
-            if let Some(rest) = shared.behind.get(2 * PIECE..).filter(|rest| !rest.is_empty()) {
-                slot[NEXT_AT + 2 * PIECE..][..rest.len()].write_copy_of_slice(rest);
-            }
+            shared.write_top(slot, source);
+            slot[REST_AT..REST_AT + rest.len()].write_copy_of_slice(rest);
         })
     }
 
@@ -135,7 +140,7 @@ impl FrameSender {
             // SAFETY: uninitialized octets are what a slot is made of.
             fill(&mut unsafe { slot.assume_init_mut() }.0);
         };
-        // SAFETY: both callers initialize the length, and as many octets as it says.
+        // SAFETY: all callers initialize the length, and as many octets as it says.
         if unsafe { self.ring.write(write) } { Ok(()) } else { Err(Unsent::Full) }
     }
 
@@ -209,73 +214,72 @@ pub(super) struct Shared<'f> {
     /// With no source address yet.
     ether_type: SourceWord,
     /// The beginning of the datagram, one hop older.
-    older: [u8; CHANGING],
+    older: [u64; 2],
     /// The octets behind that; of a datagram that has less, zeroes follow.
     next: [u8; PIECE],
     /// The octets from `last_at` in the slot on, some of them those of `next` again if the datagram is short.
     last: [u8; PIECE],
     last_at: usize,
+    /// The octets behind `last`, if the datagram is long.
+    rest: &'f [u8],
     /// All octets behind `older`.
     behind: &'f [u8],
+}
+
+/// Fewer octets than a piece, and zeroes.
+#[cold]
+fn padded(octets: &[u8]) -> [u8; PIECE] {
+    std::array::from_fn(|n| octets.get(n).copied().unwrap_or_default())
 }
 
 /// What a processor stores at once.
 const PIECE: usize = 16;
 /// Where `next` stands in a slot.
 const NEXT_AT: usize = TOP_AT + CHANGING;
+/// Where `rest` stands in a slot.
+const REST_AT: usize = NEXT_AT + 2 * PIECE;
 
 impl<'f> Shared<'f> {
     /// Of a datagram that is to leave one hop older.
     #[inline]
-    pub(super) fn new(flow: &Flow, datagram: &'f [u8]) -> Result<Shared<'f>, Unshared> {
-        let length = ETHERNET_HEADER + datagram.len();
-        if length > LONGEST_FRAME {
-            return Err(Unshared::TooLong);
-        }
+    pub(super) fn new(flow: &Flow, datagram: &'f [u8]) -> Result<Shared<'f>, CannotForward> {
         let (top, behind) = datagram.split_first_chunk().ok_or(CannotForward::NotIp)?;
         let older = one_hop_older(top, datagram.len())?;
-        let (next, last, last_at) = match (behind.first_chunk::<PIECE>(), behind.last_chunk::<PIECE>()) {
-            (Some(next), Some(last)) => match behind.get(PIECE..).and_then(<[u8]>::first_chunk::<PIECE>) {
-                Some(third) => (*next, *third, NEXT_AT + PIECE),
-                None => (*next, *last, NEXT_AT + behind.len() - PIECE),
-            },
-            _ => {
-                let mut next = [0; PIECE];
-                next[..behind.len()].copy_from_slice(behind);
-                (next, next, NEXT_AT)
-            }
-        };
-        let length = u16::from_be_bytes((length as u16).to_ne_bytes());
-        let ether_type: u64 = match flow.family() {
-            Family::V4 => 0x0800,
-            Family::V6 => 0x86dd,
-        };
-        Ok(Shared {
-            // As they stand in memory, octet by octet, whatever this machine's order is.
-            length_and_destination: (u64::from(length) << 48 | mac::number_of_group(flow)).to_be(),
-            ether_type: SourceWord(ether_type.to_be()),
-            older,
-            next,
-            last,
-            last_at,
-            behind,
-        })
+        let (destination, ether_type) = mac::number_and_type(flow);
+        // Longer ones than can be told are not written.
+        let length = u16::from_be_bytes(((ETHERNET_HEADER + datagram.len()) as u16).to_ne_bytes());
+        // As they stand in memory, octet by octet, whatever this machine's order is.
+        let length_and_destination = (u64::from(length) << 48 | destination).to_be();
+        let ether_type = SourceWord(u64::from(ether_type).to_be());
+        let padding;
+        let (next, last, last_at, rest): (&[u8; PIECE], &[u8; PIECE], usize, &[u8]) =
+            match (behind.split_first_chunk::<PIECE>(), behind.last_chunk::<PIECE>()) {
+                // What there is of `last` in a datagram shorter than that begins in `next`.
+                (Some((next, second)), Some(end)) => match second.split_first_chunk::<PIECE>() {
+                    None => (next, end, NEXT_AT + second.len(), &[]),
+                    Some((whole, rest)) => (next, whole, NEXT_AT + PIECE, rest),
+                },
+                _ => {
+                    padding = padded(behind);
+                    (&padding, &padding, NEXT_AT, &[])
+                }
+            };
+        let (next, last) = (*next, *last);
+        Ok(Shared { length_and_destination, ether_type, older, next, last, last_at, rest, behind })
+    }
+
+    /// Writes all but the rest.
+    #[inline(always)]
+    fn write_top(&self, slot: &mut [MaybeUninit<u8>; SLOT], source: SourceWord) {
+        slot[..8].write_copy_of_slice(&self.length_and_destination.to_ne_bytes());
+        slot[8..TOP_AT].write_copy_of_slice(&(source.0 | self.ether_type.0).to_ne_bytes());
+        slot[TOP_AT..NEXT_AT].write_copy_of_slice(self.older.as_bytes());
+        slot[NEXT_AT..NEXT_AT + PIECE].write_copy_of_slice(&self.next);
+        slot[self.last_at..self.last_at + PIECE].write_copy_of_slice(&self.last);
     }
 
     /// The datagram as it leaves, in pieces.
     pub(super) fn datagram(&self) -> [&[u8]; 2] {
-        [&self.older, self.behind]
-    }
-}
-
-/// Why a datagram cannot be copied.
-pub(super) enum Unshared {
-    TooLong,
-    CannotForward(CannotForward),
-}
-
-impl From<CannotForward> for Unshared {
-    fn from(why: CannotForward) -> Unshared {
-        Unshared::CannotForward(why)
+        [self.older.as_bytes(), self.behind]
     }
 }

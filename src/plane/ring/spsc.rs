@@ -20,6 +20,7 @@ use crate::prefetch::prefetch;
 use crate::sync::{Arc, Ordering, UnsafeCell, Word};
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
 /// What both ends share.
 struct Ring<S> {
@@ -46,8 +47,10 @@ pub fn ring<S: Copy + Send>(slots: usize) -> (Sender<S>, Receiver<S>) {
         sent: CachePadded::new(Word::new(0)),
         freed: CachePadded::new(Word::new(0)),
     });
+    let first = NonNull::from(&*ring.slots).cast();
+    let (mask, full_at) = (slots as u64 - 1, slots as u64);
     (
-        Sender { ring: ring.clone(), written: 0, published: 0, freed: 0 },
+        Sender { ring: ring.clone(), slots: first, mask, next: first, written: 0, published: 0, full_at },
         Receiver { ring, received: 0, sent: 0 },
     )
 }
@@ -55,11 +58,20 @@ pub fn ring<S: Copy + Send>(slots: usize) -> (Sender<S>, Receiver<S>) {
 /// The end that slots are written at.
 pub struct Sender<S> {
     ring: Arc<Ring<S>>,
+    /// The slots of `ring`, to be had in fewer steps.
+    slots: NonNull<UnsafeCell<MaybeUninit<S>>>,
+    /// How many there are, less one.
+    mask: u64,
+    /// The slot at `written`, whose place was worked out when it was asked for.
+    next: NonNull<UnsafeCell<MaybeUninit<S>>>,
     written: u64,
     published: u64,
-    /// As it was last seen.
-    freed: u64,
+    /// What `written` is when no slot is free any more, as `freed` was last seen.
+    full_at: u64,
 }
+
+// SAFETY: `slots` and `next` lead to slots of `ring`, which may change threads.
+unsafe impl<S: Send> Send for Sender<S> {}
 
 /// The end that they are read at.
 pub struct Receiver<S> {
@@ -72,7 +84,8 @@ pub struct Receiver<S> {
 impl<S> Ring<S> {
     #[inline]
     fn slot(&self, count: u64) -> &UnsafeCell<MaybeUninit<S>> {
-        &self.slots[count as usize & (self.slots.len() - 1)]
+        // SAFETY: there is at least one slot, and as many as a power of two: what all bits below that leave is less.
+        unsafe { self.slots.get_unchecked(count as usize & (self.slots.len() - 1)) }
     }
 }
 
@@ -83,19 +96,27 @@ impl<S: Copy + Send> Sender<S> {
     /// `write` initializes as much of the slot as whoever reads it takes for initialized.
     #[inline]
     pub unsafe fn write(&mut self, write: impl FnOnce(&mut MaybeUninit<S>)) -> bool {
-        let slots = self.ring.slots.len() as u64;
-        if self.written - self.freed == slots {
-            // Acquire, paired with the store in `receive`: the receiver is done with what it has freed.
-            self.freed = self.ring.freed.load(Ordering::Acquire);
-            if self.written - self.freed == slots {
-                return false;
-            }
+        if self.written == self.full_at && !self.is_one_freed() {
+            return false;
         }
+        // SAFETY: a slot of `self.ring`.
+        let slot = unsafe { self.next.as_ref() };
         // SAFETY: the slot was freed, or never used, and was not handed over since: nobody else accesses it.
-        self.ring.slot(self.written).with_mut(|slot| write(unsafe { &mut *slot }));
+        slot.with_mut(|slot| write(unsafe { &mut *slot }));
         self.written += 1;
-        prefetch(self.ring.slot(self.written));
+        // SAFETY: there are as many slots as a power of two: what all bits below that leave is less.
+        self.next = unsafe { self.slots.add((self.written & self.mask) as usize) };
+        // SAFETY: a slot of `self.ring`.
+        prefetch(unsafe { self.next.as_ref() });
         true
+    }
+
+    /// Whether a slot is free, by what the receiver has freed by now.
+    #[cold]
+    fn is_one_freed(&mut self) -> bool {
+        // Acquire, paired with the store in `receive`: the receiver is done with what it has freed.
+        self.full_at = self.ring.freed.load(Ordering::Acquire) + self.mask + 1;
+        self.written != self.full_at
     }
 
     /// Hands what was written to the receiver.

@@ -1,14 +1,15 @@
 //! [`Worker`]: takes frames from receive rings, and puts copies into transmit rings.
 
-use super::frames::{FrameReceiver, FrameSender, Shared, SourceWord, Unshared};
-use super::{PortTotals, RingTotals};
+use super::frames::{FrameReceiver, FrameSender, Shared, SourceWord};
+use super::{PortTotals, RingTotals, Unsent};
 use crate::forwarding::{Family, Flow, ForwardingReader, InterfaceNumber, Verdict};
 use crate::manager::{GroupManager, Upcall};
 use crate::plane::ledger::{Copied, Exits, Ledger, NotForwarded};
-use crate::plane::packet::{Class, Control, Link, classify};
+use crate::plane::packet::{Class, Control, Link, classify, plain_v4};
 use crate::plane::port::{Numbering, Port};
 use crate::plane::{CannotForward, Data};
 use crate::prefetch::prefetch;
+use std::net::Ipv4Addr;
 
 /// So many frames are looked at together.
 pub const BURST: usize = 32;
@@ -17,10 +18,10 @@ pub const BURST: usize = 32;
 pub struct Worker<'m> {
     manager: &'m GroupManager,
     reader: ForwardingReader<'m>,
-    ledger: Ledger<'m>,
+    ledger: Ledger,
     doors: Doors<'m>,
-    /// The flows of a burst's packets. Holds a burst from the beginning.
-    flows: Vec<Flow>,
+    /// The flows of a burst's packets; behind them, anything.
+    flows: [Flow; BURST],
     packets: u64,
     octets: u64,
     no_entry: u64,
@@ -38,6 +39,8 @@ struct Door {
     ring: FrameSender,
     source: SourceWord,
     link: Link,
+    /// What packets that leave here begin with.
+    has_ethernet_header: bool,
     totals: PortTotals,
 }
 
@@ -55,6 +58,7 @@ impl<'m> Worker<'m> {
             ring,
             source: SourceWord::new(port.mac),
             link: port.link,
+            has_ethernet_header: port.link.has_ethernet_header(),
             totals: PortTotals::default(),
         };
         let doors: Vec<_> = ports.into_iter().map(door).collect();
@@ -63,7 +67,7 @@ impl<'m> Worker<'m> {
             reader: manager.forwarding().reader(),
             ledger: Ledger::new(manager.forwarding()),
             doors: Doors { manager, numbering: Numbering::new(manager, doors.len()), doors },
-            flows: Vec::with_capacity(BURST),
+            flows: [Flow::first_of(Ipv4Addr::new(232, 0, 0, 0).into()); BURST],
             packets: 0,
             octets: 0,
             no_entry: 0,
@@ -121,41 +125,53 @@ impl<'m> Worker<'m> {
     }
 
     /// Forwards a burst.
-    fn burst(&mut self, port: usize, burst: &[&[u8]], control: &mut dyn FnMut(Control<'_>)) {
+    fn burst<'f>(&mut self, port: usize, burst: &[&'f [u8]], control: &mut dyn FnMut(Control<'_>)) {
         let link = self.doors.link(port);
+        let is_ethernet = link == Link::Ethernet;
         self.packets += burst.len() as u64;
-        self.flows.clear();
         let mut datagrams: [&[u8]; BURST] = [&[]; BURST];
+        let mut places = self.flows.iter_mut().zip(&mut datagrams);
+        let mut count = 0;
+        let mut take = |data: Data<'f>| {
+            // There is a place for each.
+            if let Some((flow, datagram)) = places.next() {
+                (*flow, *datagram) = (data.flow, data.datagram);
+                count += 1;
+            }
+        };
         for frame in burst {
             self.octets += frame.len() as u64;
+            if is_ethernet && let Some(data) = plain_v4(frame) {
+                take(data);
+                continue;
+            }
             match classify(link, frame) {
-                Class::Data(Data { flow, datagram }) => {
-                    if let Some(place) = datagrams.get_mut(self.flows.len()) {
-                        *place = datagram;
-                        self.flows.push(flow);
-                    }
-                }
+                Class::Data(data) => take(data),
                 other => aside(&mut self.ledger.not_forwarded, other, control),
             }
         }
-        self.act(port, &datagrams);
+        self.act(port, &datagrams[..count]);
     }
 
     /// Does with packets what the entries of their flows say. What that takes is asked for step by step, each for the whole
     /// burst, so that one packet's wait for memory is all the others' as well.
-    fn act(&mut self, port: usize, datagrams: &[&[u8]; BURST]) {
+    fn act(&mut self, port: usize, datagrams: &[&[u8]]) {
         let arrivals = self.doors.arrivals(port);
+        let flows = &self.flows[..datagrams.len()];
         let mut entries = [None; BURST];
         let mut places = entries.iter_mut();
-        self.reader.lookup_burst(&self.flows).for_each(|entry| {
+        self.reader.lookup_burst(flows).for_each(|entry| {
+            if let Some(entry) = entry {
+                Ledger::prefetch_outgoing(entry);
+            }
             if let Some(place) = places.next() {
                 *place = entry;
             }
         });
-        let found = || entries.iter().flatten();
-        found().for_each(|entry| Ledger::prefetch_outgoing(entry));
-        found().for_each(|entry| self.ledger.prefetch_counters(entry));
-        for ((entry, flow), &datagram) in entries.iter().zip(&self.flows).zip(datagrams) {
+        for entry in entries.iter().take(flows.len()).flatten() {
+            self.ledger.prefetch_counters(entry);
+        }
+        for ((entry, flow), &datagram) in entries.iter().zip(flows).zip(datagrams) {
             let arrival = arrivals[usize::from(flow.family() == Family::V6)];
             let mut copies = Copies { doors: &mut self.doors, flow, datagram };
             let verdict = match entry {
@@ -255,36 +271,48 @@ struct Copies<'a, 'm, 'f> {
 }
 
 impl<'f> Exits for Copies<'_, '_, 'f> {
-    /// `None` when it is longer than any ring can take.
-    type Older = Option<Shared<'f>>;
+    type Older = Shared<'f>;
 
     #[inline]
-    fn load(&mut self) -> Result<Option<Shared<'f>>, CannotForward> {
-        match Shared::new(self.flow, self.datagram) {
-            Ok(shared) => Ok(Some(shared)),
-            Err(Unshared::TooLong) => Ok(None),
-            Err(Unshared::CannotForward(why)) => Err(why),
-        }
+    fn load(&mut self) -> Result<Shared<'f>, CannotForward> {
+        Shared::new(self.flow, self.datagram)
     }
 
     #[inline]
-    fn copy(&mut self, older: &Option<Shared<'f>>, interface: InterfaceNumber) -> Copied {
+    fn copy(&mut self, older: &Shared<'f>, interface: InterfaceNumber) -> Copied {
+        let Doors { numbering, doors, .. } = &mut *self.doors;
+        if let Some(door) = doors.get_mut(numbering.place_or_beyond(interface))
+            && door.has_ethernet_header
+            && door.ring.write_short_copy(older, door.source)
+        {
+            door.totals.sent += 1;
+            return Copied::Made;
+        }
+        self.copy_with_care(older, interface)
+    }
+}
+
+impl Copies<'_, '_, '_> {
+    /// Makes a copy of any packet to any interface.
+    #[inline(never)]
+    fn copy_with_care(&mut self, older: &Shared<'_>, interface: InterfaceNumber) -> Copied {
         let Doors { manager, numbering, doors } = &mut *self.doors;
         let place = numbering.place(interface).or_else(|| numbering.place_now(manager, interface));
         let Some(door) = place.and_then(|place| doors.get_mut(place)) else { return Copied::Elsewhere };
-        let sent = match older {
-            Some(shared) if door.link.has_ethernet_header() => {
-                door.ring.write_copy(shared, door.source).is_ok()
-            }
-            Some(shared) => door.ring.write_parts(shared.datagram()).is_ok(),
-            None => false,
-        };
-        if sent {
-            door.totals.sent += 1;
-            Copied::Made
+        let sent = if door.has_ethernet_header {
+            door.ring.write_copy(older, door.source)
         } else {
-            door.totals.dropped += 1;
-            Copied::NoRoom
+            door.ring.write_parts(older.datagram())
+        };
+        match sent {
+            Ok(()) => {
+                door.totals.sent += 1;
+                Copied::Made
+            }
+            Err(Unsent::Full | Unsent::TooLong) => {
+                door.totals.dropped += 1;
+                Copied::NoRoom
+            }
         }
     }
 }
