@@ -20,6 +20,7 @@ use super::NewEntry;
 use super::entry::{InterfaceNumber, Stamp};
 use crate::handle::{OwnerId, OwnerWord, Owners, WordAt};
 use crate::memory::{self, NoMemory};
+use crate::sync;
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -82,7 +83,7 @@ pub(super) struct Ways {
     /// First the way in, or [`Way::NONE`]; then the ways out.
     ways: Box<[Way]>,
     /// Whose words the ways lead to: kept for as long as anybody may read them.
-    _owners: Arc<Owners>,
+    _owners: sync::Arc<Owners>,
 }
 
 /// Whose the owner words are, the ways themselves tell.
@@ -126,7 +127,7 @@ impl Hash for Shared {
 
 /// The ways of a table's entries. For its writers: nobody who reads the table needs it.
 pub(super) struct AllWays {
-    owners: Arc<Owners>,
+    owners: sync::Arc<Owners>,
     all: HashSet<Shared, super::hash::Seed>,
     /// Those of the last entry: often the next one's too.
     last: Option<Arc<Ways>>,
@@ -141,7 +142,7 @@ const FEW: usize = 64;
 
 impl AllWays {
     /// None yet, of entries whose stamps are checked against `owners`.
-    pub(super) fn new(owners: Arc<Owners>) -> AllWays {
+    pub(super) fn new(owners: sync::Arc<Owners>) -> AllWays {
         AllWays { owners, all: HashSet::default(), last: None, wanted: Vec::new(), sweep_at: 0 }
     }
 
