@@ -203,8 +203,8 @@ const LIMIT_RESOLVE_BURST: u64 = 22; // 20.5
 const LIMIT_INSERT_REMOVE: u64 = 183; // 166.3
 const LIMIT_TAKE_RELEASE: u64 = 506; // 460
 const LIMIT_LOOKUP: u64 = 168; // 153.1
-const LIMIT_LOOKUP_BURST: u64 = 161; // 143.9 to 146.6
-const LIMIT_FORWARD: u64 = 1391; // 1264.8
+const LIMIT_LOOKUP_BURST: u64 = 161; // 143.9 to 152.5
+const LIMIT_FORWARD: u64 = 1038; // 943.9
 
 library_benchmark_group!(
     name = instructions,
