@@ -9,7 +9,7 @@ use super::flow::Flow;
 use super::ways::{AllWays, Way, Ways};
 use crate::handle::{OwnerId, OwnerWord, Owners};
 use crate::memory::{self, NoMemory};
-use crate::prefetch::{prefetch, prefetch_lines};
+use crate::prefetch::prefetch_lines;
 use std::sync::Arc;
 use std::{iter, slice};
 
@@ -221,7 +221,7 @@ impl Entry {
     #[must_use]
     pub fn judge(&self, arrival: InterfaceNumber) -> Verdict {
         let Some(way) = self.ways.way_in() else { return Verdict::NoReceivers };
-        // SAFETY: it is one of `self.ways`.
+        // SAFETY: it is one of `self.ways`, which keep the words they lead to.
         let holds = cfg!(feature = "bug-dead-stamp-forwards") || unsafe { way.holds() };
         if !holds {
             Verdict::Miss
@@ -243,7 +243,7 @@ impl Entry {
     /// The same, with the numbers under which they are counted. Wait-free.
     #[inline]
     pub fn live(&self) -> impl Iterator<Item = Outgoing> + '_ {
-        // SAFETY: it is one of `self.ways`.
+        // SAFETY: it is one of `self.ways`, which keep the words they lead to.
         let live = |way: &Way| cfg!(feature = "bug-dead-outgoing-copied") || unsafe { way.holds() };
         self.numbered().filter(move |(way, _)| live(way)).map(outgoing)
     }
@@ -255,15 +255,7 @@ impl Entry {
 
     /// Asks for what a packet path reads next of an entry that it has found.
     #[inline]
-    pub(super) fn prefetch_numbers(&self) {
-        if let Some(number) = self.numbers.first() {
-            prefetch(number);
-        }
-    }
-
-    /// The same, all of it.
-    #[inline]
-    pub(crate) fn prefetch_all_numbers(&self) {
+    pub(crate) fn prefetch_numbers(&self) {
         prefetch_lines(&self.numbers);
     }
 }

@@ -82,7 +82,8 @@ impl Way {
 pub(super) struct Ways {
     /// First the way in, or [`Way::NONE`]; then the ways out.
     ways: Box<[Way]>,
-    /// Whose words the ways lead to: kept for as long as anybody may read them.
+    /// Whose words the ways lead to: kept for as long as anybody may read them. By the pointer that tables have, which under
+    /// loom is loom's.
     _owners: sync::Arc<Owners>,
 }
 
@@ -190,7 +191,8 @@ impl AllWays {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::forwarding::{Entry, Flow, FlowNumber, Incoming, Outgoing, OutgoingNumber};
+    use crate::forwarding::{Entry, Flow, FlowNumber, Incoming, Outgoing, OutgoingNumber, Verdict};
+    use crate::handle::HandleTable;
 
     fn flow() -> Flow {
         Flow::new([192, 0, 2, 7].into(), [232, 1, 2, 3].into()).unwrap()
@@ -248,6 +250,38 @@ mod tests {
         let new = NewEntry { incoming: Some(incoming), ..new };
         let entry = Entry::try_new(&new, &mut AllWays::new(Arc::default())).unwrap();
         assert_eq!((entry.incoming(), interfaces(&entry)), (Some(incoming), vec![1]));
+    }
+
+    /// As a stamp does that is asked of the table, whichever of its words changes hands.
+    #[test]
+    fn a_way_holds_as_long_as_its_stamp() {
+        let table = HandleTable::with_claims(4).unwrap();
+        let client = table.insert(()).unwrap();
+        let [one, other] = table.new_owner_pair().unwrap();
+        let owners = table.owners();
+        let word = |id| owners.word(id).unwrap();
+        let stamps = [
+            Stamp::one(one, word(one)),
+            Stamp::one(other, word(other)),
+            Stamp::pair(one, [word(one), word(other)]),
+        ];
+        let outgoing = Vec::from_iter(
+            (1..).zip(stamps).map(|(n, stamp)| Outgoing::uncounted(InterfaceNumber(n), stamp)),
+        );
+        let incoming = Incoming { interface: InterfaceNumber(0), stamp: stamps[2] };
+        let new = NewEntry::new(flow(), FlowNumber::NONE, Some(incoming), &outgoing);
+        let entry = Entry::try_new(&new, &mut AllWays::new(owners.clone())).unwrap();
+        let live = || {
+            let live = Vec::from_iter(entry.live().map(|o| o.interface.0));
+            let holds = (1..).zip(stamps).filter(|(_, stamp)| stamp.holds(owners)).map(|(n, _)| n);
+            assert_eq!(live, Vec::from_iter(holds));
+            (live, entry.judge(InterfaceNumber(0)))
+        };
+        assert_eq!(live(), (vec![1, 2, 3], Verdict::Accept));
+        table.claim(client, other).unwrap();
+        assert_eq!(live(), (vec![1], Verdict::Miss));
+        table.claim(client, one).unwrap();
+        assert_eq!(live(), (vec![], Verdict::Miss));
     }
 
     #[test]

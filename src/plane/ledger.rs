@@ -113,12 +113,6 @@ impl Ledger {
         }
     }
 
-    /// Asks for where an entry's copies go: a step to be done for all entries of a burst before the next is done for any.
-    #[inline]
-    pub(super) fn prefetch_outgoing(entry: &Entry) {
-        entry.prefetch_all_numbers();
-    }
-
     /// Asks for the counters of the flow and of its copies. The numbers of the outgoing interfaces mostly follow each other.
     #[inline]
     pub(super) fn prefetch_counters(&self, entry: &Entry) {

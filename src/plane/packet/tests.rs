@@ -262,16 +262,26 @@ fn nearly_plain() -> impl Strategy<Value = Vec<u8>> {
         prop::sample::select(&[0, 1, 2, 6, 17, 58, 0x45, 0x46, 0x60, 127, 169, 224, 239, 254, 255][..])
     ];
     let changes = prop::collection::vec((0..54_usize, octet), 0..4);
-    let v4 = (any::<[u8; 3]>(), any::<[u8; 3]>(), 2_u8.., 0..40_usize).prop_map(
-        |(source, group, ttl, payload)| {
-            let [a, b, c] = source;
-            let [d, e, f] = group;
-            let length = 20 + payload as u8;
-            let mut datagram = vec![0x45, 0, 0, length, 0, 0, 0, 0, ttl, 17, 0, 0, 10, a, b, c, 239, d, e, f];
-            datagram.resize(length.into(), 7);
-            [&[0; 12][..], &[8, 0], &datagram].concat()
-        },
-    );
+    // Few octets changed at random would not meet these.
+    let source = prop_oneof![
+        4 => any::<[u8; 3]>().prop_map(|[a, b, c]| [10, a, b, c]),
+        1 => prop::sample::select(vec![
+            [0, 0, 0, 0], [127, 1, 2, 3], [169, 254, 1, 2], [169, 253, 1, 2], [223, 255, 255, 255],
+            [224, 0, 0, 0], [239, 1, 2, 3], [240, 0, 0, 0], [255, 255, 255, 255],
+        ]),
+    ];
+    let group = prop_oneof![
+        4 => any::<[u8; 3]>().prop_map(|[d, e, f]| [239, d, e, f]),
+        1 => prop::sample::select(vec![
+            [223, 255, 255, 255], [224, 0, 0, 0], [224, 0, 0, 255], [224, 0, 1, 0], [239, 255, 255, 255], [240, 0, 0, 0],
+        ]),
+    ];
+    let v4 = (source, group, 2_u8.., 0..40_usize).prop_map(|([s, a, b, c], [g, d, e, f], ttl, payload)| {
+        let length = 20 + payload as u8;
+        let mut datagram = vec![0x45, 0, 0, length, 0, 0, 0, 0, ttl, 17, 0, 0, s, a, b, c, g, d, e, f];
+        datagram.resize(length.into(), 7);
+        [&[0; 12][..], &[8, 0], &summed(datagram)].concat()
+    });
     let v6 = (any::<[u8; 14]>(), any::<[u8; 14]>(), 2_u8.., 0..40_usize).prop_map(
         |(source, group, hops, payload)| {
             let header = [0x60, 0, 0, 0, 0, payload as u8, 17, hops];

@@ -223,6 +223,24 @@ fn a_ring_is_a_way_in_as_well() {
 }
 
 #[test]
+fn what_fits_into_a_slot_leaves() {
+    let scene = Scene::new();
+    let (mut worker, mut rings) = scene.worker(8);
+    let longest = LONGEST_FRAME - 20;
+    worker.forward(0, [&v4(1, GROUP4, 9, 0)[..]], |_| ());
+    assert_eq!(scene.manager.serve(usize::MAX), 1);
+    // The last port's frames have no Ethernet header, of 14 octets.
+    let mut left = |payload| {
+        worker.forward(0, [&v4(1, GROUP4, 9, payload)[..]], |_| ());
+        drain(&mut rings).iter().map(Vec::len).collect::<Vec<_>>()
+    };
+    assert_eq!(left(longest - 14), [0, 1, 1, 1]);
+    assert_eq!(left(longest - 13), [0, 0, 0, 1]);
+    assert_eq!(left(longest), [0, 0, 0, 1]);
+    assert_eq!(left(longest + 1), [0, 0, 0, 0]);
+}
+
+#[test]
 fn what_is_not_to_be_forwarded_is_counted_and_control_is_handed_on() {
     let scene = Scene::new();
     let (mut worker, _rings) = scene.worker(64);

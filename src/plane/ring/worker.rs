@@ -39,7 +39,7 @@ struct Door {
     ring: FrameSender,
     source: SourceWord,
     link: Link,
-    /// What packets that leave here begin with.
+    /// Whether packets that leave here begin with one.
     has_ethernet_header: bool,
     totals: PortTotals,
 }
@@ -162,7 +162,7 @@ impl<'m> Worker<'m> {
         let mut places = entries.iter_mut();
         self.reader.lookup_burst(flows).for_each(|entry| {
             if let Some(entry) = entry {
-                Ledger::prefetch_outgoing(entry);
+                entry.prefetch_numbers();
             }
             if let Some(place) = places.next() {
                 *place = entry;
