@@ -126,8 +126,6 @@ points! {
     NumberUnopened,
     /// a worker's counts of an old number half cleared for a new one
     CountsHalfCleared,
-    /// a lap of a count noted, and the count not stored
-    CountLapping,
     // The manager.
     /// a handle in the table of clients, and its protocol half entered; its name is locked
     ClientHalfEntered,

@@ -446,8 +446,8 @@ pub(crate) fn entry_memory(size: usize) -> f64 {
 pub(crate) fn counters_memory(size: usize) -> f64 {
     let (table, _) = empty(Family::V4, size + 1);
     let numbers = Vec::from_iter((0..size).map(|_| {
-        let outgoing = [0; 4].map(|_| table.open_outgoing_number().expect("memory"));
-        (table.open_number().expect("a number is free"), outgoing)
+        let number = table.open_number().expect("a number is free");
+        (number, [0; 4].map(|_| table.open_outgoing_number(number).expect("memory")))
     }));
     let mut worker = None;
     let counters = memory::resident(|| {

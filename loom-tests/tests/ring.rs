@@ -7,12 +7,11 @@ use loom_tests::explore;
 use mgm::plane::ring::parts::{Receiver, Sender, ring};
 
 fn send(sender: &mut Sender<u32>, value: u32) -> bool {
+    let Some(mut free) = sender.free() else { return false };
+    free.octets().write(value);
     // SAFETY: the whole slot is initialized.
-    unsafe {
-        sender.write(|slot| {
-            slot.write(value);
-        })
-    }
+    unsafe { free.written() };
+    true
 }
 
 fn receive(receiver: &mut Receiver<u32>, most: usize) -> Vec<u32> {

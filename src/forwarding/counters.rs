@@ -1,51 +1,15 @@
 //! Counters of flows: an array per worker, indexed by a number that lives as long as the flow.
 
-use super::shares::{LAST_OUTGOING_GENERATION, OFTEN, SELDOM, Share, Shares};
+mod in_use;
+
+use super::copies::{Kept, Places};
+use super::entry::Entry;
+use super::numbers::{FlowNumber, OutgoingNumber};
+use super::shares::{COPY_SELDOM, LineNow, OFTEN, SELDOM, Share, Shares};
 use super::table::PublishError;
-use crate::faults::{self, Point};
-use crate::memory::{self, NoMemory};
+use crate::memory::NoMemory;
 use crate::sync::{Arc, Mutex};
-
-/// Under which number a flow's packets are counted. Lives as long as the flow, so that replacing an entry, or making it
-/// anew after a timeout, loses no count.
-///
-/// Numbers are used again. Each carries a generation, and whatever is counted carries it too: counts made under a number
-/// that was given back never show up under the one that follows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FlowNumber {
-    pub(super) index: u32,
-    pub(super) generation: u32,
-}
-
-/// Under which number the packets are counted that are copied to one outgoing interface of a flow. Lives as long as the
-/// flow's own number, so that an interface that is left out of the entry for a while loses no count.
-///
-/// Used again as [`FlowNumber`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OutgoingNumber {
-    pub(super) index: u32,
-    pub(super) generation: u32,
-}
-
-impl FlowNumber {
-    /// Nothing is counted under it.
-    pub(super) const NONE: FlowNumber = FlowNumber { index: u32::MAX, generation: 0 };
-
-    /// As an entry keeps it, whose first way is the way in.
-    pub(super) const fn in_the_place_of_outgoing(self) -> OutgoingNumber {
-        OutgoingNumber { index: self.index, generation: self.generation }
-    }
-
-    /// The number that is kept so.
-    pub(super) const fn in_its_place(kept: OutgoingNumber) -> FlowNumber {
-        FlowNumber { index: kept.index, generation: kept.generation }
-    }
-}
-
-impl OutgoingNumber {
-    /// Nothing is counted under it.
-    pub const NONE: OutgoingNumber = OutgoingNumber { index: u32::MAX, generation: 0 };
-}
+use in_use::Lines;
 
 /// What can be counted of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +19,12 @@ pub enum Counter {
     Packets,
     /// Octets of those packets, IP headers included.
     Octets,
+    /// Copies made, over all outgoing interfaces.
+    Copies,
     /// Packets that did not arrive on the incoming interface.
     WrongInterface,
     /// Packets discarded because nobody wanted them.
     NoReceivers,
-    /// Copies made, over all outgoing interfaces.
-    Copies,
     /// Packets that the flow's entry would have forwarded and that were discarded for want of room.
     Discards,
     /// Packets discarded because of their header.
@@ -132,72 +96,12 @@ struct All {
 }
 
 struct Control {
-    flows: Numbers,
-    outgoing: Numbers,
+    lines: Lines,
     /// Shares whose worker is gone. Their counts stay, and the next worker goes on adding to them.
     idle: Vec<Arc<Share>>,
+    /// How many flows have a number, and how many may.
     open: u32,
     most: u32,
-}
-
-/// The numbers of one kind.
-struct Numbers {
-    /// By index; 0 for one that was never used.
-    generations: Vec<Generation>,
-    /// Indexes of numbers that were given back.
-    free: Vec<u32>,
-    last_generation: u32,
-}
-
-struct Generation {
-    latest: u32,
-    open: bool,
-}
-
-impl Numbers {
-    fn new(last_generation: u32) -> Numbers {
-        Numbers { generations: Vec::new(), free: Vec::new(), last_generation }
-    }
-
-    /// Makes room for one more in use, for good: neither opening nor closing needs memory then. How many indexes there are
-    /// then at most.
-    fn make_room(&mut self) -> Result<usize, NoMemory> {
-        let indexes = self.generations.len() + usize::from(self.free.is_empty());
-        memory::reserve(&mut self.generations, usize::from(self.free.is_empty()))?;
-        let more = indexes - self.free.len();
-        memory::reserve(&mut self.free, more)?;
-        Ok(indexes)
-    }
-
-    /// A number that is not in use, and its generation. `None` when there are `most`.
-    fn open(&mut self, most: usize) -> Option<(u32, u32)> {
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None if self.generations.len() < most => {
-                self.generations.push(Generation { latest: 0, open: false });
-                (self.generations.len() - 1) as u32
-            }
-            None => return None,
-        };
-        let generation = &mut self.generations[index as usize];
-        generation.latest += 1;
-        generation.open = true;
-        Some((index, generation.latest))
-    }
-
-    /// Gives a number back; whether it was open.
-    fn close(&mut self, index: u32, generation: u32) -> bool {
-        let Some(present) = self.generations.get_mut(index as usize) else { return false };
-        if !present.open || present.latest != generation {
-            return false;
-        }
-        present.open = false;
-        // A generation must never come back: an index that has used all of them is left alone.
-        if generation < self.last_generation {
-            self.free.push(index);
-        }
-        true
-    }
 }
 
 /// One worker's share of the counters: only it writes them.
@@ -211,8 +115,7 @@ pub struct WorkerCounters {
 impl Counters {
     /// Counters of at most `most` flows at a time.
     pub(super) fn new(most: u32) -> Counters {
-        let (flows, outgoing) = (Numbers::new(u32::MAX), Numbers::new(LAST_OUTGOING_GENERATION));
-        let control = Control { flows, outgoing, idle: Vec::new(), open: 0, most };
+        let control = Control { lines: Lines::default(), idle: Vec::new(), open: 0, most };
         Counters { all: Arc::new(All { shares: Shares::default(), control: Mutex::new(control) }) }
     }
 
@@ -221,12 +124,12 @@ impl Counters {
     #[must_use]
     pub fn worker(&self) -> WorkerCounters {
         let mut control = self.all.control.lock();
-        let (flows, outgoing) = (control.flows.generations.len(), control.outgoing.generations.len());
+        let lines = control.lines.len();
         let share = control.idle.pop().unwrap_or_else(|| {
             // Giving it back must not need memory.
             let shares = self.all.shares.iter().count() + 1;
             control.idle.reserve(shares);
-            let made = self.all.shares.push(flows, outgoing);
+            let made = self.all.shares.push(lines);
             made.unwrap_or_else(|NoMemory| std::alloc::handle_alloc_error(std::alloc::Layout::new::<Share>()))
         });
         drop(control);
@@ -241,12 +144,12 @@ impl Counters {
     pub fn totals(&self, number: FlowNumber) -> FlowTotals {
         let (mut often, mut seldom) = ([0_u64; OFTEN], [0_u64; SELDOM]);
         for share in self.all.shares.iter() {
-            let counts = share.read(number);
+            let counts = share.read(number.line);
             add(&mut often, counts.0);
             add(&mut seldom, counts.1);
         }
-        let [packets, octets, wrong_interface, no_receivers, copies] = often;
-        let [discards, header_errors, queue_overflow, uninitialized] = seldom;
+        let [packets, octets, copies] = often;
+        let [wrong_interface, no_receivers, discards, header_errors, queue_overflow, uninitialized] = seldom;
         FlowTotals {
             packets,
             octets,
@@ -263,13 +166,13 @@ impl Counters {
     /// What was counted of one outgoing interface of a flow; as [`totals`](Self::totals).
     #[must_use]
     pub fn outgoing_totals(&self, number: OutgoingNumber) -> OutgoingTotals {
-        let (mut packets, mut seldom) = (0_u64, [0_u64; SELDOM]);
+        let (mut packets, mut seldom) = (0_u64, [0_u64; COPY_SELDOM]);
         for share in self.all.shares.iter() {
             let counts = share.read_outgoing(number);
             packets = packets.wrapping_add(counts.0);
             add(&mut seldom, counts.1);
         }
-        let [_laps, ttl_too_low, fragmentation_needed, discards] = seldom;
+        let [ttl_too_low, fragmentation_needed, discards] = seldom;
         OutgoingTotals { packets, ttl_too_low, fragmentation_needed, discards }
     }
 
@@ -281,43 +184,32 @@ impl Counters {
         if control.open >= most {
             return Err(full);
         }
-        let flows = control.flows.make_room()?;
-        self.make_room(flows, control.outgoing.generations.len())?;
-        faults::point(Point::NumberUnopened);
-        let (index, generation) = control.flows.open(usize::MAX).ok_or(full)?;
+        let number = control.lines.open_flow(|lines| self.make_room(lines))?.ok_or(full)?;
         control.open += 1;
-        Ok(FlowNumber { index, generation })
+        Ok(number)
     }
 
-    /// Gives a number back; whether it was open.
+    /// Gives a number back, and with it those of its outgoing interfaces; whether it was open.
     pub(super) fn close(&self, flow: FlowNumber) -> bool {
         let mut control = self.all.control.lock();
-        let closed = control.flows.close(flow.index, flow.generation);
+        let closed = control.lines.close_flow(flow);
         control.open -= u32::from(closed);
         closed
     }
 
-    /// A number for an outgoing interface of a flow, its counters at zero.
-    pub(super) fn open_outgoing(&self) -> Result<OutgoingNumber, NoMemory> {
-        let mut control = self.all.control.lock();
-        let outgoing = control.outgoing.make_room()?;
-        if outgoing > Share::MOST_OUTGOING {
-            return Ok(OutgoingNumber::NONE);
-        }
-        self.make_room(control.flows.generations.len(), outgoing)?;
-        let number = control.outgoing.open(Share::MOST_OUTGOING);
-        let number = number.map(|(index, generation)| OutgoingNumber { index, generation });
-        Ok(number.unwrap_or(OutgoingNumber::NONE))
+    /// A number for an outgoing interface of a flow, its counters at zero. None for a flow whose number is not open.
+    pub(super) fn open_outgoing(&self, flow: FlowNumber) -> Result<OutgoingNumber, NoMemory> {
+        self.all.control.lock().lines.open_outgoing(flow, |lines| self.make_room(lines))
     }
 
-    /// Gives it back; whether it was open.
+    /// Gives it back; whether it was open. Its place is used again when its flow's number is.
     pub(super) fn close_outgoing(&self, number: OutgoingNumber) -> bool {
-        self.all.control.lock().outgoing.close(number.index, number.generation)
+        self.all.control.lock().lines.close_outgoing(number)
     }
 
-    /// Workers never allocate: their room is made here, before anybody knows the number.
-    fn make_room(&self, flows: usize, outgoing: usize) -> Result<(), NoMemory> {
-        self.all.shares.iter().try_for_each(|share| share.make_room(flows, outgoing))
+    /// Workers never allocate: their room for so many lines is made here, before anybody knows the number.
+    fn make_room(&self, lines: usize) -> Result<(), NoMemory> {
+        self.all.shares.iter().try_for_each(|share| share.make_room(lines))
     }
 }
 
@@ -331,42 +223,142 @@ impl WorkerCounters {
     /// Nothing is counted under a number that is used again already, nor under one of another table.
     #[inline]
     pub fn add(&mut self, number: FlowNumber, counter: Counter, n: u64) {
-        self.share.add(number, counter as usize, n);
+        self.share.add(number.line, counter as usize, n);
     }
 
     /// Counts a packet that was forwarded: its octets, IP header included, and its copies. As [`add`](Self::add) would,
     /// counter by counter. Wait-free.
     #[inline]
     pub fn forwarded(&mut self, number: FlowNumber, octets: u64, copies: u64) {
-        let counts = [(Counter::Packets, 1), (Counter::Octets, octets), (Counter::Copies, copies)];
-        self.share.add_often(number, counts.map(|(counter, n)| (counter as usize, n)));
+        self.of(number).forwarded(octets, copies);
+    }
+
+    /// Asks for the lines of what is counted of an entry's copies, but for the flow's first. A hint that changes nothing but time.
+    #[inline]
+    pub(crate) fn prefetch_copies(&self, entry: &Entry) {
+        let Kept::Runs(runs) = entry.copies().kept() else { return };
+        for run in runs {
+            self.share.prefetch(run.line);
+        }
     }
 
     /// Asks for a flow's line before it is needed: what every packet counts up. A hint that changes nothing but time.
     #[inline]
     pub fn prefetch(&self, number: FlowNumber) {
-        self.share.prefetch(number);
+        self.share.prefetch(number.line);
     }
 
     /// The same, of an outgoing interface of a flow.
     #[inline]
     pub fn prefetch_outgoing(&self, number: OutgoingNumber) {
-        self.share.prefetch_outgoing(number);
+        self.share.prefetch(number.line());
     }
 
-    /// Adds to a counter of an outgoing interface of a flow. Wait-free: a load and a store of a word that only this worker
-    /// writes, once in 2^39 packets some more.
-    ///
-    /// Nothing is counted under a number that is used again already, nor under one of another table.
+    /// Adds to a counter of an outgoing interface of a flow; as [`add`](Self::add). Wait-free.
     #[inline]
     pub fn add_outgoing(&mut self, number: OutgoingNumber, counter: OutgoingCounter, n: u32) {
         match counter {
-            OutgoingCounter::Packets => self.share.copied(number, n),
-            OutgoingCounter::TtlTooLow => self.share.add_seldom(number, 1, n.into()),
-            OutgoingCounter::FragmentationNeeded => self.share.add_seldom(number, 2, n.into()),
-            OutgoingCounter::Discards => self.share.add_seldom(number, 3, n.into()),
+            OutgoingCounter::Packets => {
+                if let Some(line) = self.share.line(number.line()) {
+                    line.copied(number.place(), n.into());
+                }
+            }
+            OutgoingCounter::TtlTooLow => self.share.add_seldom(number, 0, n.into()),
+            OutgoingCounter::FragmentationNeeded => self.share.add_seldom(number, 1, n.into()),
+            OutgoingCounter::Discards => self.share.add_seldom(number, 2, n.into()),
         }
     }
+
+    /// The counters of a flow, for all that one packet of it counts up. Wait-free, as are these.
+    #[inline]
+    pub(crate) fn of(&mut self, flow: FlowNumber) -> PacketCounts<'_> {
+        let line = self.share.line(flow.line);
+        PacketCounts { share: &self.share, line }
+    }
+}
+
+/// The counters of a flow, its first line looked for once.
+pub(crate) struct PacketCounts<'w> {
+    share: &'w Share,
+    /// The flow's first. `None`: the number is used again already, or is another table's.
+    line: Option<LineNow<'w>>,
+}
+
+impl<'w> PacketCounts<'w> {
+    /// The counters of the copies by an entry of this flow, where they are few and all in the flow's first line.
+    #[inline]
+    pub(crate) fn few_of(&self, entry: &Entry) -> Option<FewCounts<'w>> {
+        match entry.copies().kept() {
+            Kept::Near(places) => Some(FewCounts { line: self.line, places }),
+            Kept::Runs(_) => None,
+        }
+    }
+
+    /// Counts a copy by each of some ways out of an entry of this flow: those whose bits are set, the lowest for the one at
+    /// `first`.
+    pub(crate) fn copied(&self, entry: &Entry, first: usize, made: u64) {
+        let Kept::Runs(runs) = entry.copies().kept() else {
+            let Some(few) = self.few_of(entry) else { return };
+            few.copied(made.checked_shl(first as u32).unwrap_or_default());
+            return;
+        };
+        let mut at = 0_usize;
+        for run in runs {
+            // Those of `made` from the run's first way on, of which a line has places for few.
+            let from_here = match at.checked_sub(first) {
+                Some(behind) => made.checked_shr(behind as u32),
+                None => made.checked_shl((first - at) as u32),
+            };
+            at += usize::from(run.len);
+            if let Some(line) = self.share.line(run.line) {
+                line.copied_some(run.first, run.len, from_here.unwrap_or_default());
+            }
+        }
+    }
+
+    /// Counts copies that were discarded, in the same way.
+    #[cold]
+    pub(crate) fn discarded(&self, entry: &Entry, first: usize, discarded: u64) {
+        for at in bits(discarded) {
+            self.share.add_seldom(entry.outgoing_number(first + at), 2, 1);
+        }
+    }
+
+    /// [`WorkerCounters::forwarded`].
+    #[inline]
+    pub(crate) fn forwarded(&self, octets: u64, copies: u64) {
+        if let Some(line) = self.line {
+            let counts = [(Counter::Packets, 1), (Counter::Octets, octets), (Counter::Copies, copies)];
+            line.add_all(counts.map(|(counter, n)| (counter as usize, n)));
+        }
+    }
+}
+
+/// The counters of a flow that is copied to few interfaces only.
+#[derive(Clone, Copy)]
+pub(crate) struct FewCounts<'w> {
+    line: Option<LineNow<'w>>,
+    places: Places,
+}
+
+impl FewCounts<'_> {
+    /// Counts a copy by each of the ways out whose bits are set, the lowest for the first; how many there are.
+    #[inline]
+    pub(crate) fn copied(self, made: u64) -> u64 {
+        let mut copies = 0;
+        self.places.each(made, |place| {
+            copies += 1;
+            if let Some(line) = self.line {
+                line.copied(place, 1);
+            }
+        });
+        copies
+    }
+}
+
+/// Which bits are set.
+fn bits(all: u64) -> impl Iterator<Item = usize> {
+    (0..u64::BITS as usize).filter(move |at| all >> at & 1 == 1)
 }
 
 impl Drop for WorkerCounters {

@@ -4,14 +4,13 @@
 //! owner words that have to read as they read then. The packet path compares before it emits, and an ownership that
 //! was given up stops forwarding at that instant, without anybody having touched the entry.
 
-use super::counters::{FlowNumber, OutgoingNumber};
+use super::copies::Copies;
 use super::flow::Flow;
+use super::numbers::{FlowNumber, OutgoingNumber};
 use super::ways::{AllWays, Way, Ways};
 use crate::handle::{OwnerId, OwnerWord, Owners};
-use crate::memory::{self, NoMemory};
-use crate::prefetch::prefetch_lines;
+use crate::memory::NoMemory;
 use std::sync::Arc;
-use std::{iter, slice};
 
 /// A router interface as the packet path knows it: a small number, never reused, dense enough to index arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,20 +123,22 @@ impl<'o> NewEntry<'o> {
     }
 
     /// The outgoing interfaces that are not left out.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &'o Outgoing> + use<'o> {
+    pub(super) fn kept(&self) -> impl Iterator<Item = &'o Outgoing> + Clone + use<'o> {
         let incoming = self.incoming.map(|incoming| incoming.interface);
         self.outgoing.iter().filter(move |o| incoming.is_some_and(|incoming| incoming != o.interface))
     }
 }
 
 /// What is done with the packets of one flow. A table makes it of a [`NewEntry`].
-// With the state word of the slot it lies in, a cache line: what a look-up reads. Where packets go is one step away (`Ways`).
+// With the state word of the slot it lies in, a cache line: what a look-up reads, and whatever is the flow's own. Where
+// packets go is one step away (`Ways`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     flow: Flow,
     ways: Arc<Ways>,
-    /// The flow's number in the place of an outgoing interface's; then those of the ways out.
-    numbers: Box<[OutgoingNumber]>,
+    number: FlowNumber,
+    /// Under which numbers what leaves by each way out is counted.
+    copies: Copies,
 }
 
 const _: () = assert!(size_of::<Entry>() == 56);
@@ -155,18 +156,12 @@ pub enum Verdict {
     Miss,
 }
 
-#[inline]
-fn outgoing((way, number): (&Way, &OutgoingNumber)) -> Outgoing {
-    Outgoing { interface: way.interface, stamp: way.stamp, number: *number }
-}
-
 impl Entry {
     /// An entry, among all that a table has.
     pub(super) fn try_new(new: &NewEntry<'_>, all: &mut AllWays) -> Result<Entry, NoMemory> {
         let ways = all.of(new)?;
-        let numbers = iter::once(new.number.in_the_place_of_outgoing()).chain(new.kept().map(|o| o.number));
-        let numbers = memory::slice(1 + ways.out().len(), numbers)?;
-        Ok(Entry { flow: new.flow, ways, numbers })
+        let copies = Copies::try_new(new.number, ways.out().len(), new.kept().map(|o| o.number))?;
+        Ok(Entry { flow: new.flow, ways, number: new.number, copies })
     }
 
     /// Whose packets.
@@ -180,8 +175,7 @@ impl Entry {
     #[inline]
     #[must_use]
     pub fn number(&self) -> FlowNumber {
-        // There is always one.
-        self.numbers.first().map_or(FlowNumber::NONE, |number| FlowNumber::in_its_place(*number))
+        self.number
     }
 
     /// Where they have to arrive; `None` when there was no route to the source.
@@ -194,19 +188,19 @@ impl Entry {
     /// Where they are copied to, dead stamps included.
     #[inline]
     pub fn outgoing(&self) -> impl ExactSizeIterator<Item = Outgoing> + Clone + '_ {
-        self.numbered().map(outgoing)
+        self.ways.out().iter().enumerate().map(|at| self.outgoing_at(at))
     }
 
-    /// The ways out, and under which numbers their copies are counted.
+    /// The way out at a place among them.
     #[inline]
-    fn numbered(&self) -> iter::Zip<slice::Iter<'_, Way>, slice::Iter<'_, OutgoingNumber>> {
-        self.ways.out().iter().zip(self.outgoing_numbers())
+    fn outgoing_at(&self, (at, way): (usize, &Way)) -> Outgoing {
+        Outgoing { interface: way.interface, stamp: way.stamp, number: self.outgoing_number(at) }
     }
 
-    /// Under which numbers the copies are counted.
+    /// Under which number copies are counted that leave by the way at a place among the ways out.
     #[inline]
-    pub(crate) fn outgoing_numbers(&self) -> &[OutgoingNumber] {
-        self.numbers.get(1..).unwrap_or_default()
+    pub(super) fn outgoing_number(&self, at: usize) -> OutgoingNumber {
+        self.copies.number_at(self.number, at)
     }
 
     /// Whether nobody wanted the flow when the entry was made.
@@ -244,18 +238,65 @@ impl Entry {
     #[inline]
     pub fn live(&self) -> impl Iterator<Item = Outgoing> + '_ {
         // SAFETY: it is one of `self.ways`, which keep the words they lead to.
-        let live = |way: &Way| cfg!(feature = "bug-dead-outgoing-copied") || unsafe { way.holds() };
-        self.numbered().filter(move |(way, _)| live(way)).map(outgoing)
+        let live = |way: &Way| unsafe { is_live(way) };
+        self.ways.out().iter().enumerate().filter(move |(_, way)| live(way)).map(|at| self.outgoing_at(at))
+    }
+
+    /// Where copies may go, dead stamps included, for a packet path.
+    #[inline]
+    pub(crate) fn ways_out(&self) -> WaysOut<'_> {
+        WaysOut { ways: self.ways.out() }
+    }
+
+    /// Under which numbers the copies are counted, for each of those.
+    #[inline]
+    pub(crate) fn copies(&self) -> &Copies {
+        &self.copies
     }
 
     #[cfg(test)]
     pub(super) fn ways(&self) -> &Arc<Ways> {
         &self.ways
     }
+}
 
-    /// Asks for what a packet path reads next of an entry that it has found.
+/// Whether a way out's stamp holds now.
+///
+/// # Safety
+/// As [`Way::holds`].
+#[inline(always)]
+unsafe fn is_live(way: &Way) -> bool {
+    // SAFETY: the caller's promise.
+    cfg!(feature = "bug-dead-outgoing-copied") || unsafe { way.holds() }
+}
+
+/// Ways out of an entry.
+#[derive(Clone, Copy)]
+pub(crate) struct WaysOut<'e> {
+    /// Some of an entry's, which is borrowed.
+    ways: &'e [Way],
+}
+
+impl<'e> WaysOut<'e> {
+    /// The first of these, at most so many; and the others, if there are any.
     #[inline]
-    pub(crate) fn prefetch_numbers(&self) {
-        prefetch_lines(&self.numbers);
+    pub(crate) fn split(self, most: usize) -> (WaysOut<'e>, Option<WaysOut<'e>>) {
+        match self.ways.split_at_checked(most) {
+            Some((ways, others)) if !others.is_empty() => (WaysOut { ways }, Some(WaysOut { ways: others })),
+            _ => (self, None),
+        }
+    }
+
+    /// The interfaces whose stamp holds now, each with a bit that says which of these it is: the lowest for the first. Those
+    /// beyond 64 have none.
+    #[inline(always)]
+    pub(crate) fn live(self) -> impl Iterator<Item = (u64, InterfaceNumber)> {
+        let mut next = 1_u64;
+        self.ways.iter().filter_map(move |way| {
+            let bit = next;
+            next <<= 1;
+            // SAFETY: the entry whose ways they are is borrowed, and keeps them.
+            unsafe { is_live(way) }.then_some((bit, way.interface))
+        })
     }
 }

@@ -7,7 +7,6 @@ use std::ptr;
 /// The first segment holds this many places, each further one twice as many as the one before: so that a place, counted from
 /// here on, is in the segment of its highest bit, at what its other bits say.
 const FIRST_SEGMENT: u32 = if cfg!(any(loom, test)) { 2 } else { 64 };
-const SEGMENTS: u32 = 26;
 
 /// What zeroes are a value of: they come from the system as they are, and cost nothing until they are written to.
 #[cfg(not(loom))]
@@ -48,7 +47,7 @@ unsafe impl<T: Send + Sync> Sync for Growing<T> {}
 
 impl<T: Zeroes> Growing<T> {
     /// So many places there can be.
-    pub(super) const MOST: usize = ((FIRST_SEGMENT as usize) << SEGMENTS) - FIRST_SEGMENT as usize;
+    pub(super) const MOST: usize = (u32::MAX - FIRST_SEGMENT) as usize + 1;
 
     /// Makes the places below `len`. Lock-free; may allocate.
     pub(super) fn make_room(&self, len: usize, use_of_them: Use) -> Result<(), NoMemory> {

@@ -1,11 +1,13 @@
 //! The (source, group) table that a packet path reads. Knows interfaces, not protocols.
 
+mod copies;
 mod counters;
 mod entry;
 mod flow;
 mod growing;
 mod hash;
 mod lanes;
+mod numbers;
 mod reader;
 mod search;
 mod shares;
@@ -15,12 +17,12 @@ mod tests;
 mod ways;
 
 pub use crate::memory::NoMemory;
-pub use counters::{
-    Counter, Counters, FlowNumber, FlowTotals, OutgoingCounter, OutgoingNumber, OutgoingTotals,
-    WorkerCounters,
-};
+pub(crate) use counters::PacketCounts;
+pub use counters::{Counter, Counters, FlowTotals, OutgoingCounter, OutgoingTotals, WorkerCounters};
+pub(crate) use entry::WaysOut;
 pub use entry::{Entry, Incoming, InterfaceNumber, NewEntry, Outgoing, Stamp, Verdict};
 pub use flow::{Family, Flow, FlowError};
+pub use numbers::{FlowNumber, OutgoingNumber};
 pub use reader::{ForwardingReader, Found};
 pub use search::Search;
 pub use table::{ForwardingTable, PublishError};

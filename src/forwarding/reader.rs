@@ -166,7 +166,7 @@ impl<'r> Found<'r> {
         let mut places = self.found.iter_mut();
         self.rounds.look_up(now, (), |(), entry| {
             if let Some(entry) = entry {
-                entry.prefetch_numbers();
+                entry.copies().prefetch();
             }
             if let Some(place) = places.next() {
                 *place = entry.map(NonNull::from);

@@ -1,52 +1,52 @@
 //! [`Share`]: what one worker counted.
 //!
-//! A flow has a cache line of its own in each worker's share, for what is counted of every packet; what is counted seldom
-//! stands elsewhere, in memory that costs nothing until something is counted there:
+//! What is counted of every packet of a flow stands in a cache line of the flow's own in each worker's share, with the copies
+//! to its first four outgoing interfaces; of seven more there is a line in each further one. What is counted seldom stands
+//! elsewhere, in memory that costs nothing until something is counted there:
 //!
 //! ```text
-//!            +------------+---------+--------+-----------------+--------------+--------+
-//! a flow     | generation | packets | octets | wrong interface | no receivers | copies |   64 octets
-//!            +------------+---------+--------+-----------------+--------------+--------+
-//! and seldom | generation | discards | header errors | queue overflow | uninitialized  |
-//!            +------------+---------+--------+-----------------+--------------+--------+
+//!               +------------+---------+--------+--------+--------+-----+-----+-----+
+//! a flow's line | generation | packets | octets | copies | to 1st | 2nd | 3rd | 4th |   64 octets
+//!               +------------+---------+--------+--------+--------+-----+-----+-----+
+//! further ones  | generation | to 5th  | 6th    | 7th    | 8th    | 9th | 10th| 11th|   64 octets
+//!               +------------+---------+--------+--------+--------+-----+-----+-----+
+//! and seldom    | generation | three counters for each of these seven              |   176 octets
+//!               +------------+------------------------------------------------------+
 //! ```
 //!
-//! Nobody clears a block when its number is given back: some worker may still hold an entry that says to count there, and
+//! The three of an outgoing interface are copies not made for its TTL, for its MTU, and for another reason; in the place of nine
+//! for the first three stand the six of what is counted seldom of the flow.
+//!
+//! So a packet that is copied to no more than four interfaces counts in one line, found once.
+//!
+//! Nobody clears a line when its number is given back: some worker may still hold an entry that says to count there, and
 //! waiting until none does would tie the counters to grace periods. Instead the generation says whose counts these are.
-//! The worker that meets a newer generation clears the block, its own, and goes on; one that meets an older generation
-//! counts for a flow that is gone, and drops it. Whoever sums up takes a block only if it has the generation asked for
+//! The worker that meets a newer generation clears the line, its own, and goes on; one that meets an older generation
+//! counts for a flow that is gone, and drops it. Whoever sums up takes a line only if it has the generation asked for
 //! before and after reading the counts. Generations never recur, so that is enough, and needs no second try.
-//!
-//! The packets copied to one outgoing interface of a flow are a word, which has its generation in it:
-//!
-//! ```text
-//!            63         40   39   38             0
-//!           +--------------+-----+----------------+
-//! a copy    |  generation  | lap |    packets     |   8 octets
-//!           +--------------+-----+----------------+
-//!            +------------+------+-------------+----------------------+----------+
-//! and seldom | generation | laps | TTL too low | fragmentation needed | discards |
-//!            +------------+------+-------------+----------------------+----------+
-//! ```
-//!
-//! One word is one instant: it is read at once, and begun anew with a single store. Its count goes round after 2^39
-//! packets; how often it did is counted with what is seldom, before the word is stored. The bit `lap` is the last bit of
-//! the laps that belong to the word, so who reads between those two stores sees that the laps are one ahead.
 //!
 //! Only one worker at a time writes a share, so adding is a load and a store. The arrays never move and are made larger
 //! when a number is opened, so a worker never allocates.
 
-use super::counters::{FlowNumber, OutgoingNumber};
 use super::growing::{Growing, Use};
+use super::numbers::{LineNumber, MOST_LINES, NOWHERE, OutgoingNumber};
 use crate::faults::{self, Point};
 use crate::memory::NoMemory;
 use crate::prefetch::prefetch;
-use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering, Word, fence};
+use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering, fence};
 
-/// How many counters of a flow are counted up by every packet that concerns them.
-pub(super) const OFTEN: usize = 5;
+/// How many counters of a flow are counted up by every packet that is forwarded.
+pub(super) const OFTEN: usize = 3;
 /// How many are not.
-pub(super) const SELDOM: usize = 4;
+pub(super) const SELDOM: usize = 6;
+/// How many counters of an outgoing interface are not.
+pub(super) const COPY_SELDOM: usize = 3;
+/// How many a line has: a flow's first has those that are counted often, then places. Models have one such place.
+pub(super) const LINE: usize = if cfg!(loom) { 4 } else { 7 };
+
+const _: () = assert!(SELDOM <= OFTEN * COPY_SELDOM);
+
+const _: () = assert!(LINE <= NOWHERE as usize);
 
 /// Counters, and whose they are.
 #[derive(Default)]
@@ -72,19 +72,16 @@ impl<const N: usize> Default for Counts<N> {
 #[derive(Default)]
 #[cfg_attr(not(loom), derive(zerocopy::FromZeros, zerocopy::KnownLayout))]
 #[repr(C, align(64))]
-struct Line(Block<OFTEN>);
+struct Line(Block<LINE>);
 
 const _: () = assert!(cfg!(loom) || size_of::<Line>() == 64);
 
 /// One worker's counts of every flow.
 #[derive(Default)]
 pub(super) struct Share {
-    often: Growing<Line>,
-    seldom: Growing<Block<SELDOM>>,
-    /// By outgoing number, as are those below.
-    copies: Growing<Word>,
-    /// The laps first.
-    copies_seldom: Growing<Block<SELDOM>>,
+    lines: Growing<Line>,
+    /// Of the line with the same index.
+    seldom: Growing<Block<{ LINE * COPY_SELDOM }>>,
     next: OnceLock<Arc<Share>>,
 }
 
@@ -95,10 +92,10 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// A new share with room for so many flows and outgoing interfaces of flows.
-    pub(super) fn push(&self, flows: usize, outgoing: usize) -> Result<Arc<Share>, NoMemory> {
+    /// A new share with room for so many lines.
+    pub(super) fn push(&self, lines: usize) -> Result<Arc<Share>, NoMemory> {
         let share = Arc::new(Share::default());
-        share.make_room(flows, outgoing)?;
+        share.make_room(lines)?;
         let mut place = &self.first;
         loop {
             // Holding the counters' lock is not relied on: the place is ours only if ours is what it then holds.
@@ -116,182 +113,146 @@ impl Shares {
 }
 
 impl Share {
-    /// So many outgoing interfaces of flows can have a number.
-    pub(super) const MOST_OUTGOING: usize = Growing::<Word>::MOST;
-
-    /// Makes room for the numbers with indexes below these.
-    pub(super) fn make_room(&self, flows: usize, outgoing: usize) -> Result<(), NoMemory> {
-        self.often.make_room(flows, Use::Most)?;
-        self.seldom.make_room(flows, Use::Few)?;
-        self.copies.make_room(outgoing, Use::Most)?;
-        self.copies_seldom.make_room(outgoing, Use::Few)
+    /// Makes room for so many lines.
+    pub(super) fn make_room(&self, lines: usize) -> Result<(), NoMemory> {
+        self.lines.make_room(lines, Use::Most)?;
+        self.seldom.make_room(lines, Use::Few)
     }
 
-    /// To be called by the share's one worker only.
+    /// Adds to a counter of a flow, named by its first line. To be called by the share's one worker only.
     #[inline]
-    pub(super) fn add(&self, number: FlowNumber, counter: usize, n: u64) {
+    pub(super) fn add(&self, first: LineNumber, counter: usize, n: u64) {
         if counter < OFTEN {
-            if let Some(line) = self.often.get(number.index) {
-                line.0.add(number.generation, counter, n);
+            if let Some(LineNow(line)) = self.line(first) {
+                line.count(counter, n);
             }
-        } else if let Some(block) = self.seldom.get(number.index) {
-            block.add(number.generation, counter - OFTEN, n);
+        } else {
+            self.count_seldom(first, counter - OFTEN, n);
         }
     }
 
-    /// The same, of several counters that every packet counts up. To be called by the share's one worker only.
-    #[inline]
-    pub(super) fn add_often<const M: usize>(&self, number: FlowNumber, counters: [(usize, u64); M]) {
-        if let Some(line) = self.often.get(number.index) {
-            line.0.add_all(number.generation, counters);
+    fn count_seldom(&self, line: LineNumber, at: usize, n: u64) {
+        if let Some(block) = self.seldom.get(line.index) {
+            block.add(line.generation, at, n);
         }
     }
 
+    /// A line to count in: cleared if it was an older number's. To be called by the share's one worker only.
     #[inline]
-    pub(super) fn prefetch(&self, number: FlowNumber) {
-        if let Some(line) = self.often.get(number.index) {
+    pub(super) fn line(&self, number: LineNumber) -> Option<LineNow<'_>> {
+        let line = &self.lines.get(number.index)?.0;
+        line.is_now(number.generation).then_some(LineNow(line))
+    }
+
+    #[inline]
+    pub(super) fn prefetch(&self, number: LineNumber) {
+        if let Some(line) = self.lines.get(number.index) {
             prefetch(line);
         }
     }
 
-    #[inline]
-    pub(super) fn prefetch_outgoing(&self, number: OutgoingNumber) {
-        if let Some(word) = self.copies.get(number.index) {
-            prefetch(word);
-        }
+    /// What this worker has counted of a flow, named by its first line.
+    pub(super) fn read(&self, first: LineNumber) -> ([u64; OFTEN], [u64; SELDOM]) {
+        let (line, seldom) = (self.read_line(first), self.read_seldom(first));
+        (std::array::from_fn(|at| line[at]), std::array::from_fn(|at| seldom[at]))
     }
 
-    /// What this worker has counted under a number.
-    pub(super) fn read(&self, number: FlowNumber) -> ([u64; OFTEN], [u64; SELDOM]) {
-        let often = self.often.get(number.index).and_then(|line| line.0.read(number.generation));
-        let seldom = self.seldom.get(number.index).and_then(|block| block.read(number.generation));
-        (often.unwrap_or_default(), seldom.unwrap_or_default())
+    fn read_line(&self, number: LineNumber) -> [u64; LINE] {
+        let line = self.lines.get(number.index).and_then(|line| line.0.read(number.generation));
+        line.unwrap_or_default()
     }
 
-    /// Counts packets copied to an outgoing interface. To be called by the share's one worker only.
-    #[inline]
-    pub(super) fn copied(&self, number: OutgoingNumber, n: u32) {
-        let Some(word) = self.copies.get(number.index) else { return };
-        // Relaxed: only this thread writes the word, or it took the share over through the counters' lock.
-        let now = CopyWord(word.load(Ordering::Relaxed));
-        // Where the packets do not go round, nothing but they is different.
-        let new = CopyWord(now.0.wrapping_add(n.into()));
-        if now.generation() == number.generation && (now.0 ^ new.0) < LAP_BIT {
-            // Release: pairs with the load in `read_outgoing`: who sees the word sees its laps.
-            word.store(new.0, Ordering::Release);
-        } else {
-            self.copied_anew(word, now, number, n);
-        }
+    fn read_seldom(&self, number: LineNumber) -> [u64; LINE * COPY_SELDOM] {
+        let block = self.seldom.get(number.index).and_then(|block| block.read(number.generation));
+        block.unwrap_or([0; _])
     }
 
-    /// The same, where the word is an older number's, or goes round.
-    #[cold]
-    fn copied_anew(&self, word: &Word, mut now: CopyWord, number: OutgoingNumber, n: u32) {
-        if now.generation() > number.generation {
-            return;
-        }
-        if now.generation() < number.generation {
-            now = CopyWord::new(number.generation);
-        }
-        let new = now.plus(n);
-        let laps = || {
-            if new.lap() != now.lap() {
-                self.add_seldom(number, LAPS, 1);
-            }
-        };
-        if !cfg!(feature = "bug-lap-after-word") {
-            laps();
-            faults::point(Point::CountLapping);
-        }
-        // Release: as above.
-        word.store(new.0, Ordering::Release);
-        if cfg!(feature = "bug-lap-after-word") {
-            laps();
-        }
-    }
-
-    /// Counts something else of an outgoing interface. To be called by the share's one worker only.
+    /// Counts something else than copies of an outgoing interface. To be called by the share's one worker only.
     pub(super) fn add_seldom(&self, number: OutgoingNumber, counter: usize, n: u64) {
-        if let Some(block) = self.copies_seldom.get(number.index) {
-            block.add(number.generation, counter, n);
-        }
+        self.count_seldom(number.line(), usize::from(number.place()) * COPY_SELDOM + counter, n);
     }
 
     /// What this worker has counted of an outgoing interface: the packets, and the rest by their counters. Wait-free.
-    pub(super) fn read_outgoing(&self, number: OutgoingNumber) -> (u64, [u64; SELDOM]) {
-        // Acquire: pairs with the store in `copied`.
-        let word = self.copies.get(number.index).map_or(0, |word| word.load(Ordering::Acquire));
-        let seldom = self.copies_seldom.get(number.index).and_then(|block| block.read(number.generation));
-        let seldom = seldom.unwrap_or_default();
-        let word = CopyWord(word);
-        let packets = if word.generation() == number.generation { word.packets(seldom[LAPS]) } else { 0 };
-        (packets, seldom)
+    pub(super) fn read_outgoing(&self, number: OutgoingNumber) -> (u64, [u64; COPY_SELDOM]) {
+        let (line, place) = (number.line(), usize::from(number.place()));
+        let packets = self.read_line(line).get(place).copied();
+        let seldom = self
+            .read_seldom(line)
+            .get(place * COPY_SELDOM..)
+            .and_then(|counts| counts.first_chunk().copied());
+        (packets.unwrap_or_default(), seldom.unwrap_or_default())
     }
 }
 
-/// Where the laps are among what is counted seldom of an outgoing interface.
-const LAPS: usize = 0;
+const _: () = assert!(MOST_LINES <= Growing::<Line>::MOST);
 
-/// How many bits a word has for packets, before it goes round. Few in models, for them to see that happen.
-const PACKET_BITS: u32 = if cfg!(loom) { 1 } else { 39 };
-const LAP_BIT: u64 = 1 << PACKET_BITS;
-const GENERATION_SHIFT: u32 = 40;
-
-/// The last generation of an outgoing number.
-pub(super) const LAST_OUTGOING_GENERATION: u32 = (1 << (64 - GENERATION_SHIFT)) - 1;
-
-/// The word of an outgoing interface.
+/// A line that counts for its number now.
 #[derive(Clone, Copy)]
-struct CopyWord(u64);
+pub(super) struct LineNow<'s>(&'s Block<LINE>);
 
-impl CopyWord {
-    fn new(generation: u32) -> CopyWord {
-        CopyWord(u64::from(generation) << GENERATION_SHIFT)
+impl LineNow<'_> {
+    /// Counts copies at a place; nowhere where there is none.
+    #[inline]
+    pub(super) fn copied(self, place: u8, n: u64) {
+        self.0.count(place.into(), n);
     }
 
-    fn generation(self) -> u32 {
-        (self.0 >> GENERATION_SHIFT) as u32
+    /// Counts a copy at each of `len` places from `first` on whose bits are set.
+    #[inline]
+    pub(super) fn copied_some(self, first: u8, len: u8, made: u64) {
+        let Some(places) = self.0.counts.0.get(usize::from(first)..) else { return };
+        let all = places.iter().take(len.into());
+        let whole = (1 << (len & 63)) - 1;
+        if made & whole == whole {
+            all.for_each(|count| add(count, 1));
+        } else {
+            all.enumerate().filter(|(at, _)| made >> at & 1 == 1).for_each(|(_, count)| add(count, 1));
+        }
     }
 
-    fn lap(self) -> u64 {
-        self.0 & LAP_BIT
+    /// Adds to several of the first counters.
+    #[inline]
+    pub(super) fn add_all<const M: usize>(self, counters: [(usize, u64); M]) {
+        counters.into_iter().for_each(|(counter, n)| self.0.count(counter, n));
     }
+}
 
-    /// With `n` packets more, which are fewer than go round.
-    fn plus(self, n: u32) -> CopyWord {
-        const BELOW: u64 = (1 << (PACKET_BITS + 1)) - 1;
-        CopyWord(self.0 & !BELOW | (self.0 + u64::from(n)) & BELOW)
-    }
-
-    /// The packets, where the laps were read after the word.
-    fn packets(self, laps: u64) -> u64 {
-        // One lap at most: nobody is held up between those two loads for as long as 2^39 packets take.
-        let ahead = laps & 1 != self.lap() >> PACKET_BITS;
-        let laps = laps.saturating_sub(ahead.into());
-        (laps << PACKET_BITS).wrapping_add(self.0 & (LAP_BIT - 1))
-    }
+/// Adds to a count that only this thread writes.
+#[inline]
+fn add(count: &AtomicU64, n: u64) {
+    // Relaxed: a count stands for itself; `read` asks for no order among counts of one generation.
+    count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
 }
 
 impl<const N: usize> Block<N> {
     #[inline]
     fn add(&self, generation: u32, counter: usize, n: u64) {
-        self.add_all(generation, [(counter, n)]);
+        if self.is_now(generation) {
+            self.count(counter, n);
+        }
+    }
+
+    /// Whether this is that generation's now: it becomes so if it was an older one's.
+    #[inline]
+    fn is_now(&self, generation: u32) -> bool {
+        // Relaxed: only this thread writes the block, or it took the share over through the counters' lock.
+        let present = self.generation.load(Ordering::Relaxed);
+        present == generation || self.becomes(present, generation)
+    }
+
+    #[cold]
+    fn becomes(&self, present: u32, generation: u32) -> bool {
+        if present > generation {
+            return false;
+        }
+        self.restart(generation);
+        true
     }
 
     #[inline]
-    fn add_all<const M: usize>(&self, generation: u32, counters: [(usize, u64); M]) {
-        // Relaxed: only this thread writes the block, or it took the share over through the counters' lock.
-        let present = self.generation.load(Ordering::Relaxed);
-        if present != generation {
-            if present > generation {
-                return;
-            }
-            self.restart(generation);
-        }
-        for (counter, n) in counters {
-            let Some(count) = self.counts.0.get(counter) else { continue };
-            // Relaxed: a count stands for itself; `read` asks for no order among counts of one generation.
-            count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    fn count(&self, counter: usize, n: u64) {
+        if let Some(count) = self.counts.0.get(counter) {
+            add(count, n);
         }
     }
 

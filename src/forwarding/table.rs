@@ -145,18 +145,21 @@ impl ForwardingTable {
     }
 
     /// Gives a flow's number back once its entry is withdrawn; whether it was open. It is used again, with its counters
-    /// at zero: what a worker still counts under the old one is not counted under the new one. May block.
+    /// at zero: what a worker still counts under the old one is not counted under the new one. So are those of its outgoing
+    /// interfaces. May block.
     pub fn close_number(&self, number: FlowNumber) -> bool {
         self.counters.close(number)
     }
 
-    /// A number to count the packets under that are copied to one outgoing interface of a flow, its counters at zero. To be
-    /// given back with [`Self::close_outgoing_number`]. [`OutgoingNumber::NONE`] when there are 2^32 already. May block.
+    /// A number to count the packets under that are copied to one outgoing interface of a flow, its counters at zero. The
+    /// first four of a flow are counted in the same cache line as the flow's packets, seven in each further one. To be given back
+    /// with [`Self::close_outgoing_number`], or with the flow's. [`OutgoingNumber::NONE`] for a flow whose number is not open, and
+    /// when there are 2^28 lines already. May block.
     ///
     /// # Errors
     /// [`NoMemory`] when there is none for its counters.
-    pub fn open_outgoing_number(&self) -> Result<OutgoingNumber, NoMemory> {
-        self.counters.open_outgoing()
+    pub fn open_outgoing_number(&self, flow: FlowNumber) -> Result<OutgoingNumber, NoMemory> {
+        self.counters.open_outgoing(flow)
     }
 
     /// Gives the number of an outgoing interface back once no entry names it; whether it was open. May block.

@@ -1,20 +1,17 @@
 //! [`Ways`]: where a flow's packets come in and go out, kept once for all flows that have the same.
 //!
-//! Most flows of a router share a few sets of interfaces: an entry says which set is its own, and keeps apart only the
-//! numbers that its packets are counted under.
+//! Most flows of a router share a few sets of interfaces: an entry says which set is its own, and keeps apart only under
+//! which numbers its packets are counted (`copies.rs`).
 //!
 //! ```text
-//!     slot      +-------+------+------+---------+         ways, of many entries   +--------+--------+--------+
-//!               | state | flow | ways | numbers |--+     +--> shared by N ------> | way in | way 1  | way 2  |  32 octets each
-//!               +-------+------+------+---------+  |     |                        +--------+--------+--------+
-//!                                 |                |     |
-//!                                 +----------------|-----+            this entry's +--------+--------+--------+
-//!                                                  +-----------------------------> | flow's | 1st's  | 2nd's  |   8 octets each
-//!                                                                                  +--------+--------+--------+
+//!     slot      +-------+------+------+--------+--------+          ways, of many entries
+//!               | state | flow | ways | number | copies |       +--------+--------+--------+
+//!               +-------+------+--|---+--------+--------+   +-->| way in | way 1  | way 2  |  32 octets each
+//!                                 +---> shared by N --------+   +--------+--------+--------+
 //! ```
 //!
-//! A packet path so reads one line of an entry's own after the slot; the ways stay in the nearest cache while packets of any
-//! of their flows come. Where a way's owner words are is found out once, when the set is made.
+//! A packet path so reads one line of an entry's own; the ways stay in the nearest cache while packets of any of their flows
+//! come. Where a way's owner words are is found out once, when the set is made.
 
 use super::NewEntry;
 use super::entry::{InterfaceNumber, Stamp};
@@ -191,7 +188,8 @@ impl AllWays {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::forwarding::{Entry, Flow, FlowNumber, Incoming, Outgoing, OutgoingNumber, Verdict};
+    use crate::forwarding::numbers::LineNumber;
+    use crate::forwarding::{Entry, Flow, FlowNumber, Incoming, Outgoing, Verdict};
     use crate::handle::HandleTable;
 
     fn flow() -> Flow {
@@ -204,7 +202,7 @@ mod tests {
 
     fn made(all: &mut AllWays, word: u64, outgoing: &[u32]) -> Entry {
         let incoming = Incoming { interface: InterfaceNumber(0), stamp: stamp(word) };
-        let number = |index| OutgoingNumber { index, generation: 1 };
+        let number = |index| LineNumber { index, generation: 1 }.at(0);
         let outgoing = outgoing.iter().map(|n| Outgoing {
             interface: InterfaceNumber(*n),
             stamp: stamp(word),
@@ -235,7 +233,7 @@ mod tests {
     #[test]
     fn numbers_stay_with_their_interfaces() {
         let entry = made(&mut AllWays::new(Arc::default()), 1, &[4, 0, 2]);
-        let numbers: Vec<_> = entry.outgoing().map(|o| (o.interface.0, o.number.index)).collect();
+        let numbers: Vec<_> = entry.outgoing().map(|o| (o.interface.0, o.number.line().index)).collect();
         assert_eq!(numbers, [(4, 4), (2, 2)], "the way in is none of the ways out, nor is its number");
     }
 

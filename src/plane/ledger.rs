@@ -3,8 +3,7 @@
 
 use super::CannotForward;
 use crate::forwarding::{
-    Counter, Entry, ForwardingTable, InterfaceNumber, OutgoingCounter, OutgoingNumber, Verdict,
-    WorkerCounters,
+    Counter, Entry, ForwardingTable, InterfaceNumber, PacketCounts, Verdict, WaysOut, WorkerCounters,
 };
 use std::ops::AddAssign;
 
@@ -73,12 +72,27 @@ impl AddAssign<&NotForwarded> for NotForwarded {
 pub(super) trait Exits {
     /// What all copies of a packet have in common.
     type Older;
+    /// See [`Self::quick`].
+    type Quick<'q>: QuickExits
+    where
+        Self: 'q;
 
     /// Makes the packet one hop older, before the first copy.
     fn load(&mut self) -> Result<Self::Older, CannotForward>;
 
     /// Makes a copy to an interface whose stamp has just been found to hold.
     fn copy(&mut self, older: &Self::Older, interface: InterfaceNumber) -> Copied;
+
+    /// A way to make most copies of a packet in few steps, if there is one.
+    fn quick<'q>(&'q mut self, older: &'q Self::Older) -> Option<Self::Quick<'q>>;
+}
+
+/// Where most copies of a packet go.
+// By itself, so that all it takes is in registers while copies are made.
+pub(super) trait QuickExits {
+    /// Makes a copy to an interface whose stamp has just been found to hold. `false`: it was not made, and
+    /// [`Exits::copy`] has to see to it.
+    fn copy(&mut self, interface: InterfaceNumber) -> bool;
 }
 
 /// What became of a copy.
@@ -113,20 +127,17 @@ impl Ledger {
         }
     }
 
-    /// Asks for the counters of the flow and of its copies. The numbers of the outgoing interfaces mostly follow each other.
+    /// Asks for what is read next of an entry that was found, and for its flow's counters.
     #[inline]
-    pub(super) fn prefetch_counters(&self, entry: &Entry) {
+    pub(super) fn prefetch(&self, entry: &Entry) {
         self.counters.prefetch(entry.number());
-        // Eight of their counters are in a line.
-        let numbers = entry.outgoing_numbers();
-        let mut at = 0;
-        while let Some(number) = numbers.get(at) {
-            self.counters.prefetch_outgoing(*number);
-            at += 8;
-        }
-        if let [_, .., last] = numbers {
-            self.counters.prefetch_outgoing(*last);
-        }
+        entry.copies().prefetch();
+    }
+
+    /// Asks for the counters of copies that are not in the same line.
+    #[inline]
+    pub(super) fn prefetch_copies(&self, entry: &Entry) {
+        self.counters.prefetch_copies(entry);
     }
 
     /// Does with a packet of so many octets what its entry says, and counts it unless that is to miss. Each copy's stamp is
@@ -161,25 +172,23 @@ impl Ledger {
             self.counters.add(entry.number(), Counter::HeaderErrors, 1);
             return;
         };
-        let (mut copies, mut dropped) = (0, 0);
-        for outgoing in entry.live() {
-            match exits.copy(&older, outgoing.interface) {
-                Copied::Made => {
-                    copies += 1;
-                    self.counters.add_outgoing(outgoing.number, OutgoingCounter::Packets, 1);
+        let counts = self.counters.of(entry.number());
+        let (copies, dropped) = match counts.few_of(entry) {
+            Some(few) => {
+                let (made, full) = copy_each(entry.ways_out(), exits, &older);
+                let copies = few.copied(made);
+                if full != 0 {
+                    counts.discarded(entry, 0, full);
                 }
-                Copied::NoRoom => {
-                    dropped += 1;
-                    self.count_dropped(outgoing.number);
-                }
-                Copied::Elsewhere => {}
+                (copies, full != 0)
             }
-        }
+            None => copy_many(entry, exits, &older, &counts),
+        };
         if copies > 0 {
+            counts.forwarded(octets as u64, copies);
             self.forwarded_packets += 1;
             self.copies += copies;
-            self.counters.forwarded(entry.number(), octets as u64, copies);
-        } else if dropped > 0 {
+        } else if dropped {
             self.no_room += 1;
             self.counters.add(entry.number(), Counter::Discards, 1);
         } else {
@@ -188,13 +197,62 @@ impl Ledger {
     }
 
     #[cold]
-    fn count_dropped(&mut self, copy: OutgoingNumber) {
-        self.counters.add_outgoing(copy, OutgoingCounter::Discards, 1);
-    }
-
-    #[cold]
     fn discard(&mut self, entry: &Entry) {
         self.not_forwarded.no_receivers += 1;
         self.counters.add(entry.number(), Counter::NoReceivers, 1);
+    }
+}
+
+/// Makes the copies of a packet, and counts each: how many were made, and whether some found no room.
+#[inline(never)]
+fn copy_many<E: Exits>(
+    entry: &Entry,
+    exits: &mut E,
+    older: &E::Older,
+    counts: &PacketCounts<'_>,
+) -> (u64, bool) {
+    let (mut copies, mut dropped) = (0, false);
+    let (mut first, mut rest) = (0, Some(entry.ways_out()));
+    while let Some(ways) = rest {
+        let (some, others) = ways.split(u64::BITS as usize);
+        let (made, full) = copy_each(some, exits, older);
+        counts.copied(entry, first, made);
+        copies += u64::from(made.count_ones());
+        if full != 0 {
+            dropped = true;
+            counts.discarded(entry, first, full);
+        }
+        first += u64::BITS as usize;
+        rest = others;
+    }
+    (copies, dropped)
+}
+
+/// Makes the copies of a packet to at most 64 interfaces: which were made, and which found no room, a bit for each in the
+/// order of the ways. What is counted of them comes after: beside the copies, there is no room for it in a processor's registers.
+#[inline(always)]
+fn copy_each<E: Exits>(ways: WaysOut<'_>, exits: &mut E, older: &E::Older) -> (u64, u64) {
+    let (mut made, mut full) = (0, 0);
+    let mut live = ways.live();
+    loop {
+        let mut careful = None;
+        match exits.quick(older) {
+            Some(mut quick) => {
+                for (bit, interface) in live.by_ref() {
+                    if !quick.copy(interface) {
+                        careful = Some((bit, interface));
+                        break;
+                    }
+                    made |= bit;
+                }
+            }
+            None => careful = live.next(),
+        }
+        let Some((bit, interface)) = careful else { return (made, full) };
+        match exits.copy(older, interface) {
+            Copied::Made => made |= bit,
+            Copied::NoRoom => full |= bit,
+            Copied::Elsewhere => {}
+        }
     }
 }

@@ -32,18 +32,16 @@ impl Port {
     }
 }
 
-/// Not a constant, so that the check of a number is a branch, which is guessed, and not one step more for every copy.
-#[cold]
-fn beyond() -> usize {
-    usize::MAX
-}
-
 /// Which ports the interface numbers of forwarding entries are, and the other way round.
 pub(super) struct Numbering {
     /// For each port, the number of its IPv4 interface and that of its IPv6 interface.
     arrivals: Vec<[InterfaceNumber; 2]>,
     /// For each number, the place of its port; [`Self::NOWHERE`] for what is none of this plane's.
     places: Vec<u32>,
+    /// The same, but for ports whose packets do not begin with an Ethernet header, which are nowhere here: so that a packet path
+    /// which is for the others need not ask.
+    ethernet: Vec<u32>,
+    links: Vec<Link>,
 }
 
 impl Numbering {
@@ -53,20 +51,34 @@ impl Numbering {
     /// No port's place: there are not so many.
     const NOWHERE: u32 = u32::MAX;
 
-    pub(super) fn new(manager: &GroupManager, ports: usize) -> Numbering {
+    pub(super) fn new(manager: &GroupManager, links: impl Iterator<Item = Link>) -> Numbering {
+        let links = Vec::from_iter(links);
+        let ports = links.len();
         let number =
             |place, family| manager.interface_number(Port::interface(place, family)).unwrap_or(Self::NONE);
         let arrivals: Vec<_> =
             (0..ports).map(|place| [Family::V4, Family::V6].map(|family| number(place, family))).collect();
-        let mut places = vec![Self::NOWHERE; 2 * ports];
-        for (place, numbers) in (0..).zip(&arrivals) {
-            for number in numbers.iter().filter(|number| **number != Self::NONE) {
-                let at = number.0 as usize;
-                places.resize(places.len().max(at + 1), Self::NOWHERE);
-                places[at] = place;
-            }
+        let known = arrivals.iter().flatten().filter(|number| **number != Self::NONE);
+        let most = known.map(|number| number.0 as usize + 1).max().unwrap_or_default().max(2 * ports);
+        let nowhere = || vec![Self::NOWHERE; most];
+        let (places, ethernet) = (nowhere(), nowhere());
+        let mut numbering = Numbering { arrivals, places, ethernet, links };
+        for place in 0..ports {
+            numbering.arrivals[place].into_iter().for_each(|number| numbering.know(number, place));
         }
-        Numbering { arrivals, places }
+        numbering
+    }
+
+    /// Remembers whose a number is, if there is room.
+    fn know(&mut self, number: InterfaceNumber, place: usize) {
+        let at = number.0 as usize;
+        if let Some(known) = self.places.get_mut(at) {
+            *known = place as u32;
+        }
+        let has_header = self.links.get(place).is_some_and(|link| link.has_ethernet_header());
+        if let Some(known) = self.ethernet.get_mut(at).filter(|_| has_header) {
+            *known = place as u32;
+        }
     }
 
     #[cfg_attr(not(feature = "capture"), allow(dead_code, reason = "the capture plane asks so"))]
@@ -81,13 +93,11 @@ impl Numbering {
         (place != Self::NOWHERE).then_some(place as usize)
     }
 
-    /// The place of a port; of an interface that is none, or was none when it was last looked for, one that no port has.
+    /// By the numbers of interfaces, the places of ports whose packets begin with an Ethernet header; of an interface that is
+    /// none, or was none when it was last looked for, a place that no port has.
     #[inline]
-    pub(super) fn place_or_beyond(&self, number: InterfaceNumber) -> usize {
-        match self.places.get(number.0 as usize) {
-            Some(place) => *place as usize,
-            None => beyond(),
-        }
+    pub(super) fn ethernet(&self) -> &[u32] {
+        &self.ethernet
     }
 
     /// The numbers of a port's IPv4 interface and of its IPv6 interface, looked for again if nobody had taken one. Wait-free.
@@ -108,9 +118,7 @@ impl Numbering {
     pub(super) fn place_now(&mut self, manager: &GroupManager, number: InterfaceNumber) -> Option<usize> {
         let place = Port::place(manager.interface(number)?).filter(|place| *place < self.arrivals.len())?;
         // No allocation here: a number there is no room for is looked for again.
-        if let Some(known) = self.places.get_mut(number.0 as usize) {
-            *known = place as u32;
-        }
+        self.know(number, place);
         Some(place)
     }
 }

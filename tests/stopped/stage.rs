@@ -2,7 +2,7 @@
 
 use crate::common::{flow, membership};
 use mgm::faults::Point;
-use mgm::forwarding::{Counter, Flow, NewEntry, OutgoingCounter};
+use mgm::forwarding::{Counter, Flow, NewEntry};
 use mgm::handle::{Claims, Handle, HandleTable, OwnerId};
 use mgm::manager::{Effect, GroupManager, Interface, ManagerConfig, Protocol, ReversePath};
 use std::sync::Arc;
@@ -197,12 +197,6 @@ pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
             let forwarding = stage.manager.forwarding();
             let number = forwarding.open_number().unwrap();
             forwarding.counters().worker().add(number, Counter::Packets, 1);
-        },
-        CountLapping => |stage| {
-            let forwarding = stage.manager.forwarding();
-            let (number, mut worker) =
-                (forwarding.open_outgoing_number().unwrap(), forwarding.counters().worker());
-            (0..200).for_each(|_| worker.add_outgoing(number, OutgoingCounter::Packets, u32::MAX));
         },
         ClientHalfEntered | ClientWithoutOutlet | DeregisterEffective => Stage::register_and_leave,
         InterfaceUnlisted => |stage| {

@@ -1,6 +1,11 @@
 //! What is counted of flows and of their outgoing interfaces, by one worker and several.
 
 use super::*;
+use crate::forwarding::entry::{Incoming, InterfaceNumber, NewEntry, Outgoing, Stamp};
+use crate::forwarding::flow::Flow;
+use crate::forwarding::numbers::LineNumber;
+use crate::forwarding::ways::AllWays;
+use crate::handle::{OwnerId, OwnerWord};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn packets(n: u64) -> FlowTotals {
@@ -36,17 +41,18 @@ fn each_counter_has_its_own_place() {
         header_errors: 9,
     };
     assert_eq!(counters.totals(number), totals);
-    let outgoing = [counters.open_outgoing().unwrap(), counters.open_outgoing().unwrap()];
+    // The last one is in the third line.
+    let outgoing: [_; 12] = std::array::from_fn(|_| counters.open_outgoing(number).unwrap());
     let all = [
         OutgoingCounter::Packets,
         OutgoingCounter::TtlTooLow,
         OutgoingCounter::FragmentationNeeded,
         OutgoingCounter::Discards,
     ];
-    for (number, step) in outgoing.into_iter().zip([1, 10]) {
+    for (number, step) in outgoing.into_iter().zip(1..) {
         all.into_iter().zip(1..).for_each(|(counter, n)| worker.add_outgoing(number, counter, n * step));
     }
-    for (number, step) in outgoing.into_iter().zip([1, 10]) {
+    for (number, step) in outgoing.into_iter().zip(1..) {
         let totals = OutgoingTotals {
             packets: step,
             ttl_too_low: 2 * step,
@@ -56,57 +62,6 @@ fn each_counter_has_its_own_place() {
         assert_eq!(counters.outgoing_totals(number), totals);
     }
     assert_eq!(counters.totals(number), totals);
-}
-
-fn copied(counters: &Counters, number: OutgoingNumber) -> u64 {
-    counters.outgoing_totals(number).packets
-}
-
-#[test]
-fn copies_are_counted_over_all_workers_and_as_far_as_anybody_counts() {
-    const N: u32 = u32::MAX;
-    let counters = Counters::new(1);
-    let (number, other) = (counters.open_outgoing().unwrap(), counters.open_outgoing().unwrap());
-    let mut workers = [counters.worker(), counters.worker()];
-    // Through four laps of 2^39.
-    for round in 1..=520 {
-        for worker in &mut workers {
-            worker.add_outgoing(number, OutgoingCounter::Packets, N);
-        }
-        assert_eq!(copied(&counters, number), 2 * round * u64::from(N));
-    }
-    workers[0].add_outgoing(other, OutgoingCounter::Packets, 1);
-    assert_eq!(copied(&counters, other), 1);
-    assert!(counters.close_outgoing(number));
-    let new = counters.open_outgoing().unwrap();
-    assert_eq!(new.index, number.index);
-    assert_eq!(counters.outgoing_totals(new), OutgoingTotals::default());
-    workers[0].add_outgoing(new, OutgoingCounter::Packets, 3);
-    assert_eq!(copied(&counters, new), 3, "nor do the laps of the old one");
-}
-
-#[test]
-fn an_outgoing_number_that_is_used_again_hears_nothing_of_the_old_one() {
-    let counters = Counters::new(1);
-    let (mut early, mut late) = (counters.worker(), counters.worker());
-    let old = counters.open_outgoing().unwrap();
-    let count = |worker: &mut WorkerCounters, number, n| {
-        worker.add_outgoing(number, OutgoingCounter::Packets, n);
-        worker.add_outgoing(number, OutgoingCounter::TtlTooLow, n);
-    };
-    let counted = |number| {
-        let totals = counters.outgoing_totals(number);
-        (totals.packets, totals.ttl_too_low)
-    };
-    count(&mut early, old, 5);
-    count(&mut late, old, 5);
-    assert!(counters.close_outgoing(old) && !counters.close_outgoing(old));
-    let new = counters.open_outgoing().unwrap();
-    assert_eq!(counted(new), (0, 0));
-    count(&mut late, old, 1);
-    count(&mut early, new, 7);
-    count(&mut early, old, 1);
-    assert_eq!((counted(new), counted(old)), ((7, 7), (6, 6)));
 }
 
 #[test]
@@ -120,24 +75,125 @@ fn a_forwarded_packet_is_counted_in_one_call() {
     assert_eq!(counters.totals(number), totals);
 }
 
+/// A flow with so many outgoing interfaces that the last has its place in a further line.
+fn opened<const N: usize>(counters: &Counters) -> (FlowNumber, [OutgoingNumber; N]) {
+    let flow = counters.open().unwrap();
+    (flow, std::array::from_fn(|_| counters.open_outgoing(flow).unwrap()))
+}
+
 #[test]
-fn outgoing_numbers_do_not_come_back_and_none_counts_nothing() {
+fn further_lines_are_opened_as_they_are_needed() {
+    let counters = Counters::new(2);
+    let (flow, outgoing) = opened::<12>(&counters);
+    let lines = Vec::from_iter(outgoing.map(|number| number.line()));
+    assert_eq!(lines[..4], [flow.line; 4]);
+    assert!(lines[4] != flow.line && lines[4..11].iter().all(|line| *line == lines[4]));
+    assert!(lines[11] != lines[4] && lines[11] != flow.line);
+    assert!(!counters.close(FlowNumber { line: lines[4] }), "it is no flow's first");
+    assert_eq!(counters.open_outgoing(FlowNumber { line: lines[4] }).unwrap(), OutgoingNumber::NONE);
+    let (other, _) = opened::<5>(&counters);
+    assert_eq!(counters.all.control.lock().lines.len(), 5);
+    assert!(counters.close(flow) && counters.close(other));
+    opened::<12>(&counters);
+    opened::<5>(&counters);
+    assert_eq!(counters.all.control.lock().lines.len(), 5, "all of them were given back");
+}
+
+/// Places are a flow's: once for the life of its number, and with it.
+#[test]
+fn outgoing_numbers_come_and_go_with_their_flow() {
     let counters = Counters::new(1);
-    let first = counters.open_outgoing().unwrap();
-    counters.close_outgoing(first);
-    counters.all.control.lock().outgoing.generations[0].latest = LAST_OUTGOING_GENERATION - 1;
-    let last = counters.open_outgoing().unwrap();
-    assert_eq!((last.index, last.generation), (0, LAST_OUTGOING_GENERATION));
+    let (mut early, mut late) = (counters.worker(), counters.worker());
+    let count = |worker: &mut WorkerCounters, number, n| {
+        worker.add_outgoing(number, OutgoingCounter::Packets, n);
+        worker.add_outgoing(number, OutgoingCounter::Discards, n);
+    };
+    let counted = |number| {
+        let totals = counters.outgoing_totals(number);
+        (totals.packets, totals.discards)
+    };
+    let (flow, old) = opened::<5>(&counters);
+    for number in old {
+        count(&mut early, number, 5);
+        count(&mut late, number, 5);
+        assert!(counters.close_outgoing(number) && !counters.close_outgoing(number));
+    }
+    let other = counters.open_outgoing(flow).unwrap();
+    assert!(!old.contains(&other), "the count of an old one would go on");
+    assert!(counters.close(flow));
+    assert!(!counters.close_outgoing(other), "closed with its flow");
+    assert_eq!(counters.open_outgoing(flow).unwrap(), OutgoingNumber::NONE);
+    let (_, new) = opened::<5>(&counters);
+    for (old, new) in old.into_iter().zip(new) {
+        assert_eq!(counted(new), (0, 0));
+        count(&mut late, old, 1);
+        count(&mut early, new, 7);
+        count(&mut early, old, 1);
+        assert_eq!(counted(new), (7, 7));
+    }
+    assert_eq!(counted(old[4]).0, 6, "only `late` still has counts of the old number");
+}
+
+/// An entry that copies to so many interfaces.
+fn entry(flow: FlowNumber, outgoing: &[OutgoingNumber]) -> Entry {
+    let stamp = Stamp::one(OwnerId(0), OwnerWord(0));
+    let incoming = Incoming { interface: InterfaceNumber(0), stamp };
+    let outgoing = (1..).zip(outgoing);
+    let outgoing =
+        outgoing.map(|(n, number)| Outgoing { interface: InterfaceNumber(n), stamp, number: *number });
+    let outgoing = Vec::from_iter(outgoing);
+    let key = Flow::new([192, 0, 2, 7].into(), [232, 1, 2, 3].into()).unwrap();
+    let new = NewEntry::new(key, flow, Some(incoming), &outgoing);
+    Entry::try_new(&new, &mut AllWays::new(Arc::default())).unwrap()
+}
+
+/// As a packet path counts, which finds a line once.
+#[test]
+fn a_packet_counts_under_numbers_in_use_only() {
+    let counters = Counters::new(1);
     let mut worker = counters.worker();
-    worker.add_outgoing(last, OutgoingCounter::Packets, 2);
-    assert_eq!(copied(&counters, last), 2);
-    assert!(counters.close_outgoing(last));
-    assert_eq!(counters.open_outgoing().unwrap().index, 1);
-    for foreign in [OutgoingNumber::NONE, OutgoingNumber { index: 9, generation: 1 }] {
-        worker.add_outgoing(foreign, OutgoingCounter::Packets, 1);
-        worker.add_outgoing(foreign, OutgoingCounter::Discards, 1);
-        assert_eq!(counters.outgoing_totals(foreign), OutgoingTotals::default());
-        assert!(!counters.close_outgoing(foreign));
+    let packet = |worker: &mut WorkerCounters, flow, outgoing: &[OutgoingNumber]| {
+        let entry = |some: &[OutgoingNumber]| entry(flow, some);
+        let counts = worker.of(flow);
+        let whole = entry(outgoing);
+        assert!(counts.few_of(&whole).is_none());
+        counts.copied(&whole, 0, !0);
+        counts.copied(&whole, 8, 0b1001);
+        counts.copied(&entry(&[outgoing[0], OutgoingNumber::NONE, outgoing[11], outgoing[0]]), 0, 0b1111);
+        counts.copied(&entry(&[OutgoingNumber::NONE, outgoing[1]]), 0, 0b11);
+        assert_eq!(counts.few_of(&entry(&outgoing[..4])).unwrap().copied(0b1010), 2);
+        counts.discarded(&whole, 1, 0b110);
+        counts.forwarded(100, 16);
+    };
+    let (old, outgoing) = opened::<12>(&counters);
+    packet(&mut worker, old, &outgoing);
+    let copied = |numbers: &[OutgoingNumber]| {
+        Vec::from_iter(numbers.iter().map(|number| counters.outgoing_totals(*number).packets))
+    };
+    let made = [3, 3, 1, 2, 1, 1, 1, 1, 2, 1, 1, 3];
+    assert_eq!(copied(&outgoing), made);
+    let discards = outgoing.map(|number| counters.outgoing_totals(number).discards);
+    assert_eq!(discards, [0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let totals = FlowTotals { packets: 1, octets: 100, copies: 16, ..FlowTotals::default() };
+    assert_eq!(counters.totals(old), totals);
+    assert!(counters.close(old));
+    let (new, again) = opened::<12>(&counters);
+    packet(&mut worker, new, &again);
+    packet(&mut worker, old, &outgoing);
+    assert_eq!((counters.totals(new), copied(&again)), (totals, made.into()));
+}
+
+#[test]
+fn a_number_that_is_none_or_another_tables_counts_no_copies() {
+    let counters = Counters::new(1);
+    let mut worker = counters.worker();
+    counters.open().unwrap();
+    let foreign = LineNumber { index: 9, generation: 1 }.at(3);
+    for number in [OutgoingNumber::NONE, foreign] {
+        worker.add_outgoing(number, OutgoingCounter::Packets, 1);
+        worker.add_outgoing(number, OutgoingCounter::Discards, 1);
+        assert_eq!(counters.outgoing_totals(number), OutgoingTotals::default());
+        assert!(!counters.close_outgoing(number));
     }
 }
 
@@ -180,7 +236,10 @@ fn numbers_run_out_and_come_back_once() {
     assert_eq!(counters.open(), Err(PublishError::Full(2)));
     assert!(counters.close(a));
     assert!(!counters.close(a), "given back already");
-    assert!(!counters.close(FlowNumber { index: 77, generation: 1 }), "of another table");
+    assert!(
+        !counters.close(FlowNumber { line: LineNumber { index: 77, generation: 1 } }),
+        "of another table"
+    );
     let c = counters.open().unwrap();
     assert_eq!(counters.open(), Err(PublishError::Full(2)));
     assert!(!counters.close(a), "its index is another number's by now");
@@ -192,20 +251,27 @@ fn an_index_whose_generations_are_used_up_is_left_alone() {
     let counters = Counters::new(1);
     let first = counters.open().unwrap();
     counters.close(first);
-    counters.all.control.lock().flows.generations[0].latest = u32::MAX - 1;
+    counters.all.control.lock().lines.set_generation(0, u32::MAX - 1);
     let last = counters.open().unwrap();
-    assert_eq!((last.index, last.generation), (0, u32::MAX));
+    assert_eq!(last.line, LineNumber { index: 0, generation: u32::MAX });
     assert!(counters.close(last));
-    assert_eq!(counters.open().unwrap(), FlowNumber { index: 1, generation: 1 });
+    assert_eq!(counters.open().unwrap().line, LineNumber { index: 1, generation: 1 });
 }
 
 #[test]
 fn a_number_of_another_table_counts_nothing_and_harms_nothing() {
     let counters = Counters::new(1);
     let number = counters.open().unwrap();
-    counters.worker().add(FlowNumber { index: u32::MAX, generation: 1 }, Counter::Packets, 1);
+    counters.worker().add(
+        FlowNumber { line: LineNumber { index: u32::MAX, generation: 1 } },
+        Counter::Packets,
+        1,
+    );
     assert_eq!(counters.totals(number), packets(0));
-    assert_eq!(counters.totals(FlowNumber { index: u32::MAX, generation: 1 }), packets(0));
+    assert_eq!(
+        counters.totals(FlowNumber { line: LineNumber { index: u32::MAX, generation: 1 } }),
+        packets(0)
+    );
 }
 
 /// A sum that mixed two generations would not be a count that the number ever had.
@@ -221,8 +287,8 @@ fn totals_read_while_numbers_change_hands_belong_to_one_number() {
                 let number = *present.lock();
                 // What is counted says under which number.
                 for _ in 0..3 {
-                    worker.add(number, Counter::Packets, u64::from(number.generation));
-                    worker.add(number, Counter::Octets, u64::from(number.generation));
+                    worker.add(number, Counter::Packets, u64::from(number.line.generation));
+                    worker.add(number, Counter::Octets, u64::from(number.line.generation));
                 }
                 let mut present = present.lock();
                 counters.close(*present);
@@ -233,7 +299,7 @@ fn totals_read_while_numbers_change_hands_belong_to_one_number() {
         while seen < 20_000 {
             let number = *present.lock();
             let totals = counters.totals(number);
-            let generation = u64::from(number.generation);
+            let generation = u64::from(number.line.generation);
             let counted = [totals.packets, totals.octets];
             let right = |n: &u64| n.is_multiple_of(generation) && *n <= 3 * generation;
             // No assertion before the other thread is told to stop: the scope would wait for it.

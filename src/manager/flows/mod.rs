@@ -254,7 +254,7 @@ impl Flows {
         let publish = || {
             let said = &record.said;
             let mut outgoing = said.outgoing(&flow, &upstream, with.records, with.owners(), Which::Live)?;
-            count(&mut record.outgoing, &mut outgoing, with.table)?;
+            count(&mut record.outgoing, &mut outgoing, number, with.table)?;
             published.outgoing = outgoing;
             let published = memory::boxed(published)?;
             if published.outgoing.is_empty() {
@@ -357,7 +357,7 @@ impl Flows {
         let transitions = &mut self.transitions;
         let mut renew = || {
             let mut outgoing = said.outgoing(&flow, &entry.upstream, with.records, with.owners(), which)?;
-            count(counted, &mut outgoing, with.table)?;
+            count(counted, &mut outgoing, number, with.table)?;
             if outgoing != entry.outgoing {
                 if outgoing.is_empty() != entry.outgoing.is_empty() {
                     memory::reserve(transitions, 1)?;

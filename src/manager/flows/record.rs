@@ -102,13 +102,14 @@ pub(super) fn count_early(counts: &mut WorkerCounters, record: &mut Record, numb
 pub(super) fn count(
     counted: &mut Vec<(InterfaceNumber, OutgoingNumber)>,
     outgoing: &mut [Outgoing],
+    number: FlowNumber,
     table: &ForwardingTable,
 ) -> Result<(), NoMemory> {
     for outgoing in outgoing {
         let at = counted.binary_search_by_key(&outgoing.interface, |(interface, _)| *interface);
         if let Err(at) = at {
             memory::reserve(counted, 1)?;
-            counted.insert(at, (outgoing.interface, table.open_outgoing_number()?));
+            counted.insert(at, (outgoing.interface, table.open_outgoing_number(number)?));
         }
         let (Ok(at) | Err(at)) = at;
         outgoing.number = counted[at].1;
@@ -122,8 +123,8 @@ pub(super) fn close(
     counted: &mut Vec<(InterfaceNumber, OutgoingNumber)>,
     table: &ForwardingTable,
 ) {
-    table.close_number(number);
     for (_, number) in counted.drain(..) {
         table.close_outgoing_number(number);
     }
+    table.close_number(number);
 }

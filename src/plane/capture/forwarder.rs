@@ -6,8 +6,9 @@ use super::recording::Batch;
 use crate::forwarding::{Entry, Flow, ForwardingReader, InterfaceNumber, Verdict};
 use crate::manager::{GroupManager, NewFlowError};
 use crate::plane::CannotForward;
-use crate::plane::ledger::{Copied, Exits, Ledger};
+use crate::plane::ledger::{Copied, Exits, Ledger, QuickExits};
 use crate::plane::port::{Numbering, Port};
+use std::convert::Infallible;
 
 /// Packets that are looked up together.
 const BURST: usize = 32;
@@ -161,8 +162,23 @@ struct Leaving<'a, 'r> {
     sent: Option<&'a mut Vec<Sent>>,
 }
 
+/// There is no quick way.
+impl QuickExits for Infallible {
+    fn copy(&mut self, _: InterfaceNumber) -> bool {
+        match *self {}
+    }
+}
+
 impl Exits for Leaving<'_, '_> {
     type Older = ();
+    type Quick<'q>
+        = Infallible
+    where
+        Self: 'q;
+
+    fn quick(&mut self, (): &()) -> Option<Infallible> {
+        None
+    }
 
     fn load(&mut self) -> Result<(), CannotForward> {
         self.copy.load(self.batch.octets(self.item.at, self.item.length))

@@ -118,7 +118,7 @@ impl Router {
         run: Run<'_>,
         go_on: &mut dyn FnMut(Duration) -> bool,
     ) -> io::Result<Totals> {
-        let numbering = Numbering::new(&self.manager, self.ports.len());
+        let numbering = Numbering::new(&self.manager, self.ports.iter().map(|port| port.link));
         let shared = Shared { manager: &self.manager, ports: &self.ports, numbering: &numbering };
         thread::scope(|scope| {
             let crew = Crew::start(scope, shared, run.threads.get());

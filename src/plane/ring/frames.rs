@@ -104,44 +104,48 @@ impl FrameSender {
         if length > LONGEST_FRAME {
             return Err(Unsent::TooLong);
         }
-        self.fill(|slot| {
-            slot[..LENGTH].write_copy_of_slice(&(length as u16).to_ne_bytes());
-            let mut at = LENGTH;
-            for part in parts {
-                slot[at..at + part.len()].write_copy_of_slice(part);
-                at += part.len();
-            }
-        })
+        let mut free = self.ring.free().ok_or(Unsent::Full)?;
+        let slot = octets(free.octets());
+        slot[..LENGTH].write_copy_of_slice(&(length as u16).to_ne_bytes());
+        let mut at = LENGTH;
+        for part in parts {
+            slot[at..at + part.len()].write_copy_of_slice(part);
+            at += part.len();
+        }
+        // SAFETY: its length is, and as many octets as it says.
+        unsafe { free.written() };
+        Ok(())
     }
 
-    /// Writes a copy of a packet, with a source address, to be published; whether that could be done: not where the packet is
-    /// longer than its top, nor where the ring is full. Wait-free.
-    #[inline]
-    pub(super) fn write_short_copy(&mut self, shared: &Shared<'_>, source: SourceWord) -> bool {
-        shared.rest.is_empty() && self.fill(|slot| shared.write_top(slot, source)).is_ok()
+    /// Writes a copy of a packet that is nothing but its top, with a source address, to be published; whether there was room.
+    /// Wait-free.
+    #[inline(always)]
+    pub(super) fn write_top(&mut self, top: &Top, source: SourceWord) -> bool {
+        let Some(mut free) = self.ring.free() else { return false };
+        top.write(octets(free.octets()), source);
+        // SAFETY: the length is written, and all octets of a frame that is no longer than that.
+        unsafe { free.written() };
+        true
     }
 
     /// Writes a copy of any packet, with a source address, to be published. Wait-free.
     pub(super) fn write_copy(&mut self, shared: &Shared<'_>, source: SourceWord) -> Result<(), Unsent> {
-        let rest = shared.rest;
+        let rest = shared.rest();
         if REST_AT + rest.len() > SLOT {
             return Err(Unsent::TooLong);
         }
-        self.fill(|slot| {
-            shared.write_top(slot, source);
-            slot[REST_AT..REST_AT + rest.len()].write_copy_of_slice(rest);
-        })
+        let mut free = self.ring.free().ok_or(Unsent::Full)?;
+        let slot = octets(free.octets());
+        shared.top.write(slot, source);
+        slot[REST_AT..REST_AT + rest.len()].write_copy_of_slice(rest);
+        // SAFETY: as above, and the rest behind it.
+        unsafe { free.written() };
+        Ok(())
     }
 
-    /// Has `fill` initialize a slot: its length and the octets of its frame.
-    #[inline]
-    fn fill(&mut self, fill: impl FnOnce(&mut [MaybeUninit<u8>; SLOT])) -> Result<(), Unsent> {
-        let write = |slot: &mut MaybeUninit<Slot>| {
-            // SAFETY: uninitialized octets are what a slot is made of.
-            fill(&mut unsafe { slot.assume_init_mut() }.0);
-        };
-        // SAFETY: all callers initialize the length, and as many octets as it says.
-        if unsafe { self.ring.write(write) } { Ok(()) } else { Err(Unsent::Full) }
+    /// How many frames were ever put into the ring, or written to be published.
+    pub(super) fn written(&self) -> u64 {
+        self.ring.written()
     }
 
     /// How many frames there is room for now.
@@ -149,6 +153,13 @@ impl FrameSender {
     pub fn room(&self) -> usize {
         self.ring.room()
     }
+}
+
+/// What a slot is made of.
+#[inline(always)]
+fn octets(slot: &mut MaybeUninit<Slot>) -> &mut [MaybeUninit<u8>; SLOT] {
+    // SAFETY: any octets are a slot, uninitialized ones too.
+    &mut unsafe { slot.assume_init_mut() }.0
 }
 
 impl FrameReceiver {
@@ -207,9 +218,16 @@ impl SourceWord {
     }
 }
 
-/// What all copies of a packet have in common, in words that are stored as they are: a copy that read octets which were
-/// written in pieces of other sizes shortly before would have to wait for those.
+/// What all copies of a packet have in common.
 pub(super) struct Shared<'f> {
+    top: Top,
+    /// As it came.
+    datagram: &'f [u8],
+}
+
+/// The beginning of a copy, in words that are stored as they are: a copy that read octets which were written in pieces of other
+/// sizes shortly before would have to wait for those.
+pub(super) struct Top {
     length_and_destination: u64,
     /// With no source address yet.
     ether_type: SourceWord,
@@ -219,67 +237,78 @@ pub(super) struct Shared<'f> {
     next: [u8; PIECE],
     /// The octets from `last_at` in the slot on, some of them those of `next` again if the datagram is short.
     last: [u8; PIECE],
-    last_at: usize,
-    /// The octets behind `last`, if the datagram is long.
-    rest: &'f [u8],
-    /// All octets behind `older`.
-    behind: &'f [u8],
+    last_at: u8,
 }
 
-/// Fewer octets than a piece, and zeroes.
+/// The two pieces of a datagram that ends within the first of them, and where the second is to stand.
 #[cold]
-fn padded(octets: &[u8]) -> [u8; PIECE] {
-    std::array::from_fn(|n| octets.get(n).copied().unwrap_or_default())
+fn of_few(behind: &[u8]) -> ([u8; PIECE], [u8; PIECE], usize) {
+    let padded = std::array::from_fn(|n| behind.get(n).copied().unwrap_or_default());
+    (padded, padded, NEXT_AT)
 }
 
 /// What a processor stores at once.
 const PIECE: usize = 16;
 /// Where `next` stands in a slot.
 const NEXT_AT: usize = TOP_AT + CHANGING;
-/// Where `rest` stands in a slot.
-const REST_AT: usize = NEXT_AT + 2 * PIECE;
+/// So many octets of a datagram are in pieces: the top of a copy.
+const TOP: usize = CHANGING + 2 * PIECE;
+/// Where what is behind it stands in a slot.
+const REST_AT: usize = TOP_AT + TOP;
+
+const _: () = assert!(TOP_AT + TOP <= u8::MAX as usize);
 
 impl<'f> Shared<'f> {
     /// Of a datagram that is to leave one hop older.
     #[inline]
     pub(super) fn new(flow: &Flow, datagram: &'f [u8]) -> Result<Shared<'f>, CannotForward> {
-        let (top, behind) = datagram.split_first_chunk().ok_or(CannotForward::NotIp)?;
-        let older = one_hop_older(top, datagram.len())?;
+        let (first, behind) = datagram.split_first_chunk().ok_or(CannotForward::NotIp)?;
+        let older = one_hop_older(first, datagram.len())?;
         let (destination, ether_type) = mac::number_and_type(flow);
         // Longer ones than can be told are not written.
         let length = u16::from_be_bytes(((ETHERNET_HEADER + datagram.len()) as u16).to_ne_bytes());
         // As they stand in memory, octet by octet, whatever this machine's order is.
         let length_and_destination = (u64::from(length) << 48 | destination).to_be();
         let ether_type = SourceWord(u64::from(ether_type).to_be());
-        let padding;
-        let (next, last, last_at, rest): (&[u8; PIECE], &[u8; PIECE], usize, &[u8]) =
-            match (behind.split_first_chunk::<PIECE>(), behind.last_chunk::<PIECE>()) {
-                // What there is of `last` in a datagram shorter than that begins in `next`.
-                (Some((next, second)), Some(end)) => match second.split_first_chunk::<PIECE>() {
-                    None => (next, end, NEXT_AT + second.len(), &[]),
-                    Some((whole, rest)) => (next, whole, NEXT_AT + PIECE, rest),
-                },
-                _ => {
-                    padding = padded(behind);
-                    (&padding, &padding, NEXT_AT, &[])
-                }
-            };
-        let (next, last) = (*next, *last);
-        Ok(Shared { length_and_destination, ether_type, older, next, last, last_at, rest, behind })
+        let (next, last, last_at) = match behind.split_first_chunk::<PIECE>() {
+            Some((next, second)) => match (second.first_chunk(), behind.last_chunk()) {
+                (Some(whole), _) => (*next, *whole, NEXT_AT + PIECE),
+                // What there is of it begins in `next`.
+                (None, Some(end)) => (*next, *end, NEXT_AT + second.len()),
+                (None, None) => of_few(behind),
+            },
+            None => of_few(behind),
+        };
+        let last_at = last_at as u8;
+        let top = Top { length_and_destination, ether_type, older, next, last, last_at };
+        Ok(Shared { top, datagram })
     }
 
-    /// Writes all but the rest.
+    /// The top, if that is all.
     #[inline(always)]
-    fn write_top(&self, slot: &mut [MaybeUninit<u8>; SLOT], source: SourceWord) {
-        slot[..8].write_copy_of_slice(&self.length_and_destination.to_ne_bytes());
-        slot[8..TOP_AT].write_copy_of_slice(&(source.0 | self.ether_type.0).to_ne_bytes());
-        slot[TOP_AT..NEXT_AT].write_copy_of_slice(self.older.as_bytes());
-        slot[NEXT_AT..NEXT_AT + PIECE].write_copy_of_slice(&self.next);
-        slot[self.last_at..self.last_at + PIECE].write_copy_of_slice(&self.last);
+    pub(super) fn top(&self) -> Option<&Top> {
+        (self.datagram.len() <= TOP).then_some(&self.top)
+    }
+
+    /// The octets behind the top.
+    fn rest(&self) -> &'f [u8] {
+        self.datagram.get(TOP..).unwrap_or_default()
     }
 
     /// The datagram as it leaves, in pieces.
     pub(super) fn datagram(&self) -> [&[u8]; 2] {
-        [self.older.as_bytes(), self.behind]
+        [self.top.older.as_bytes(), self.datagram.get(CHANGING..).unwrap_or_default()]
+    }
+}
+
+impl Top {
+    #[inline(always)]
+    fn write(&self, slot: &mut [MaybeUninit<u8>; SLOT], source: SourceWord) {
+        slot[..8].write_copy_of_slice(&self.length_and_destination.to_ne_bytes());
+        slot[8..TOP_AT].write_copy_of_slice(&(source.0 | self.ether_type.0).to_ne_bytes());
+        slot[TOP_AT..NEXT_AT].write_copy_of_slice(self.older.as_bytes());
+        slot[NEXT_AT..NEXT_AT + PIECE].write_copy_of_slice(&self.next);
+        let last_at = usize::from(self.last_at);
+        slot[last_at..last_at + PIECE].write_copy_of_slice(&self.last);
     }
 }

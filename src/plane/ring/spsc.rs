@@ -17,7 +17,7 @@
 //! frames.rs that came at the same time; the two were not timed beside each other.
 
 use crate::prefetch::prefetch;
-use crate::sync::{Arc, Ordering, UnsafeCell, Word};
+use crate::sync::{Arc, MutPtr, Ordering, UnsafeCell, Word};
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -48,9 +48,11 @@ pub fn ring<S: Copy + Send>(slots: usize) -> (Sender<S>, Receiver<S>) {
         freed: CachePadded::new(Word::new(0)),
     });
     let first = NonNull::from(&*ring.slots).cast();
-    let (mask, full_at) = (slots as u64 - 1, slots as u64);
+    // SAFETY: it has so many slots.
+    let last = unsafe { first.add(slots - 1) };
+    let full_at = slots as u64;
     (
-        Sender { ring: ring.clone(), slots: first, mask, next: first, written: 0, published: 0, full_at },
+        Sender { ring: ring.clone(), first, last, next: first, written: 0, published: 0, full_at },
         Receiver { ring, received: 0, sent: 0 },
     )
 }
@@ -58,11 +60,10 @@ pub fn ring<S: Copy + Send>(slots: usize) -> (Sender<S>, Receiver<S>) {
 /// The end that slots are written at.
 pub struct Sender<S> {
     ring: Arc<Ring<S>>,
-    /// The slots of `ring`, to be had in fewer steps.
-    slots: NonNull<UnsafeCell<MaybeUninit<S>>>,
-    /// How many there are, less one.
-    mask: u64,
-    /// The slot at `written`, whose place was worked out when it was asked for.
+    /// The first slot of `ring`, and its last, to be had in fewer steps.
+    first: NonNull<UnsafeCell<MaybeUninit<S>>>,
+    last: NonNull<UnsafeCell<MaybeUninit<S>>>,
+    /// The slot at `written`.
     next: NonNull<UnsafeCell<MaybeUninit<S>>>,
     written: u64,
     published: u64,
@@ -70,7 +71,7 @@ pub struct Sender<S> {
     full_at: u64,
 }
 
-// SAFETY: `slots` and `next` lead to slots of `ring`, which may change threads.
+// SAFETY: `first`, `last` and `next` lead to slots of `ring`, which may change threads.
 unsafe impl<S: Send> Send for Sender<S> {}
 
 /// The end that they are read at.
@@ -89,32 +90,22 @@ impl<S> Ring<S> {
 }
 
 impl<S: Copy + Send> Sender<S> {
-    /// Has `write` initialize a free slot, which is then written but not published; `false` when there is none.
-    ///
-    /// # Safety
-    /// `write` initializes as much of the slot as whoever reads it takes for initialized.
-    #[inline]
-    pub unsafe fn write(&mut self, write: impl FnOnce(&mut MaybeUninit<S>)) -> bool {
+    /// A slot to write, if one is free.
+    #[inline(always)]
+    pub fn free(&mut self) -> Option<FreeSlot<'_, S>> {
         if self.written == self.full_at && !self.is_one_freed() {
-            return false;
+            return None;
         }
         // SAFETY: a slot of `self.ring`.
-        let slot = unsafe { self.next.as_ref() };
-        // SAFETY: the slot was freed, or never used, and was not handed over since: nobody else accesses it.
-        slot.with_mut(|slot| write(unsafe { &mut *slot }));
-        self.written += 1;
-        // SAFETY: there are as many slots as a power of two: what all bits below that leave is less.
-        self.next = unsafe { self.slots.add((self.written & self.mask) as usize) };
-        // SAFETY: a slot of `self.ring`.
-        prefetch(unsafe { self.next.as_ref() });
-        true
+        let slot = unsafe { self.next.as_ref() }.get_mut();
+        Some(FreeSlot { sender: self, slot })
     }
 
     /// Whether a slot is free, by what the receiver has freed by now.
     #[cold]
     fn is_one_freed(&mut self) -> bool {
         // Acquire, paired with the store in `receive`: the receiver is done with what it has freed.
-        self.full_at = self.ring.freed.load(Ordering::Acquire) + self.mask + 1;
+        self.full_at = self.ring.freed.load(Ordering::Acquire) + self.ring.slots.len() as u64;
         self.written != self.full_at
     }
 
@@ -132,11 +123,51 @@ impl<S: Copy + Send> Sender<S> {
         }
     }
 
+    /// How many were ever written.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
     /// How many slots are free, at least.
     pub fn room(&self) -> usize {
         // Relaxed: nothing is done with those slots before `write` has looked itself.
         let freed = self.ring.freed.load(Ordering::Relaxed);
         self.ring.slots.len() - (self.written - freed) as usize
+    }
+}
+
+/// A slot that is free, which only its sender has.
+// No closure that initializes it: those of a packet path would be calls.
+pub struct FreeSlot<'s, S> {
+    sender: &'s mut Sender<S>,
+    slot: MutPtr<MaybeUninit<S>>,
+}
+
+impl<S: Copy + Send> FreeSlot<'_, S> {
+    /// What is to be initialized.
+    #[inline(always)]
+    pub fn octets(&mut self) -> &mut MaybeUninit<S> {
+        // SAFETY: the slot was freed, or never used, and was not handed over since: nobody else accesses it; nor does the
+        // sender, which is borrowed.
+        unsafe { self.slot.deref() }
+    }
+
+    /// The slot is written, but not published.
+    ///
+    /// # Safety
+    /// As much of it is initialized as whoever reads it takes for initialized.
+    #[inline(always)]
+    pub unsafe fn written(self) {
+        let sender = self.sender;
+        sender.written += 1;
+        sender.next = if sender.next == sender.last {
+            sender.first
+        } else {
+            // SAFETY: it is a slot of the ring and not the last one.
+            unsafe { sender.next.add(1) }
+        };
+        // SAFETY: a slot of the sender's ring.
+        prefetch(unsafe { sender.next.as_ref() });
     }
 }
 

@@ -1,10 +1,10 @@
 //! [`Worker`]: takes frames from receive rings, and puts copies into transmit rings.
 
-use super::frames::{FrameReceiver, FrameSender, Shared, SourceWord};
+use super::frames::{FrameReceiver, FrameSender, Shared, SourceWord, Top};
 use super::{PortTotals, RingTotals, Unsent};
 use crate::forwarding::{Family, Flow, ForwardingReader, InterfaceNumber, Verdict};
 use crate::manager::{GroupManager, Upcall};
-use crate::plane::ledger::{Copied, Exits, Ledger, NotForwarded};
+use crate::plane::ledger::{Copied, Exits, Ledger, NotForwarded, QuickExits};
 use crate::plane::packet::{Class, Control, Link, classify, plain_v4};
 use crate::plane::port::{Numbering, Port};
 use crate::plane::{CannotForward, Data};
@@ -39,9 +39,9 @@ struct Door {
     ring: FrameSender,
     source: SourceWord,
     link: Link,
-    /// Whether packets that leave here begin with one.
-    has_ethernet_header: bool,
-    totals: PortTotals,
+    /// What was in the ring before, or had been.
+    written_before: u64,
+    dropped: u64,
 }
 
 impl<'m> Worker<'m> {
@@ -55,18 +55,19 @@ impl<'m> Worker<'m> {
         ports: impl IntoIterator<Item = (Port, FrameSender)>,
     ) -> Worker<'m> {
         let door = |(port, ring): (Port, FrameSender)| Door {
+            written_before: ring.written(),
             ring,
             source: SourceWord::new(port.mac),
             link: port.link,
-            has_ethernet_header: port.link.has_ethernet_header(),
-            totals: PortTotals::default(),
+            dropped: 0,
         };
         let doors: Vec<_> = ports.into_iter().map(door).collect();
+        let numbering = Numbering::new(manager, doors.iter().map(|door| door.link));
         Worker {
             manager,
             reader: manager.forwarding().reader(),
             ledger: Ledger::new(manager.forwarding()),
-            doors: Doors { manager, numbering: Numbering::new(manager, doors.len()), doors },
+            doors: Doors { manager, numbering, doors },
             flows: [Flow::first_of(Ipv4Addr::new(232, 0, 0, 0).into()); BURST],
             packets: 0,
             octets: 0,
@@ -160,16 +161,17 @@ impl<'m> Worker<'m> {
         let flows = &self.flows[..datagrams.len()];
         let mut entries = [None; BURST];
         let mut places = entries.iter_mut();
+        let ledger = &self.ledger;
         self.reader.lookup_burst(flows).for_each(|entry| {
             if let Some(entry) = entry {
-                entry.prefetch_numbers();
+                ledger.prefetch(entry);
             }
             if let Some(place) = places.next() {
                 *place = entry;
             }
         });
         for entry in entries.iter().take(flows.len()).flatten() {
-            self.ledger.prefetch_counters(entry);
+            self.ledger.prefetch_copies(entry);
         }
         for ((entry, flow), &datagram) in entries.iter().zip(flows).zip(datagrams) {
             let arrival = arrivals[usize::from(flow.family() == Family::V6)];
@@ -214,7 +216,7 @@ impl<'m> Worker<'m> {
             not_forwarded: self.ledger.not_forwarded,
             no_entry: self.no_entry,
             no_room: self.ledger.no_room,
-            ports: self.doors.doors.iter().map(|door| door.totals).collect(),
+            ports: self.doors.doors.iter().map(Door::totals).collect(),
         }
     }
 }
@@ -252,6 +254,12 @@ fn miss(
     }
 }
 
+impl Door {
+    fn totals(&self) -> PortTotals {
+        PortTotals { sent: self.ring.written() - self.written_before, dropped: self.dropped }
+    }
+}
+
 impl Doors<'_> {
     fn link(&self, port: usize) -> Link {
         self.doors.get(port).map_or(Link::Unknown(u32::MAX), |door| door.link)
@@ -272,47 +280,57 @@ struct Copies<'a, 'm, 'f> {
 
 impl<'f> Exits for Copies<'_, '_, 'f> {
     type Older = Shared<'f>;
+    type Quick<'q>
+        = Quick<'q>
+    where
+        Self: 'q;
 
     #[inline]
     fn load(&mut self) -> Result<Shared<'f>, CannotForward> {
         Shared::new(self.flow, self.datagram)
     }
 
-    #[inline]
-    fn copy(&mut self, older: &Shared<'f>, interface: InterfaceNumber) -> Copied {
+    #[inline(always)]
+    fn quick<'q>(&'q mut self, older: &'q Shared<'f>) -> Option<Quick<'q>> {
         let Doors { numbering, doors, .. } = &mut *self.doors;
-        if let Some(door) = doors.get_mut(numbering.place_or_beyond(interface))
-            && door.has_ethernet_header
-            && door.ring.write_short_copy(older, door.source)
-        {
-            door.totals.sent += 1;
-            return Copied::Made;
-        }
-        self.copy_with_care(older, interface)
+        Some(Quick { top: older.top()?, places: numbering.ethernet(), doors })
     }
-}
 
-impl Copies<'_, '_, '_> {
-    /// Makes a copy of any packet to any interface.
     #[inline(never)]
-    fn copy_with_care(&mut self, older: &Shared<'_>, interface: InterfaceNumber) -> Copied {
+    fn copy(&mut self, older: &Shared<'f>, interface: InterfaceNumber) -> Copied {
         let Doors { manager, numbering, doors } = &mut *self.doors;
         let place = numbering.place(interface).or_else(|| numbering.place_now(manager, interface));
         let Some(door) = place.and_then(|place| doors.get_mut(place)) else { return Copied::Elsewhere };
-        let sent = if door.has_ethernet_header {
+        let sent = if door.link.has_ethernet_header() {
             door.ring.write_copy(older, door.source)
         } else {
             door.ring.write_parts(older.datagram())
         };
         match sent {
-            Ok(()) => {
-                door.totals.sent += 1;
-                Copied::Made
-            }
+            Ok(()) => Copied::Made,
             Err(Unsent::Full | Unsent::TooLong) => {
-                door.totals.dropped += 1;
+                door.dropped += 1;
                 Copied::NoRoom
             }
         }
+    }
+}
+
+/// A packet that is short enough to be copied in one piece.
+struct Quick<'q> {
+    top: &'q Top,
+    places: &'q [u32],
+    doors: &'q mut [Door],
+}
+
+impl QuickExits for Quick<'_> {
+    #[inline(always)]
+    fn copy(&mut self, interface: InterfaceNumber) -> bool {
+        if let Some(place) = self.places.get(interface.0 as usize)
+            && let Some(door) = self.doors.get_mut(*place as usize)
+        {
+            return door.ring.write_top(self.top, door.source);
+        }
+        false
     }
 }

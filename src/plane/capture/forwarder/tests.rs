@@ -35,7 +35,7 @@ impl Scene {
         let ports = (0..3)
             .map(|n| Port { name: format!("p{n}"), link: Link::Ethernet, mac: MacAddress::for_interface(n) })
             .collect();
-        let numbering = Numbering::new(&manager, 3);
+        let numbering = Numbering::new(&manager, [Link::Ethernet; 3].into_iter());
         // The header of a datagram of 20 octets with TTL 9; nothing on this path verifies its checksum.
         let mut octets = [0x45, 0, 0, 20, 0, 0, 0, 0, 9, 17, 0, 0, 10, 0, 0, 1, 239, 1, 2, 3];
         octets[10..12].copy_from_slice(&[0xaa, 0xbb]);
