@@ -10,6 +10,8 @@
 //! - `capi`: the C interface, `libmgm`, over one manager of the process (feature `capi`).
 //! - `spec`: what a manager does when calls come one after the other, for checkers and tests (feature `spec`).
 
+#[macro_use]
+mod planted;
 mod prefetch;
 mod sync;
 

@@ -200,7 +200,7 @@ impl Lanes {
         if let Some(bucket) = self.path(hash).nth(passed) {
             let lane = &bucket.lanes[lane];
             // Release: pairs with the load in `find`; orders the entry, and the lock its making, before.
-            lane.store(own(lane) & OVERFLOW | entry, PUBLISH);
+            lane.store(own(lane) & OVERFLOW | entry, publishing());
         }
         true
     }
@@ -209,10 +209,11 @@ impl Lanes {
     pub(super) fn replace(&self, hash: u64, old: u32, new: u32) -> bool {
         let Some((_, lane)) = self.place(hash, old) else { return false };
         let word = own(lane) & (FINGERPRINT | OVERFLOW) | low_bits(new);
-        #[cfg(feature = "bug-replace-withdraws-first")]
-        lane.store(word & OVERFLOW, Ordering::Release);
+        if planted!("bug-replace-withdraws-first") {
+            lane.store(word & OVERFLOW, Ordering::Release);
+        }
         // Release: pairs with the load in `find`.
-        lane.store(word, PUBLISH);
+        lane.store(word, publishing());
         true
     }
 
@@ -239,8 +240,18 @@ impl Lanes {
             return Ok(self);
         }
         let larger = memory::boxed(Lanes::of(log)?)?;
-        #[cfg(feature = "bug-growth-published-empty")]
+        if planted!("bug-growth-published-empty") {
+            return Ok(self.fill(self.next.get_or_init(|| larger)));
+        }
+        self.fill(&larger);
+        faults::point(Point::LanesUnshown);
         let larger = self.next.get_or_init(|| larger);
+        faults::point(Point::LanesShown);
+        Ok(larger)
+    }
+
+    /// Puts every entry into a larger array.
+    fn fill<'l>(&self, larger: &'l Lanes) -> &'l Lanes {
         for word in self.buckets.iter().flat_map(|b| &b.lanes).map(own) {
             // There is room: it has twice the lanes.
             if let Some(index) = index(word) {
@@ -248,11 +259,7 @@ impl Lanes {
             }
             faults::point(Point::LanesFilling);
         }
-        faults::point(Point::LanesUnshown);
-        #[cfg(not(feature = "bug-growth-published-empty"))]
-        let larger = self.next.get_or_init(|| larger);
-        faults::point(Point::LanesShown);
-        Ok(larger)
+        larger
     }
 
     fn home(&self, hash: u64) -> usize {
@@ -289,8 +296,10 @@ impl Bucket {
 }
 
 /// Orders an entry before the lane that leads to it.
-const PUBLISH: Ordering =
-    if cfg!(feature = "bug-lane-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+#[inline(always)]
+fn publishing() -> Ordering {
+    if planted!("bug-lane-relaxed") { Ordering::Relaxed } else { Ordering::Release }
+}
 
 /// What the writer itself last stored. Relaxed: writers follow one another through the writer lock.
 fn own(lane: &Word) -> u64 {

@@ -271,8 +271,9 @@ impl<const N: usize> Block<N> {
 
     /// Clears the counts for a new generation.
     fn restart(&self, generation: u32) {
-        #[cfg(not(feature = "bug-restart-unmarked"))]
-        self.generation.store(0, Ordering::Relaxed);
+        if !planted!("bug-restart-unmarked") {
+            self.generation.store(0, Ordering::Relaxed);
+        }
         // Pairs with the fence in `read`: who sees a count stored below sees the old generation gone.
         fence(Ordering::Release);
         self.counts.0.iter().for_each(|count| {

@@ -212,7 +212,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     #[inline]
     fn change(self, what: What, handle: Handle, id: OwnerId) -> Outcome {
         let Some(slot) = self.slots.claim_slot(handle.index()) else { return OutcomeKind::Stale.alone() };
-        if cfg!(feature = "bug-count-first") && what == What::Claim {
+        if planted!("bug-count-first") && what == What::Claim {
             return self.claim_count_first(slot, handle, id);
         }
         // Refusals end here, without a call.
@@ -267,7 +267,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
             match ClaimState::of(before) {
                 ClaimState::Busy(ticket) => self.help(slot, handle.index(), before, ticket),
                 ClaimState::Idle { generation, .. }
-                    if generation != handle.generation() && !cfg!(feature = "bug-claim-for-next") =>
+                    if generation != handle.generation() && !planted!("bug-claim-for-next") =>
                 {
                     return OutcomeKind::Stale.alone();
                 }
@@ -346,7 +346,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
             faults::point(Point::ClaimAnnounced);
             perform(descriptor, sequence, task, slot, owner, index, announced, true);
             faults::point(Point::ClaimSettled);
-            if cfg!(feature = "bug-outcome-from-owner-word") {
+            if planted!("bug-outcome-from-owner-word") {
                 return self.owners.word(task.owner) == Some(task.after(index));
             }
             descriptor.is_done(sequence)
@@ -386,7 +386,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
                     if slot.state.load(Ordering::SeqCst) != handle.bits() {
                         return Err(RetireError::Stale);
                     }
-                    if cfg!(feature = "bug-held-on-busy") {
+                    if planted!("bug-held-on-busy") {
                         return Err(RetireError::Held(1));
                     }
                     self.help(slot, handle.index(), before, ticket);
@@ -471,7 +471,7 @@ fn perform(
         return;
     };
     let mut done = false;
-    if seen || cfg!(feature = "bug-act-without-confirm") {
+    if seen || planted!("bug-act-without-confirm") {
         point(Point::ClaimSeen, Point::HelperSeen);
         // Act. SeqCst, paired with all loads of owner words.
         let act = word.compare_exchange(task.expected.0, after.0, Ordering::SeqCst, Ordering::SeqCst);
@@ -491,7 +491,7 @@ fn perform(
     };
     let settled = idle(task.generation, count);
     point(Point::ClaimUnsettled, Point::HelperUnsettled);
-    if cfg!(feature = "bug-settle-without-ticket") {
+    if planted!("bug-settle-without-ticket") {
         let now = slot.claim.load(Ordering::SeqCst);
         if now & BUSY != 0 {
             let _ = slot.claim.compare_exchange(now, settled, Ordering::SeqCst, Ordering::SeqCst);
@@ -517,7 +517,7 @@ impl Task {
 /// Finishes a retirement that somebody else began.
 #[cold]
 fn flip(slot: ClaimSlot<'_>, handle: Handle) {
-    if !cfg!(feature = "bug-stale-without-flip") {
+    if !planted!("bug-stale-without-flip") {
         flip_closed(slot, handle);
     }
 }

@@ -138,7 +138,7 @@ impl Participant {
     #[cold]
     fn pin_again(&mut self, bell: u64) {
         self.bell = bell;
-        if cfg!(feature = "bug-bare-repin")
+        if planted!("bug-bare-repin")
             && let Some(pin) = &mut self.pin
         {
             pin.repin();

@@ -49,7 +49,7 @@ impl FreeList {
             if top == NIL {
                 return None;
             }
-            let tag = if cfg!(feature = "bug-untagged-free-list") { 0 } else { TAG_ONE };
+            let tag = if planted!("bug-untagged-free-list") { 0 } else { TAG_ONE };
             let below = (head & !INDEX_MASK).wrapping_add(tag) | u64::from(slots.link(top));
             faults::point(Point::FreeListPopping);
             // Acquire on success, paired with `push`: all that the slot's last owner did to it. (It is a

@@ -187,7 +187,7 @@ impl Batches {
         // Release, paired with `take_mature`: the links, which `take` above has acquired.
         cell.store(waiting, Ordering::Release);
         faults::point(Point::BatchUntold);
-        if cfg!(feature = "bug-no-grace-on-reuse") {
+        if planted!("bug-no-grace-on-reuse") {
             self.ripen(at);
             return true;
         }

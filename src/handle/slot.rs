@@ -105,7 +105,7 @@ impl<T, L: Layout> Slot<T, L> {
         });
         self.claim.open(generation);
         faults::point(Point::SlotHalfOpened);
-        let order = if cfg!(feature = "bug-publish-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+        let order = if planted!("bug-publish-relaxed") { Ordering::Relaxed } else { Ordering::Release };
         // Release, paired with `is` and `occupant`: publishes the value and the claim word. No stronger, since nobody
         // can ask for this handle before it has been returned.
         self.state.store(handle.bits(), order);

@@ -231,7 +231,7 @@ impl<T, L: Layout> Stock<'_, T, L> {
             // Who finds no slot meanwhile waits a little for those that are neither unused any more nor on a list yet.
             let rest = end - next - 1;
             batches.in_hand(rest);
-            let taken = if cfg!(feature = "bug-chunk-twice") {
+            let taken = if planted!("bug-chunk-twice") {
                 fresh.store(end, Ordering::Relaxed);
                 Ok(next)
             } else {

@@ -37,7 +37,7 @@ pub struct Inside<'g> {
 impl Gate {
     /// Goes in, unless the gate is closed or the client is not `registered` any more. Wait-free but for `registered`.
     pub fn enter(&self, registered: impl Fn() -> bool) -> Option<Inside<'_>> {
-        if cfg!(feature = "bug-gate-late-entry") {
+        if planted!("bug-gate-late-entry") {
             if !registered() {
                 return None;
             }

@@ -96,7 +96,7 @@ impl<T> Outbox<T> {
         if state.lost > 0 {
             return Some(Next::Lost(std::mem::take(&mut state.lost)));
         }
-        if cfg!(feature = "bug-outbox-late-rest") {
+        if planted!("bug-outbox-late-rest") {
             drop(state);
             state = self.state.lock();
         }

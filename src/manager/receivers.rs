@@ -131,7 +131,7 @@ impl GroupManager {
             if role == Role::Igmp && !change.state.switches.settled(record.number, igmp, routing) {
                 return Err(MembershipError::ChangingHands(interface));
             }
-            if !self.settle(&mut change, membership) || cfg!(feature = "bug-settle-once") {
+            if !self.settle(&mut change, membership) || planted!("bug-settle-once") {
                 break looked;
             }
         };

@@ -350,7 +350,7 @@ impl Flows {
         if let Some(swept) = swept {
             said.forget_dead(swept, with.owners());
         }
-        let which = if cfg!(feature = "bug-renew-live") { Which::Live } else { Which::Kept };
+        let which = if planted!("bug-renew-live") { Which::Live } else { Which::Kept };
         let (Some(number), true) = (*number, entry.upstream.holds(with.owners())) else {
             return self.end(flow, with);
         };

@@ -114,12 +114,9 @@ impl<S: Copy + Send> Sender<S> {
     pub fn publish(&mut self) {
         if self.published != self.written {
             self.published = self.written;
-            #[cfg(not(feature = "bug-ring-relaxed"))]
-            const ORDER: Ordering = Ordering::Release;
-            #[cfg(feature = "bug-ring-relaxed")]
-            const ORDER: Ordering = Ordering::Relaxed;
             // Release, paired with the load in `receive`: who sees the count sees what was written.
-            self.ring.sent.store(self.written, ORDER);
+            let order = if planted!("bug-ring-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+            self.ring.sent.store(self.written, order);
         }
     }
 
