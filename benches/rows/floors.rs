@@ -1,10 +1,12 @@
 //! What the machine gives when nothing is promised: hand-written, for one thread, without safety of any kind.
 
+use super::Contestant;
 use foldhash::quality::RandomState;
 use mgm::forwarding::Flow;
 use mgm::handle::Handle;
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A vector with this room, in pages as large as those of `mgm`'s own large arrays.
 fn room<T>(len: usize) -> Vec<T> {
@@ -51,6 +53,31 @@ impl Slots {
     pub(crate) fn get(&self, handle: Handle) -> Option<u64> {
         self.0.get(handle.index() as usize).filter(|slot| slot.0 == handle).map(|slot| slot.1)
     }
+}
+
+/// A word with a cache line to itself.
+#[repr(align(64))]
+struct Word(AtomicU64);
+
+/// `rounds` times so many compare-and-swaps, in turn on so many lines, none of which fails or is waited for: what is left of an
+/// operation that cannot do with fewer.
+pub(crate) fn swaps<const LINES: usize>(name: &'static str, rounds: u64, each: u64) -> Contestant {
+    let lines: [Word; LINES] = std::array::from_fn(|_| Word(AtomicU64::new(0)));
+    let mut words = [0; LINES];
+    Contestant::new(name, move || {
+        let mut done = 0;
+        for _ in 0..rounds {
+            let mut swapped = true;
+            for n in 0..each as usize {
+                let (line, word) = (&lines[n % LINES].0, &mut words[n % LINES]);
+                swapped &=
+                    line.compare_exchange(*word, *word + 1, Ordering::AcqRel, Ordering::Acquire).is_ok();
+                *word += 1;
+            }
+            done += u64::from(swapped);
+        }
+        done
+    })
 }
 
 const WAYS: usize = 8;

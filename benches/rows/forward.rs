@@ -6,13 +6,14 @@
 //! key, compare where the packet arrived, lower its TTL and adjust the checksum, and write each copy under an Ethernet header
 //! of its own into a slot of its port's ring. What `mgm` does besides: looks at one stamp a packet and one a copy, counts for
 //! each flow and outgoing interface, and can be changed meanwhile. To its favour: its rings ask for their next slots ahead, which
-//! the floor's do not.
+//! the floor's do not. What stamps and counts cost where nothing else is promised, a second floor tells, which has both.
 
 use super::scene::{Frames, Mgm, OUT, Receivers, SLOTS, flow, leaves, mac};
 use super::{Row, Target};
 use foldhash::quality::FixedState;
 use mgm::plane::MacAddress;
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Flows, and frames.
 const FLOWS: usize = 1 << 16;
@@ -45,11 +46,12 @@ fn contestants(copies: usize) -> Vec<(&'static str, Batch)> {
     let frames: &'static Frames = Box::leak(Box::new(Frames::new(FLOWS)));
     let by_routing = Mgm::new(FLOWS, copies, Receivers::Routing);
     let by_igmp = Mgm::new(FLOWS, copies, Receivers::Igmp);
-    let floor = Floor::new(copies);
+    let (floor, with_both) = (Floor::<false>::new(copies), Floor::<true>::new(copies));
     let mut all: Vec<(&'static str, Box<dyn Contestant>)> = vec![
         ("mgm", Box::new(by_routing)),
         ("mgm, receivers by IGMP", Box::new(by_igmp)),
         ("floor", Box::new(floor)),
+        ("floor, with stamps and counters", Box::new(with_both)),
     ];
     check(frames, copies, &mut all);
     all.into_iter().map(|(name, contestant)| (name, batches(frames, contestant))).collect()
@@ -117,7 +119,24 @@ struct Cell {
     arrival: u32,
     len: u32,
     ports: [u8; OUT],
+    /// Of its lines of counters the first.
+    counters: u32,
 }
+
+/// A cache line of counters: of a flow's first, packets, octets and copies come before the copies to four ports; the others have
+/// seven.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Counters([u64; 8]);
+
+/// So many lines has a flow with so many copies.
+fn lines(copies: usize) -> usize {
+    1 + copies.saturating_sub(4).div_ceil(7)
+}
+
+/// Who owns a port, on a line of its own.
+#[repr(align(64))]
+struct OwnerWord(AtomicU64);
 
 /// As large as a slot of the ring plane.
 #[repr(align(64))]
@@ -133,18 +152,22 @@ struct Exit {
 }
 
 /// See the top of this file.
-struct Floor {
+struct Floor<const STAMPS_AND_COUNTERS: bool> {
     cells: Vec<Cell>,
     hash: FixedState,
     exits: Vec<Exit>,
+    /// For each port, and what they have to read.
+    owners: Vec<OwnerWord>,
+    stamps: Vec<u64>,
+    counters: Vec<Counters>,
 }
 
 fn key(source: [u8; 4], group: [u8; 4]) -> u64 {
     u64::from(u32::from_ne_bytes(source)) << 32 | u64::from(u32::from_ne_bytes(group))
 }
 
-impl Floor {
-    fn new(copies: usize) -> Floor {
+impl<const STAMPS_AND_COUNTERS: bool> Floor<STAMPS_AND_COUNTERS> {
+    fn new(copies: usize) -> Self {
         let hash = FixedState::with_seed(0x5EED);
         let mut cells = vec![Cell::default(); 2 * FLOWS];
         for n in 0..FLOWS {
@@ -154,7 +177,8 @@ impl Floor {
             while cells[at].key != 0 {
                 at = (at + 1) % cells.len();
             }
-            let mut cell = Cell { key, ..Cell::default() };
+            let counters = (n * lines(copies)) as u32;
+            let mut cell = Cell { key, counters, ..Cell::default() };
             for port in (1..=OUT).filter(|port| leaves(copies, n, *port)) {
                 cell.ports[cell.len as usize] = port as u8;
                 cell.len += 1;
@@ -166,7 +190,10 @@ impl Floor {
             let slots = vec![Slot([0; 33 * 64]); SLOTS];
             Exit { slots, tail: 0, head: 0, source: u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]) }
         };
-        Floor { cells, hash, exits: (0..=OUT).map(exit).collect() }
+        let (exits, stamps) = ((0..=OUT).map(exit).collect(), (7..=7 + OUT as u64).collect::<Vec<_>>());
+        let owners = stamps.iter().map(|word| OwnerWord(AtomicU64::new(*word))).collect();
+        let counters = vec![Counters::default(); FLOWS * lines(copies)];
+        Floor { cells, hash, exits, owners, stamps, counters }
     }
 
     /// Whether this is a packet to forward: everything that the ring plane makes sure of, for IPv4 without options.
@@ -214,23 +241,62 @@ impl Floor {
             *at = self.hash.hash_one(*key_) as usize & mask;
             prefetch(&self.cells[*at]);
         }
-        for ((key, mut at), frame) in found.into_iter().zip(frames) {
+        let probe = |cells: &[Cell], key: u64, mut at: usize| {
+            while cells[at].key != key && cells[at].key != 0 {
+                at = (at + 1) & mask;
+            }
+            at
+        };
+        if STAMPS_AND_COUNTERS {
+            for (key, at) in &mut found[..frames.len()] {
+                *at = probe(&self.cells, *key, *at);
+                let cell = &self.cells[*at];
+                let first = cell.counters as usize;
+                self.counters[first..first + lines(cell.len as usize)].iter().for_each(prefetch);
+            }
+        }
+        for ((key, at), frame) in found.into_iter().zip(frames) {
             if key == 0 {
                 continue;
             }
-            while self.cells[at].key != key && self.cells[at].key != 0 {
-                at = (at + 1) & mask;
-            }
+            let at = probe(&self.cells, key, at);
             let cell = &self.cells[at];
-            if cell.key == key && cell.arrival == 0 {
-                copy(&mut self.exits, cell, frame);
+            if cell.key != key || cell.arrival != 0 {
+                continue;
             }
+            if !STAMPS_AND_COUNTERS {
+                copy(&mut self.exits, cell, frame, |_| true);
+                continue;
+            }
+            let (owners, stamps) = (&self.owners, &self.stamps);
+            let holds = |port: usize| owners[port].0.load(Ordering::SeqCst) == stamps[port];
+            if !holds(0) {
+                continue;
+            }
+            let counters = &mut self.counters[cell.counters as usize..];
+            let mut copies = 0;
+            copy(&mut self.exits, cell, frame, |port| {
+                let holds = holds(port);
+                if holds {
+                    // The generation and three counters are before the first.
+                    let place = 4 + copies;
+                    let (line, place) =
+                        if place < 8 { (0, place) } else { ((place - 1) / 7, 1 + (place - 1) % 7) };
+                    counters[line].0[place] += 1;
+                    copies += 1;
+                }
+                holds
+            });
+            let [_, packets, octets, all, ..] = &mut counters[0].0;
+            *packets += 1;
+            *octets += u64::from(u16::from_be_bytes([frame[16], frame[17]]));
+            *all += copies as u64;
         }
     }
 }
 
 #[inline]
-fn copy(exits: &mut [Exit], cell: &Cell, frame: &[u8]) {
+fn copy(exits: &mut [Exit], cell: &Cell, frame: &[u8], mut goes: impl FnMut(usize) -> bool) {
     let datagram = &frame[14..14 + usize::from(u16::from_be_bytes([frame[16], frame[17]]))];
     let mut top = [0; 48];
     let rest = match datagram.split_first_chunk::<48>() {
@@ -257,7 +323,7 @@ fn copy(exits: &mut [Exit], cell: &Cell, frame: &[u8]) {
     let first = u64::from_ne_bytes([l, m, 0x01, 0x00, 0x5e, b & 0x7f, c, d]);
     for port in &cell.ports[..cell.len as usize] {
         let exit = &mut exits[usize::from(*port)];
-        if exit.tail - exit.head == SLOTS {
+        if exit.tail - exit.head == SLOTS || !goes((*port).into()) {
             continue;
         }
         let slot = &mut exit.slots[exit.tail % SLOTS].0;
@@ -283,7 +349,7 @@ fn prefetch<T>(place: &T) {
     let _ = place;
 }
 
-impl Contestant for Floor {
+impl<const STAMPS_AND_COUNTERS: bool> Contestant for Floor<STAMPS_AND_COUNTERS> {
     fn forward(&mut self, frames: &Frames, which: std::ops::Range<usize>) {
         let mut some = frames.some(which);
         loop {

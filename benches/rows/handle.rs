@@ -1,6 +1,6 @@
 //! The handle table's rows: reading it, and putting in and taking out.
 
-use super::floors::Slots;
+use super::floors::{Slots, swaps};
 use super::peers::{Guarded, LockedSlotMap, MGM, SHARDED_SLAB, SLOTMAP, SharedSlotMap, Table, WithClaims};
 use super::threads::{beside, together};
 use super::{Clock, Contestant, Row, Target, Walk};
@@ -298,6 +298,7 @@ pub(crate) fn writing(threads: &[usize]) -> Vec<Row> {
                 if live > 0 {
                     all.insert(1, Contestant { name: EMPTY, ..pairs::<Mgm>(0) });
                 }
+                all.push(swaps::<3>("3 compare-and-swaps", PAIRS, 3));
                 all
             },
         ));

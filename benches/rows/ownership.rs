@@ -1,7 +1,7 @@
 //! Taking, releasing and leaving, beside a lock around maps that do the same.
 
 use super::threads::together;
-use super::{Clock, Contestant, Row, Target};
+use super::{Clock, Contestant, Row, Target, floors};
 use mgm::handle::{Claims, Handle, HandleTable, OwnerId};
 use mgm::manager::{GroupManager, Interface, ManagerConfig, Protocol, ReversePath};
 use parking_lot::Mutex;
@@ -131,6 +131,7 @@ pub(crate) fn rows(threads: &[usize]) -> Vec<Row> {
                     Contestant::new(MUTEX, move || {
                         turns(|| locked.take(1, black_box(5_u32)) && locked.release(1, black_box(5)))
                     }),
+                    floors::swaps::<2>("6 compare-and-swaps", ROUND, 6),
                 ]
             },
         ),
@@ -290,6 +291,7 @@ fn cycles() -> Vec<Row> {
                             locked.take(next, 7_u32) && locked.release(next, 7) && locked.deregister(next)
                         })
                     }),
+                    floors::swaps::<4>("10 compare-and-swaps", ROUND, 10),
                 ]
             },
         ),
