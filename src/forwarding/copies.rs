@@ -27,8 +27,12 @@ use std::{fmt, iter, ptr};
 /// How many ways out have a place in the word: one for each octet but the lowest.
 const PLACES: usize = size_of::<usize>() - 1;
 
+/// The word where no way has a place.
+const NO_PLACES: usize = usize::from_le_bytes([NOWHERE; size_of::<usize>()]) & !0xff | 1;
+
 const _: () = assert!(align_of::<Run>() > 1 && size_of::<Run>() == 12);
 
+/// Under which numbers an entry counts its copies.
 pub(crate) struct Copies {
     /// As above. An address is that of a boxed slice, which this owns.
     word: *mut Run,
@@ -60,10 +64,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// What stands before so many runs.
-    fn head(runs: usize) -> Run {
-        Run { line: LineNumber { index: runs as u32, generation: 0 }, first: NOWHERE, len: 0 }
-    }
+    /// What stands before runs, until it is known how many they are.
+    const HEAD: Run = Run { line: LineNumber { index: 0, generation: 0 }, first: NOWHERE, len: 0 };
 
     fn one(number: OutgoingNumber) -> Run {
         Run { line: number.line(), first: number.place(), len: 1 }
@@ -144,15 +146,20 @@ impl Copies {
         if len <= PLACES
             && let Some(places) = places(flow, numbers.clone())
         {
-            return Ok(Copies { word: ptr::without_provenance_mut(places), _owned: PhantomData });
+            return Ok(Copies::of_places(places));
         }
-        let len = runs(numbers.clone()).count();
-        let all = memory::slice(1 + len, iter::once(Run::head(len)).chain(runs(numbers)))?;
-        Ok(Copies::of_runs(all))
+        let len = 1 + runs(numbers.clone()).count();
+        Ok(Copies::of_runs(memory::slice(len, iter::once(Run::HEAD).chain(runs(numbers)))?))
     }
 
-    /// Of runs behind their head.
-    fn of_runs(all: Box<[Run]>) -> Copies {
+    fn of_places(places: usize) -> Copies {
+        Copies { word: ptr::without_provenance_mut(places), _owned: PhantomData }
+    }
+
+    /// Of runs behind a head, which is told here how many there are.
+    fn of_runs(mut all: Box<[Run]>) -> Copies {
+        let Some((head, runs)) = all.split_first_mut() else { return Copies::of_places(NO_PLACES) };
+        head.line.index = runs.len() as u32;
         Copies { word: Box::into_raw(all).cast(), _owned: PhantomData }
     }
 
@@ -204,20 +211,18 @@ impl Copies {
 /// The word that has a place for each of these numbers, of which there are few, if all are counted in the flow's first line or
 /// nowhere.
 fn places(flow: FlowNumber, numbers: impl Iterator<Item = OutgoingNumber>) -> Option<usize> {
-    (1..=PLACES).zip(numbers).try_fold(1, |word, (n, number)| {
+    (1..=PLACES).zip(numbers).try_fold(NO_PLACES, |word, (n, number)| {
         let place = number.place();
         let near = place == NOWHERE || number.line() == flow.line;
-        near.then_some(word | usize::from(place) << (8 * n))
+        near.then_some(word & !(0xff << (8 * n)) | usize::from(place) << (8 * n))
     })
 }
 
 impl Clone for Copies {
     fn clone(&self) -> Copies {
         match self.kept() {
-            Kept::Near(_) => Copies { word: self.word, _owned: PhantomData },
-            Kept::Runs(runs) => {
-                Copies::of_runs(iter::once(Run::head(runs.len())).chain(runs.iter().copied()).collect())
-            }
+            Kept::Near(Places(places)) => Copies::of_places(places),
+            Kept::Runs(runs) => Copies::of_runs(iter::once(Run::HEAD).chain(runs.iter().copied()).collect()),
         }
     }
 }
