@@ -328,3 +328,43 @@ fn what_changes_hands_stops_at_once() {
     assert_eq!(pass(&mut worker), [0; 4]);
     worker.park();
 }
+
+/// Through more ports than there are bits in a word, every fifth of which has no room for the second packet.
+#[test]
+fn copies_to_many_ports_are_counted_where_they_go() {
+    const OUT: usize = 150;
+    let way = |_| Some(ReversePath::through(interface(0, Family::V4)));
+    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(way)).unwrap());
+    let statics = StaticJoins::new(manager.clone()).unwrap();
+    (0..=OUT).for_each(|place| statics.take(interface(place, Family::V4)).unwrap());
+    let membership = Membership::any_source(GROUP4.into()).unwrap();
+    (1..=OUT).for_each(|place| statics.join(interface(place, Family::V4), membership).unwrap());
+    let has_no_room = |place: usize| place.is_multiple_of(5);
+    let (ports, mut rings): (Vec<_>, Vec<_>) = (0..=OUT)
+        .map(|place| {
+            let (mut sender, receiver) = frame_ring(2);
+            if has_no_room(place) {
+                sender.send(b"was there before").unwrap();
+            }
+            ((Port { name: format!("p{place}"), ..port(0) }, sender), receiver)
+        })
+        .unzip();
+    let mut worker = Worker::new(&manager, ports);
+    for _ in 0..3 {
+        worker.forward(0, [&v4(1, GROUP4, 9, 26)[..]], |_| ());
+        manager.serve(1);
+    }
+    let there: Vec<usize> = drain(&mut rings).iter().map(Vec::len).collect();
+    assert_eq!((there[0], &there[1..]), (1, &[2; OUT][..]));
+    let entry = manager.entries().remove(0);
+    assert_eq!(entry.outgoing.len(), OUT);
+    for out in &entry.outgoing {
+        let place = Port::place(out.interface).unwrap();
+        let counted = if has_no_room(place) { (1, 1) } else { (2, 0) };
+        assert_eq!((out.packets, out.discards), counted, "{place}");
+        let PortTotals { sent, dropped } = worker.totals().ports[place];
+        assert_eq!((sent, dropped), counted, "{place}");
+    }
+    let copies = (2 * OUT - OUT / 5) as u64;
+    assert_eq!((worker.totals().copies, entry.totals.copies, entry.totals.packets), (copies, copies, 2));
+}
