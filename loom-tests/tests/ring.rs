@@ -8,7 +8,7 @@ use mgm::plane::ring::parts::{Receiver, Sender, ring};
 
 fn send(sender: &mut Sender<u32>, value: u32) -> bool {
     let Some(mut free) = sender.free() else { return false };
-    free.octets().write(value);
+    free.slot().write(value);
     // SAFETY: the whole slot is initialized.
     unsafe { free.written() };
     true

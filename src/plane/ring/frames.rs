@@ -105,7 +105,7 @@ impl FrameSender {
             return Err(Unsent::TooLong);
         }
         let mut free = self.ring.free().ok_or(Unsent::Full)?;
-        let slot = octets(free.octets());
+        let slot = octets(free.slot());
         slot[..LENGTH].write_copy_of_slice(&(length as u16).to_ne_bytes());
         let mut at = LENGTH;
         for part in parts {
@@ -122,7 +122,7 @@ impl FrameSender {
     #[inline(always)]
     pub(super) fn write_top(&mut self, top: &Top, source: SourceWord) -> bool {
         let Some(mut free) = self.ring.free() else { return false };
-        top.write(octets(free.octets()), source);
+        top.write(octets(free.slot()), source);
         // SAFETY: the length is written, and all octets of a frame that is no longer than that.
         unsafe { free.written() };
         true
@@ -135,7 +135,7 @@ impl FrameSender {
             return Err(Unsent::TooLong);
         }
         let mut free = self.ring.free().ok_or(Unsent::Full)?;
-        let slot = octets(free.octets());
+        let slot = octets(free.slot());
         shared.top.write(slot, source);
         slot[REST_AT..REST_AT + rest.len()].write_copy_of_slice(rest);
         // SAFETY: as above, and the rest behind it.

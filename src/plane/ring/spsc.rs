@@ -127,7 +127,7 @@ impl<S: Copy + Send> Sender<S> {
 
     /// How many slots are free, at least.
     pub fn room(&self) -> usize {
-        // Relaxed: nothing is done with those slots before `write` has looked itself.
+        // Relaxed: nothing is done with those slots before `free` has looked itself.
         let freed = self.ring.freed.load(Ordering::Relaxed);
         self.ring.slots.len() - (self.written - freed) as usize
     }
@@ -143,7 +143,7 @@ pub struct FreeSlot<'s, S> {
 impl<S: Copy + Send> FreeSlot<'_, S> {
     /// What is to be initialized.
     #[inline(always)]
-    pub fn octets(&mut self) -> &mut MaybeUninit<S> {
+    pub fn slot(&mut self) -> &mut MaybeUninit<S> {
         // SAFETY: the slot was freed, or never used, and was not handed over since: nobody else accesses it; nor does the
         // sender, which is borrowed.
         unsafe { self.slot.deref() }
@@ -181,7 +181,7 @@ impl<S: Copy + Send> Receiver<S> {
         if count > 0 {
             read(&mut Slots { ring: &self.ring, next: self.received, end: self.received + count });
             self.received += count;
-            // Release, paired with the load in `write`: the slots are not read any more.
+            // Release, paired with the load in `is_one_freed`: the slots are not read any more.
             self.ring.freed.store(self.received, Ordering::Release);
         }
         count as usize
