@@ -3,8 +3,8 @@
 //! No peer does the same work; the figures are for following this project's own.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mgm::forwarding::{Family, Flow, ForwardingReader, InterfaceNumber, Verdict};
-use mgm::manager::{Effect, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath};
+use mgm::forwarding::{Family, Flow, ForwardingReader, Verdict, VifIndex};
+use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
 use mgm::plane::MacAddress;
 use mgm::plane::capture::{LearnedRoutes, Port, Recording, Router, Run};
 use mgm::protocol::igmp::{Igmp, IgmpConfig};
@@ -60,7 +60,7 @@ fn capture(c: &mut Criterion) {
 }
 
 /// Looks a packet's flow up and counts the copies that leave.
-fn copies(reader: &mut ForwardingReader<'_>, arrival: InterfaceNumber, flow: &Flow) -> usize {
+fn copies(reader: &mut ForwardingReader<'_>, arrival: VifIndex, flow: &Flow) -> usize {
     match reader.lookup(flow) {
         Some(entry) if entry.judge(arrival) == Verdict::Accept => entry.live_outgoing().count(),
         _ => 0,
@@ -77,7 +77,7 @@ fn decide(c: &mut Criterion) {
         manager.take(client, Interface::v4(0)).unwrap();
         for index in 1..=outgoing {
             manager.take(client, Interface::v4(index)).unwrap();
-            manager.add_membership(client, Interface::v4(index), receivers, Effect::Join).unwrap();
+            manager.add_membership(client, Interface::v4(index), receivers, StateChange::Join).unwrap();
         }
         let flows: Vec<Flow> = (0..1024_u32)
             .map(|n| {
@@ -88,7 +88,7 @@ fn decide(c: &mut Criterion) {
         for flow in &flows {
             manager.new_flow(*flow).unwrap();
         }
-        let arrival = manager.interface_number(Interface::v4(0)).unwrap();
+        let arrival = manager.vif_index(Interface::v4(0)).unwrap();
         let mut reader = manager.forwarding().reader();
         let mut packets = flows.iter().cycle();
         group.throughput(Throughput::Elements(1));

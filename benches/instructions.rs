@@ -21,9 +21,9 @@ mod scene;
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 use mgm::forwarding::{
-    Entry, Flow, ForwardingReader, ForwardingTable, Incoming, InterfaceNumber, NewEntry, Outgoing, Stamp,
+    Entry, Flow, ForwardingReader, ForwardingTable, Incoming, NewEntry, Outgoing, Stamp, VifIndex,
 };
-use mgm::handle::{Claims, Handle, HandleTable, OwnerId, Reader};
+use mgm::handle::{Claims, Handle, HandleTable, Reader, ResourceId};
 use scene::{Frames, Mgm, Receivers};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -106,10 +106,10 @@ fn insert_remove(table: &Table) {
     insert_and_remove_all(table);
 }
 
-fn client() -> (&'static HandleTable<u64, Claims>, Handle, OwnerId) {
+fn client() -> (&'static HandleTable<u64, Claims>, Handle, ResourceId) {
     let table = kept(HandleTable::with_claims(16).expect("a capacity"));
     let client = table.insert(1).expect("room");
-    let thing = table.new_owner().expect("room");
+    let thing = table.new_resource().expect("room");
     table.claim(client, thing).expect("nobody owns it");
     table.release(client, thing).expect("it is the client's");
     (table, client, thing)
@@ -117,7 +117,7 @@ fn client() -> (&'static HandleTable<u64, Claims>, Handle, OwnerId) {
 
 #[library_benchmark(config = at_most(LIMIT_TAKE_RELEASE))]
 #[bench::uncontended(client())]
-fn take_release((table, client, thing): (&HandleTable<u64, Claims>, Handle, OwnerId)) {
+fn take_release((table, client, thing): (&HandleTable<u64, Claims>, Handle, ResourceId)) {
     for _ in 0..TIMES {
         table.claim(black_box(client), thing).expect("nobody owns it");
         table.release(black_box(client), thing).expect("it is the client's");
@@ -135,12 +135,12 @@ fn flow(n: u32) -> Flow {
 fn forwarding() -> (&'static mut ForwardingReader<'static>, &'static [Flow]) {
     let clients = HandleTable::with_claims(1).expect("a capacity");
     let client = clients.insert(()).expect("room");
-    let thing = clients.new_owner().expect("room");
+    let thing = clients.new_resource().expect("room");
     let stamp = Stamp::one(thing, clients.claim(client, thing).expect("nobody owns it"));
     let table = kept(ForwardingTable::new(TIMES as u32, Arc::clone(clients.owners())));
-    let number = table.open_number().expect("a number is free");
-    let incoming = Incoming { interface: InterfaceNumber(0), stamp };
-    let outgoing = [1, 2].map(|n| Outgoing::uncounted(InterfaceNumber(n), stamp));
+    let number = table.alloc_counter().expect("a number is free");
+    let incoming = Incoming { interface: VifIndex(0), stamp };
+    let outgoing = [1, 2].map(|n| Outgoing::uncounted(VifIndex(n), stamp));
     let flows = kept(Vec::from_iter((0..TIMES as u32).map(flow)));
     for flow in flows.iter() {
         table.publish(NewEntry::new(*flow, number, Some(incoming), &outgoing)).expect("room");

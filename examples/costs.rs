@@ -10,7 +10,7 @@
 
 use mgm::forwarding::{Family, Flow};
 use mgm::handle::Handle;
-use mgm::manager::{Effect, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath};
+use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
 use mgm::protocol::igmp::{Datagram, Igmp, IgmpConfig};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ fn main() {
     let any = |group: u32| Membership::any_source(address(239, group)).unwrap();
 
     let (manager, client) = router();
-    let on_4 = |n| manager.add_membership(client, Interface::v4(4), any(n), Effect::Join).unwrap();
+    let on_4 = |n| manager.add_membership(client, Interface::v4(4), any(n), StateChange::Join).unwrap();
     on_4(1);
     time("a new flow that is wanted on one interface", 20_000, |n| _ = manager.new_flow(flow(n, 1)).unwrap());
     let (manager, _) = router();
@@ -100,7 +100,7 @@ fn main() {
     });
 
     let (manager, client) = router();
-    manager.add_membership(client, Interface::v4(4), any(1), Effect::Join).unwrap();
+    manager.add_membership(client, Interface::v4(4), any(1), StateChange::Join).unwrap();
     let full = (0..).take_while(|n| manager.new_flow(flow(*n, 1)).is_ok()).count();
     time("a new flow that is refused, its interface having its share", 20_000, |n| {
         let even = 2 * n + 70_001;
@@ -136,7 +136,7 @@ fn main() {
     let here = ManagerConfig::default().memberships_per_interface;
     let join = |n| {
         let on = Interface::v4(1 + n / here);
-        manager.add_membership(client, on, any(n), Effect::Join)
+        manager.add_membership(client, on, any(n), StateChange::Join)
     };
     (0..ManagerConfig::default().memberships).for_each(|n| join(n).unwrap());
     time("the first membership that is refused, all being there that may be", 1, |_| {

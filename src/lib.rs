@@ -7,8 +7,6 @@
 //! - [`manager`]: who is registered, who owns which interface, who wants which group.
 //! - [`protocol`]: clients that ship with the crate, written only against the manager's public face.
 //! - [`plane`]: where packets come from and go to.
-//! - `capi`: the C interface, `libmgm`, over one manager of the process (feature `capi`).
-//! - `spec`: what a manager does when calls come one after the other, for checkers and tests (feature `spec`).
 
 #[macro_use]
 mod planted;
@@ -29,20 +27,17 @@ mod faults;
 #[doc(hidden)]
 pub use sync::stepping;
 
-// A HANDLE of C holds the 64 bits of a handle.
-#[cfg(all(feature = "capi", target_pointer_width = "64"))]
-pub mod capi;
-
+#[cfg(feature = "manager")]
 pub mod forwarding;
-
 pub mod handle;
+#[cfg(feature = "manager")]
 pub mod manager;
+#[cfg(feature = "manager")]
 pub mod plane;
+#[cfg(feature = "manager")]
 pub mod protocol;
-#[cfg(all(feature = "spec", not(loom)))]
-pub mod spec;
 
 // The README's example is compiled and run with the tests.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "manager"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,7 +1,7 @@
 //! What becomes of each frame before anyone looks up where to forward it, in every capture of `tests/captures` and in the
 //! recorded one. The JSON beside a capture was counted by `tests/independent/count.py`, which shares no code with this.
 
-#![cfg(feature = "cli")]
+#![cfg(feature = "capture")]
 
 use mgm::plane::capture::CaptureReader;
 use mgm::plane::{Class, Control, classify};

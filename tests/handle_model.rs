@@ -1,8 +1,8 @@
 //! Random sequences of calls on the handle table, each answer compared with that of a plain model on one thread.
 
 use mgm::handle::{
-    ClaimError, Claims, Full, Handle, HandleTable, Kind, Layout, OwnerId, Plain, ReleaseError, RetireError,
-    Shape, Stale,
+    ClaimError, Claims, Full, Handle, HandleTable, Kind, Layout, Plain, ReleaseError, ResourceId,
+    RetireError, Shape, Stale,
 };
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -86,13 +86,13 @@ impl Model {
 /// The operations in which the two layouts differ.
 trait Subject: Layout + Sized {
     fn make() -> HandleTable<Counted, Self>;
-    fn things(table: &HandleTable<Counted, Self>) -> Vec<OwnerId>;
+    fn things(table: &HandleTable<Counted, Self>) -> Vec<ResourceId>;
     /// The stamp of words that never changed hands.
-    fn first_stamp(table: &HandleTable<Counted, Self>, things: &[OwnerId]) -> u64;
+    fn first_stamp(table: &HandleTable<Counted, Self>, things: &[ResourceId]) -> u64;
     fn remove(table: &HandleTable<Counted, Self>, handle: Handle) -> Result<(), RetireError>;
     fn ownership(
         table: &HandleTable<Counted, Self>,
-        things: &[OwnerId],
+        things: &[ResourceId],
         model: &mut Model,
         call: &Call,
     ) -> Result<(), TestCaseError>;
@@ -106,10 +106,10 @@ impl Subject for Plain {
     fn make() -> HandleTable<Counted, Self> {
         HandleTable::with_shape(shape()).unwrap()
     }
-    fn things(_: &HandleTable<Counted, Self>) -> Vec<OwnerId> {
+    fn things(_: &HandleTable<Counted, Self>) -> Vec<ResourceId> {
         Vec::new()
     }
-    fn first_stamp(_: &HandleTable<Counted, Self>, _: &[OwnerId]) -> u64 {
+    fn first_stamp(_: &HandleTable<Counted, Self>, _: &[ResourceId]) -> u64 {
         0
     }
     fn remove(table: &HandleTable<Counted, Self>, handle: Handle) -> Result<(), RetireError> {
@@ -117,7 +117,7 @@ impl Subject for Plain {
     }
     fn ownership(
         _: &HandleTable<Counted, Self>,
-        _: &[OwnerId],
+        _: &[ResourceId],
         _: &mut Model,
         _: &Call,
     ) -> Result<(), TestCaseError> {
@@ -129,18 +129,18 @@ impl Subject for Claims {
     fn make() -> HandleTable<Counted, Self> {
         HandleTable::with_claims_shape(shape()).unwrap()
     }
-    fn things(table: &HandleTable<Counted, Self>) -> Vec<OwnerId> {
-        (0..THINGS / 2).flat_map(|_| table.new_owner_pair().unwrap()).collect()
+    fn things(table: &HandleTable<Counted, Self>) -> Vec<ResourceId> {
+        (0..THINGS / 2).flat_map(|_| table.new_resource_pair().unwrap()).collect()
     }
-    fn first_stamp(table: &HandleTable<Counted, Self>, things: &[OwnerId]) -> u64 {
+    fn first_stamp(table: &HandleTable<Counted, Self>, things: &[ResourceId]) -> u64 {
         table.owners().word(things[0]).unwrap().stamp()
     }
     fn remove(table: &HandleTable<Counted, Self>, handle: Handle) -> Result<(), RetireError> {
-        table.retire_if_unheld(handle)
+        table.check_and_retire(handle)
     }
     fn ownership(
         table: &HandleTable<Counted, Self>,
-        things: &[OwnerId],
+        things: &[ResourceId],
         model: &mut Model,
         call: &Call,
     ) -> Result<(), TestCaseError> {
@@ -220,7 +220,7 @@ fn run<L: Subject>(calls: Vec<Call>) -> Result<(), TestCaseError> {
                 let expected = match model.held(handle) {
                     _ if !model.live.contains_key(&handle) => Err(RetireError::Stale),
                     0 => Ok(()),
-                    held => Err(RetireError::Held(held)),
+                    held => Err(RetireError::StillOwns(held)),
                 };
                 prop_assert_eq!(L::remove(&table, handle), expected);
                 if expected.is_ok() {

@@ -531,7 +531,10 @@ fn messages_may_come_from_inside_a_callback() {
         router.manager.register(Protocol::new(0x4000_0001, 0), Arc::new(Echo(shared.clone()))).unwrap();
     router.manager.take(echo, router.on(OTHER)).unwrap();
     let membership = Membership::any_source(ip(G)).unwrap();
-    router.manager.add_membership(echo, router.on(OTHER), membership, mgm::manager::Effect::Join).unwrap();
+    router
+        .manager
+        .add_membership(echo, router.on(OTHER), membership, mgm::manager::StateChange::Join)
+        .unwrap();
     router.hear(1, &v2_report(G), 0);
     router.packet(B, G);
     assert_eq!(router.leaves_by(B, G), Some(vec![OTHER]), "the block that came meanwhile counts");

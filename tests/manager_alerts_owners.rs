@@ -2,7 +2,7 @@
 
 mod words;
 
-use mgm::manager::{Effect, MembershipError, TakeError};
+use mgm::manager::{MembershipError, StateChange, TakeError};
 use words::{Words, interface, membership, walk};
 
 /// `MgmReleaseInterfaceOwnership`: what the client wanted there ends as by so many deletes, in the order of walks.
@@ -135,7 +135,7 @@ fn refused_calls() {
     }
     for (client, at) in [("r", "4"), ("r", "6"), ("g", "3"), ("g", "9")] {
         manager.release(handle(client), interface(at)).unwrap_err();
-        for effect in [Effect::Join, Effect::JoinAndForward, Effect::Forward] {
+        for effect in [StateChange::Join, StateChange::JoinAndForward, StateChange::Forward] {
             manager.add_membership(handle(client), interface(at), group, effect).unwrap_err();
             manager
                 .delete_membership(handle(client), interface(at), membership("(*,G)"), effect)
@@ -144,7 +144,7 @@ fn refused_calls() {
     }
     let of_the_other_family = MembershipError::FamiliesDiffer(interface("1'"));
     assert_eq!(
-        manager.add_membership(handle("p"), interface("1'"), group, Effect::Join),
+        manager.add_membership(handle("p"), interface("1'"), group, StateChange::Join),
         Err(of_the_other_family)
     );
     manager.deregister(handle("q")).unwrap_err();

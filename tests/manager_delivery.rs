@@ -6,8 +6,8 @@ use common::hearing::{Heard, hearing};
 use common::*;
 use mgm::handle::Handle;
 use mgm::manager::{
-    Cause, Client, Effect, FlowState, GroupManager, JoinAlert, ManagerConfig, Membership, MembershipError,
-    PruneAlert,
+    Cause, Client, FlowState, GroupManager, JoinAlert, ManagerConfig, Membership, MembershipError,
+    PruneAlert, StateChange,
 };
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, Weak};
@@ -119,7 +119,7 @@ fn a_notice_raised_inside_a_callback_comes_after_that_callback() {
         if heard == joined(ONE) {
             let manager = manager.upgrade().unwrap();
             let other = by.lock().unwrap().unwrap();
-            manager.add_membership(other, v4(3), membership(TWO), Effect::Join).unwrap();
+            manager.add_membership(other, v4(3), membership(TWO), StateChange::Join).unwrap();
             assert_eq!(own.lock().unwrap().len(), 1, "not yet");
         }
         *depth.lock().unwrap() -= 1;
@@ -216,7 +216,7 @@ fn the_switches_of_igmp_stay_in_pairs_when_its_outbox_is_full() {
         router.manager.release(q, v4(4)).unwrap();
         for n in [4, 5] {
             let refused = Err(MembershipError::ChangingHands(v4(n)));
-            assert_eq!(router.add(igmp, n, ONE, Effect::Join), refused);
+            assert_eq!(router.add(igmp, n, ONE, StateChange::Join), refused);
         }
         slow.may_go_on();
         first.join().unwrap();
@@ -242,9 +242,9 @@ fn igmp_adds_everything_again_from_the_call_on_that_switches_it_on() {
         let (manager, igmp) = (manager.upgrade().unwrap(), handle.lock().unwrap().unwrap());
         let tries = |n: u32| {
             let tries = [
-                manager.add_membership(igmp, v4(n), membership(TWO), Effect::Join),
-                manager.add_membership(igmp, v4(n), membership(TWO), Effect::Forward),
-                manager.delete_membership(igmp, v4(n), membership(TWO), Effect::JoinAndForward),
+                manager.add_membership(igmp, v4(n), membership(TWO), StateChange::Join),
+                manager.add_membership(igmp, v4(n), membership(TWO), StateChange::Forward),
+                manager.delete_membership(igmp, v4(n), membership(TWO), StateChange::JoinAndForward),
             ];
             tries.map(|done| match done {
                 Ok(()) => "ok",
@@ -262,7 +262,7 @@ fn igmp_adds_everything_again_from_the_call_on_that_switches_it_on() {
             Heard::Enable(_) => {
                 log.push(format!("elsewhere: {:?}, on another interface {:?}", elsewhere(5), elsewhere(6)));
                 log.push(format!("inside enable: {:?}, on another interface {:?}", tries(5), tries(6)));
-                manager.add_membership(igmp, v4(5), membership(ONE), Effect::Join).unwrap();
+                manager.add_membership(igmp, v4(5), membership(ONE), StateChange::Join).unwrap();
             }
             _ => {}
         }
@@ -387,12 +387,12 @@ fn an_answer_to_a_prune_alert_that_comes_too_late_changes_nothing() {
         "from the answer on"
     );
     let forward = |manager: &GroupManager, q| {
-        manager.add_membership(q, v4(2), membership(FLOW), Effect::Forward).unwrap();
+        manager.add_membership(q, v4(2), membership(FLOW), StateChange::Forward).unwrap();
     };
     assert_eq!(expires(forward), Some(900), "it has receivers by now");
     let stopped = |manager: &GroupManager, q| {
-        manager.add_membership(q, v4(2), membership(FLOW), Effect::Forward).unwrap();
-        manager.delete_membership(q, v4(2), membership(FLOW), Effect::Forward).unwrap();
+        manager.add_membership(q, v4(2), membership(FLOW), StateChange::Forward).unwrap();
+        manager.delete_membership(q, v4(2), membership(FLOW), StateChange::Forward).unwrap();
     };
     assert_eq!(expires(stopped), Some(60), "it had some, and has none again");
     let another = |manager: &GroupManager, _| {

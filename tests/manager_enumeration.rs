@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use mgm::handle::{Handle, HandleTable};
-use mgm::manager::{EnumerationError, GroupKind, GroupManager, GroupPage, ManagerConfig, Membership};
+use mgm::manager::{EnumerationError, EnumerationKind, GroupManager, GroupPage, ManagerConfig, Membership};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
@@ -50,16 +50,16 @@ fn each_membership_is_shown_once_whoever_has_it_where() {
     let manager = &router.manager;
     for most in [1, 2, 3, 100] {
         for client in [p, q] {
-            let groups = manager.enumerate_groups(client, GroupKind::AllSources).unwrap();
+            let groups = manager.enumerate_groups(client, EnumerationKind::AllSources).unwrap();
             assert_eq!(all(manager, groups, most), EVERYTHING);
-            let groups = manager.enumerate_groups(client, GroupKind::AnySource).unwrap();
+            let groups = manager.enumerate_groups(client, EnumerationKind::AnySource).unwrap();
             assert_eq!(all(manager, groups, most), ["(*, 239.1.1.1)", "(*, 239.1.1.2)"]);
         }
     }
     router.join(q, 3, "* *");
-    let groups = manager.enumerate_groups(p, GroupKind::AllSources).unwrap();
+    let groups = manager.enumerate_groups(p, EnumerationKind::AllSources).unwrap();
     assert!(all(manager, groups, 100).contains(&"(*, *)".into()));
-    let groups = manager.enumerate_groups(p, GroupKind::AnySource).unwrap();
+    let groups = manager.enumerate_groups(p, EnumerationKind::AnySource).unwrap();
     assert_eq!(all(manager, groups, 100), ["(*, *)", "(*, 239.1.1.1)", "(*, 239.1.1.2)"]);
 }
 
@@ -67,11 +67,11 @@ fn each_membership_is_shown_once_whoever_has_it_where() {
 fn an_enumeration_shows_what_was_when_it_started() {
     let (router, p, q) = joined();
     let manager = &router.manager;
-    let before = manager.enumerate_groups(p, GroupKind::AllSources).unwrap();
+    let before = manager.enumerate_groups(p, EnumerationKind::AllSources).unwrap();
     router.join(q, 3, "* 239.9.9.9");
     router.leave(p, 1, "* 239.1.1.1");
     manager.release(p, v4(2)).unwrap();
-    let after = manager.enumerate_groups(p, GroupKind::AllSources).unwrap();
+    let after = manager.enumerate_groups(p, EnumerationKind::AllSources).unwrap();
     assert_eq!(all(manager, before, 100), EVERYTHING);
     assert_eq!(
         all(manager, after, 100),
@@ -84,7 +84,7 @@ fn behind_the_end_there_is_nothing_and_behind_the_close_no_enumeration() {
     let (router, p, _) = joined();
     let manager = &router.manager;
     let nothing = GroupPage { groups: Vec::new(), more: false };
-    let groups = manager.enumerate_groups(p, GroupKind::AllSources).unwrap();
+    let groups = manager.enumerate_groups(p, EnumerationKind::AllSources).unwrap();
     assert_eq!(manager.next_groups(groups, 0), Ok(GroupPage { groups: Vec::new(), more: true }));
     all(manager, groups, 3);
     assert_eq!(manager.next_groups(groups, 10), Ok(nothing.clone()));
@@ -94,7 +94,7 @@ fn behind_the_end_there_is_nothing_and_behind_the_close_no_enumeration() {
     assert_eq!(manager.next_groups(groups, 10), Err(EnumerationError::Stale));
     let router = Router::new();
     let alone = router.client(1, &[]);
-    let groups = router.manager.enumerate_groups(alone, GroupKind::AnySource).unwrap();
+    let groups = router.manager.enumerate_groups(alone, EnumerationKind::AnySource).unwrap();
     assert_eq!(router.manager.next_groups(groups, 10), Ok(nothing));
 }
 
@@ -102,7 +102,7 @@ fn behind_the_end_there_is_nothing_and_behind_the_close_no_enumeration() {
 fn the_handles_of_clients_and_of_enumerations_are_two_kinds() {
     let (router, p, _) = joined();
     let manager = &router.manager;
-    let groups = manager.enumerate_groups(p, GroupKind::AllSources).unwrap();
+    let groups = manager.enumerate_groups(p, EnumerationKind::AllSources).unwrap();
     assert_ne!(groups.kind(), p.kind());
     // The enumeration's slot and generation are those of a client's.
     let twin = manager
@@ -115,7 +115,7 @@ fn the_handles_of_clients_and_of_enumerations_are_two_kinds() {
         assert_eq!(manager.end_enumeration(client), Err(EnumerationError::Stale));
     }
     assert!(twin.is_some());
-    assert_eq!(manager.enumerate_groups(groups, GroupKind::AllSources), Err(EnumerationError::Stale));
+    assert_eq!(manager.enumerate_groups(groups, EnumerationKind::AllSources), Err(EnumerationError::Stale));
     assert_eq!(manager.take(groups, v4(9)), Err(mgm::manager::TakeError::Stale));
     assert_eq!(manager.deregister(groups), Err(mgm::manager::DeregisterError::Stale));
     assert_eq!(manager.next_groups(Handle::from(0), 1), Err(EnumerationError::Stale));
@@ -129,14 +129,14 @@ fn an_enumeration_ends_with_its_clients_registration() {
     let manager = &router.manager;
     let guest = router.client(7, &[]);
     let (theirs, mine) = (
-        manager.enumerate_groups(guest, GroupKind::AllSources).unwrap(),
-        manager.enumerate_groups(p, GroupKind::AllSources).unwrap(),
+        manager.enumerate_groups(guest, EnumerationKind::AllSources).unwrap(),
+        manager.enumerate_groups(p, EnumerationKind::AllSources).unwrap(),
     );
     manager.next_groups(theirs, 1).unwrap();
     manager.deregister(guest).unwrap();
     assert_eq!(manager.next_groups(theirs, 1), Err(EnumerationError::Stale));
     assert_eq!(manager.end_enumeration(theirs), Err(EnumerationError::Stale));
-    assert_eq!(manager.enumerate_groups(guest, GroupKind::AllSources), Err(EnumerationError::Stale));
+    assert_eq!(manager.enumerate_groups(guest, EnumerationKind::AllSources), Err(EnumerationError::Stale));
     let again = router.client(7, &[]);
     assert_ne!(again, guest);
     assert_eq!(manager.next_groups(theirs, 1), Err(EnumerationError::Stale), "nor is it revived by another");
@@ -148,7 +148,7 @@ fn there_are_no_more_open_than_configured_and_room_comes_back() {
     let router = Router::with(ManagerConfig { enumerations: 2, ..ManagerConfig::default() });
     let manager = &router.manager;
     let (p, guest) = (router.client(1, &[]), router.client(2, &[]));
-    let start = |client| manager.enumerate_groups(client, GroupKind::AllSources);
+    let start = |client| manager.enumerate_groups(client, EnumerationKind::AllSources);
     for _ in 0..200 {
         let (first, second) = (start(p).unwrap(), start(p).unwrap());
         assert_eq!(start(p), Err(EnumerationError::TooMany(2)));
@@ -182,7 +182,7 @@ fn who_starts_waits_for_a_reader_that_sleeps() {
         reads.wait();
         // More than have room beside what is held back.
         for _ in 0..500 {
-            let enumeration = manager.enumerate_groups(p, GroupKind::AllSources).unwrap();
+            let enumeration = manager.enumerate_groups(p, EnumerationKind::AllSources).unwrap();
             manager.end_enumeration(enumeration).unwrap();
         }
     });
@@ -195,10 +195,10 @@ fn of_many_who_ask_one_enumeration_each_record_is_given_to_one() {
     let expected: BTreeSet<Membership> =
         (0..250).map(|n| membership(&format!("* 239.1.{}.{}", n % 4, n / 4))).collect();
     for what in &expected {
-        router.manager.add_membership(p, v4(1), *what, mgm::manager::Effect::Join).unwrap();
+        router.manager.add_membership(p, v4(1), *what, mgm::manager::StateChange::Join).unwrap();
     }
     for round in 0..200 {
-        let groups = router.manager.enumerate_groups(p, GroupKind::AllSources).unwrap();
+        let groups = router.manager.enumerate_groups(p, EnumerationKind::AllSources).unwrap();
         let given: Mutex<Vec<Membership>> = Mutex::default();
         thread::scope(|scope| {
             for n in 0..4 {
@@ -233,7 +233,7 @@ fn starting_one_races_with_leaving_and_leaves_nothing_behind() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 let mut handles = Vec::new();
-                while let Ok(handle) = manager.enumerate_groups(guest, GroupKind::AllSources) {
+                while let Ok(handle) = manager.enumerate_groups(guest, EnumerationKind::AllSources) {
                     handles.push(handle);
                     started.store(true, Ordering::Relaxed);
                     if handles.len() == 3 {
@@ -250,7 +250,7 @@ fn starting_one_races_with_leaving_and_leaves_nothing_behind() {
             manager.deregister(guest).unwrap();
         });
         let all: Vec<_> =
-            (0..3).map(|_| manager.enumerate_groups(witness, GroupKind::AnySource).unwrap()).collect();
+            (0..3).map(|_| manager.enumerate_groups(witness, EnumerationKind::AnySource).unwrap()).collect();
         all.into_iter().for_each(|handle| manager.end_enumeration(handle).unwrap());
     }
 }

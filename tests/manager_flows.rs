@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use mgm::forwarding::{Counter, NewEntry, Verdict};
-use mgm::manager::{Effect, FlowState, Interface, ManagerConfig, NewFlowError};
+use mgm::manager::{FlowState, Interface, ManagerConfig, NewFlowError, StateChange};
 use std::time::Duration;
 
 const FLOW: &str = "192.0.2.7 239.1.1.1";
@@ -28,7 +28,7 @@ fn the_incoming_interface_is_never_an_outgoing_one() {
     let p = router.client(1, &[1, 2]);
     router.join(p, 1, "* 239.1.1.1");
     assert_eq!(router.new_flow(FLOW), Ok(FlowState::Negative));
-    router.add(p, 1, FLOW, Effect::Forward).unwrap();
+    router.add(p, 1, FLOW, StateChange::Forward).unwrap();
     router.join(p, 1, "* *");
     assert_eq!(router.outgoing(FLOW), Some(vec![]), "whatever is said, nor does it turn the entry active");
     router.join(p, 2, "* 239.1.1.1");
@@ -45,7 +45,7 @@ fn packets_have_to_arrive_where_the_routes_say() {
     let forwarding = router.manager.forwarding();
     let mut reader = forwarding.reader();
     let entry = reader.lookup(&flow(FLOW)).unwrap();
-    let judge = |n| entry.judge(router.manager.interface_number(v4(n)).unwrap());
+    let judge = |n| entry.judge(router.manager.vif_index(v4(n)).unwrap());
     assert_eq!([judge(3), judge(1)], [Verdict::Accept, Verdict::WrongInterface]);
     router.manager.release(p, v4(3)).unwrap();
     assert_eq!(judge(3), Verdict::Miss);
@@ -118,7 +118,7 @@ fn groups_of_link_local_scope_are_joined_but_never_forwarded() {
     let p = router.client(1, &[1, 2]);
     router.join(p, 2, "* 224.0.0.251");
     router.join(p, 2, "* *");
-    let not_forwarded = |what: &str| router.new_flow(what) == Err(NewFlowError::NotForwarded(flow(what)));
+    let not_forwarded = |what: &str| router.new_flow(what) == Err(NewFlowError::DropCounters(flow(what)));
     assert!(not_forwarded("192.0.2.7 224.0.0.1"));
     assert!(not_forwarded("192.0.2.7 224.0.0.251"));
     assert!(!not_forwarded("192.0.2.7 224.0.1.1"));
@@ -134,8 +134,8 @@ fn a_forward_change_lasts_as_long_as_the_entry() {
     let p = router.client(1, &[1, 2, 3]);
     router.join(p, 2, "* 239.1.1.1");
     router.new_flow(FLOW).unwrap();
-    router.add(p, 3, FLOW, Effect::Forward).unwrap();
-    router.delete(p, 2, FLOW, Effect::Forward).unwrap();
+    router.add(p, 3, FLOW, StateChange::Forward).unwrap();
+    router.delete(p, 2, FLOW, StateChange::Forward).unwrap();
     assert_eq!(router.outgoing(FLOW), Some(vec![3]));
     router.manager.flush_entries();
     assert_eq!(router.outgoing(FLOW), None);
@@ -208,7 +208,7 @@ fn the_oldest_negative_entry_makes_room_for_a_new_one() {
     flows.iter().for_each(|what| assert_eq!(router.new_flow(what), Ok(FlowState::Negative)));
     assert_eq!(router.outgoing(flows[0]), None);
     assert_eq!(router.manager.entries().len(), 2);
-    assert_eq!(router.manager.incidents().negative_evicted, 1);
+    assert_eq!(router.manager.limit_counters().negative_evicted, 1);
     router.join(p, 2, "* 239.1.1.1");
     router.new_flow(flows[0]).unwrap();
     assert_eq!(router.manager.entries().len(), 3, "active ones do not count");
@@ -232,7 +232,7 @@ fn the_oldest_flow_without_an_entry_is_forgotten_with_its_counts() {
     }
     let counts: Vec<u64> = router.manager.entries().iter().map(|entry| entry.totals.no_receivers).collect();
     assert_eq!(counts, [0, 1]);
-    assert_eq!(router.manager.incidents().flows_forgotten, 1);
+    assert_eq!(router.manager.limit_counters().flows_forgotten, 1);
 }
 
 #[test]
@@ -243,13 +243,13 @@ fn remembered_flows_make_room_for_new_ones_but_not_in_vain() {
     flows[..2].iter().for_each(|what| assert_eq!(router.new_flow(what), Ok(FlowState::Negative)));
     router.manager.flush_entries();
     assert_eq!(router.new_flow(flows[2]), Ok(FlowState::Negative));
-    assert_eq!(router.manager.incidents().flows_forgotten, 1, "the oldest of the two");
+    assert_eq!(router.manager.limit_counters().flows_forgotten, 1, "the oldest of the two");
     let forwarding = router.manager.forwarding();
-    let number = forwarding.open_number();
+    let number = forwarding.alloc_counter();
     assert!(number.is_err(), "every number is in use");
     router.new_flow(flows[1]).unwrap();
     assert_eq!(router.new_flow(flows[3]), Err(NewFlowError::Full(flow(flows[3]))));
-    assert_eq!(router.manager.incidents().flows_forgotten, 1, "there was no room for an entry anyway");
+    assert_eq!(router.manager.limit_counters().flows_forgotten, 1, "there was no room for an entry anyway");
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn flows_that_others_publish_are_left_alone() {
     let router = Router::new();
     router.client(1, &[1]);
     let forwarding = router.manager.forwarding();
-    let number = forwarding.open_number().unwrap();
+    let number = forwarding.alloc_counter().unwrap();
     forwarding.publish(NewEntry::new(flow(FLOW), number, None, &[])).unwrap();
     assert_eq!(router.new_flow(FLOW), Err(NewFlowError::Foreign(flow(FLOW))));
     assert_eq!(router.manager.entries(), []);

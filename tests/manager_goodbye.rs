@@ -172,13 +172,13 @@ fn no_callback_runs_after_goodbye() {
 }
 
 /// A client whose calls wait to be let go.
-struct Held {
+struct StillOwns {
     called: Receiver<Heard>,
     go_on: Sender<()>,
     ended: Arc<AtomicU32>,
 }
 
-fn held() -> (Held, Arc<dyn mgm::manager::Client>) {
+fn held() -> (StillOwns, Arc<dyn mgm::manager::Client>) {
     let ((call, called), (go_on, go), ended) = (channel(), channel(), Arc::<AtomicU32>::default());
     let (both, count) = (Mutex::new((call, go)), ended.clone());
     let client = hearing(move |heard| {
@@ -187,7 +187,7 @@ fn held() -> (Held, Arc<dyn mgm::manager::Client>) {
         both.1.recv_timeout(LONG).unwrap();
         count.fetch_add(1, Ordering::SeqCst);
     });
-    (Held { called, go_on, ended }, client)
+    (StillOwns { called, go_on, ended }, client)
 }
 
 fn is_registered(manager: &GroupManager, client: Handle) -> bool {

@@ -5,8 +5,8 @@ mod common;
 use common::*;
 use mgm::forwarding::Flow;
 use mgm::manager::{
-    Client, Effect, FlowState, GroupManager, Interface, ManagerConfig, MembershipError, NewFlowError, Upcall,
-    WrongInterfaceAlert,
+    Client, FlowState, GroupManager, Interface, ManagerConfig, MembershipError, NewFlowError, StateChange,
+    Upcall, WrongInterfaceAlert,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,38 +41,38 @@ fn memberships_of_one_interface_leave_room_for_the_others() {
     let config = ManagerConfig { memberships_per_interface: 2, memberships: 5, ..ManagerConfig::default() };
     let router = Router::with(config);
     let (p, igmp) = (router.client(1, &[1, 2, 3]), router.igmp(&[2]));
-    let refused = || router.manager.incidents().memberships_refused;
+    let refused = || router.manager.limit_counters().memberships_refused;
     router.join(p, 2, "* 239.1.1.1");
     router.join(p, 2, "* 239.1.1.2");
-    assert_eq!(router.add(p, 2, "* 239.1.1.3", Effect::Join), Err(MembershipError::TooMany(2)));
+    assert_eq!(router.add(p, 2, "* 239.1.1.3", StateChange::Join), Err(MembershipError::TooMany(2)));
     assert_eq!(refused(), 1);
     router.join(p, 2, "* 239.1.1.2");
-    router.add(p, 2, "* 239.1.1.3", Effect::Forward).unwrap();
+    router.add(p, 2, "* 239.1.1.3", StateChange::Forward).unwrap();
     assert_eq!(refused(), 1, "what is there, or not kept, needs no room");
 
     router.join(p, 3, "* 239.1.1.3");
     router.join(igmp, 2, "* 239.1.1.3");
     router.join(igmp, 2, "* 239.1.1.4");
     assert_eq!(router.memberships(), 5, "another interface has room, and the other role on the same one");
-    assert_eq!(router.add(p, 3, "* 239.1.1.4", Effect::Join), Err(MembershipError::TooMany(5)));
+    assert_eq!(router.add(p, 3, "* 239.1.1.4", StateChange::Join), Err(MembershipError::TooMany(5)));
     assert_eq!(refused(), 2);
 
     router.leave(p, 2, "* 239.1.1.1");
     router.join(p, 2, "* 239.1.1.3");
-    assert_eq!(router.add(p, 2, "* 239.1.1.1", Effect::Join), Err(MembershipError::TooMany(2)));
+    assert_eq!(router.add(p, 2, "* 239.1.1.1", StateChange::Join), Err(MembershipError::TooMany(2)));
     router.manager.release(p, v4(2)).unwrap();
     router.manager.take(p, v4(2)).unwrap();
     for what in ["* 239.1.1.5", "* 239.1.1.6"] {
         router.join(p, 2, what);
     }
-    assert_eq!(router.add(p, 2, "* 239.1.1.7", Effect::Join), Err(MembershipError::TooMany(2)));
+    assert_eq!(router.add(p, 2, "* 239.1.1.7", StateChange::Join), Err(MembershipError::TooMany(2)));
 }
 
 #[test]
 fn entries_of_one_interface_leave_room_for_the_others() {
     let router = router(ManagerConfig { entries_per_interface: 3, ..ManagerConfig::default() });
     let manager = &router.manager;
-    let refused = || manager.incidents().entries_refused_of_interface;
+    let refused = || manager.limit_counters().entries_refused_of_interface;
     (0..3).for_each(|n| assert_eq!(manager.new_flow(from(1, n)), Ok(FlowState::Active)));
     assert_eq!(manager.new_flow(from(1, 3)), Err(NewFlowError::Full(from(1, 3))));
     assert_eq!(refused(), 1);
@@ -101,7 +101,7 @@ fn false_sources_do_not_use_up_the_room_of_the_interface_they_name() {
     (0..3).for_each(|n| _ = manager.new_flow_from(from(2, n), v4(1), &[]).unwrap());
     assert_eq!(manager.new_flow_from(from(2, 3), v4(1), &[]), Err(NewFlowError::Full(from(2, 3))));
     assert_eq!(manager.new_flow_from(from(1, 3), v4(1), &[]), Err(NewFlowError::Full(from(1, 3))));
-    assert_eq!(manager.incidents().entries_refused_of_interface, 2);
+    assert_eq!(manager.limit_counters().entries_refused_of_interface, 2);
     (3..6).for_each(|n| assert_eq!(manager.new_flow_from(from(2, n), v4(2), &[]), Ok(FlowState::Active)));
     // Nor do packets without a route, from an interface that nobody ever took.
     let lost = |n: u8| Flow::new([172, 16, 0, n].into(), [239, 1, 1, 1].into()).unwrap();
@@ -125,11 +125,11 @@ fn negative_entries_of_one_interface_make_room_among_themselves() {
     new_flows(2, 0..2);
     new_flows(1, 0..20);
     assert_eq!((flows_of(manager, 1), flows_of(manager, 2)), (vec![18, 19], vec![0, 1]));
-    assert_eq!(manager.incidents().negative_evicted, 18);
+    assert_eq!(manager.limit_counters().negative_evicted, 18);
     router.join(p, 9, "10.1.0.18 239.1.1.1");
     new_flows(1, 20..21);
     assert_eq!(flows_of(manager, 1), [18, 19, 20], "one that is wanted is none of them any more");
-    assert_eq!(manager.incidents().negative_evicted, 18);
+    assert_eq!(manager.limit_counters().negative_evicted, 18);
     new_flows(3, 0..1);
     assert_eq!(flows_of(manager, 2), [1], "of all together the oldest goes");
     router.leave(p, 9, "10.1.0.18 239.1.1.1");
@@ -146,14 +146,14 @@ fn upcalls_of_one_interface_leave_room_for_the_others() {
         [Upcall::Queued, Upcall::Refused, Upcall::Refused]
     );
     assert_eq!(bring(1, 0), Upcall::Waiting);
-    assert_eq!(manager.incidents().upcalls_refused, 2);
+    assert_eq!(manager.limit_counters().upcalls_refused, 2);
     assert_eq!([0, 1, 2].map(|source| bring(2, source)), [Upcall::Queued, Upcall::Queued, Upcall::Refused]);
     assert_eq!(manager.upcall(from(2, 2), v4(77), &[]), Upcall::Queued, "of interfaces that are not known");
     assert_eq!(manager.upcall(from(2, 3), v4(78), &[]), Upcall::Queued);
     assert_eq!(manager.upcall(from(2, 4), v4(79), &[]), Upcall::Refused);
-    assert_eq!(manager.serve(1), 1);
+    assert_eq!(manager.process_upcalls(1), 1);
     assert_eq!([2, 3].map(|source| bring(1, source)), [Upcall::Queued, Upcall::Refused]);
-    assert_eq!(manager.serve(usize::MAX), 6);
+    assert_eq!(manager.process_upcalls(usize::MAX), 6);
     assert_eq!([4, 5, 6].map(|source| bring(1, source)), [Upcall::Queued, Upcall::Queued, Upcall::Refused]);
     assert_eq!([77, 78].map(|n| manager.upcall(from(3, n as u8 - 70), v4(n), &[])), [Upcall::Queued; 2]);
 }
@@ -164,9 +164,9 @@ fn entries_made_by_upcalls_are_counted_where_the_packets_arrived() {
     let router = router(ManagerConfig { entries_per_interface: 2, ..ManagerConfig::default() });
     let manager = &router.manager;
     (0..3).for_each(|n| assert_eq!(manager.upcall(from(2, n), v4(1), &[]), Upcall::Queued));
-    manager.serve(usize::MAX);
+    manager.process_upcalls(usize::MAX);
     assert_eq!(flows_of(manager, 2), [0, 1]);
-    assert_eq!(manager.incidents().entries_refused_of_interface, 1);
+    assert_eq!(manager.limit_counters().entries_refused_of_interface, 1);
     assert_eq!(manager.new_flow(from(2, 2)), Ok(FlowState::Active));
 }
 
@@ -194,13 +194,13 @@ fn packets_on_the_wrong_interface_leave_room_for_those_on_others() {
     router.client_with(2, &[5, 6], curious.clone());
     let bring = |arrival: u32, source: u8| manager.wrong_interface(from(1, source), v4(arrival), &[]);
     assert_eq!([0, 1, 2].map(|source| bring(5, source)), [true, true, false]);
-    assert_eq!(manager.incidents().wrong_interface_refused, 1);
+    assert_eq!(manager.limit_counters().wrong_interface_refused, 1);
     assert_eq!([10, 11].map(|source| bring(6, source)), [true; 2]);
-    assert_eq!(manager.serve(usize::MAX), 4);
+    assert_eq!(manager.process_upcalls(usize::MAX), 4);
     assert_eq!(*curious.told.lock().unwrap(), [5, 5, 6, 6].map(v4));
     assert!(!bring(5, 2), "the interval is not over");
     manager.advance(Duration::from_secs(3));
-    assert_eq!(manager.serve(usize::MAX), 0);
+    assert_eq!(manager.process_upcalls(usize::MAX), 0);
     assert_eq!([2, 3, 4].map(|source| bring(5, source)), [true, true, false]);
 }
 

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use mgm::forwarding::Family;
 use mgm::handle::Handle;
-use mgm::manager::{Effect, FlowState, Interface, ManagerConfig, Membership, MembershipError};
+use mgm::manager::{FlowState, Interface, ManagerConfig, Membership, MembershipError, StateChange};
 
 const FLOW: &str = "192.0.2.7 239.1.1.1";
 
@@ -14,14 +14,14 @@ fn only_the_owner_says_what_is_received_on_an_interface() {
     let router = Router::new();
     let (p, q) = (router.client(1, &[2]), router.client(2, &[3]));
     for call in [Router::add, Router::delete] {
-        let call = |client, n| call(&router, client, n, "* 239.1.1.1", Effect::Join);
+        let call = |client, n| call(&router, client, n, "* 239.1.1.1", StateChange::Join);
         assert_eq!(call(p, 3), Err(MembershipError::NotOwner(v4(3))));
         assert_eq!(call(p, 4), Err(MembershipError::NotTaken(v4(4))), "never taken");
         assert_eq!(call(Handle::STALE, 2), Err(MembershipError::Stale));
         assert_eq!(call(p, 2), Ok(()));
     }
     router.manager.release(q, v4(3)).unwrap();
-    assert_eq!(router.add(q, 3, "* 239.1.1.1", Effect::Join), Err(MembershipError::NotTaken(v4(3))));
+    assert_eq!(router.add(q, 3, "* 239.1.1.1", StateChange::Join), Err(MembershipError::NotTaken(v4(3))));
     assert_eq!(router.memberships(), 0);
 }
 
@@ -29,8 +29,8 @@ fn only_the_owner_says_what_is_received_on_an_interface() {
 fn igmp_and_the_routing_protocol_speak_for_themselves_only() {
     let router = Router::new();
     let (p, igmp) = (router.client(1, &[2]), router.igmp(&[3]));
-    assert_eq!(router.add(igmp, 2, "* 239.1.1.1", Effect::Join), Err(MembershipError::NotTaken(v4(2))));
-    assert_eq!(router.add(p, 3, "* 239.1.1.1", Effect::Join), Err(MembershipError::NotTaken(v4(3))));
+    assert_eq!(router.add(igmp, 2, "* 239.1.1.1", StateChange::Join), Err(MembershipError::NotTaken(v4(2))));
+    assert_eq!(router.add(p, 3, "* 239.1.1.1", StateChange::Join), Err(MembershipError::NotTaken(v4(3))));
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_membership_is_of_its_interfaces_family() {
     let everything = Membership::everything(Family::V6);
     for membership in [v6, everything] {
         assert_eq!(
-            router.manager.add_membership(p, v4(2), membership, Effect::Join),
+            router.manager.add_membership(p, v4(2), membership, StateChange::Join),
             Err(MembershipError::FamiliesDiffer(v4(2)))
         );
     }
@@ -67,7 +67,7 @@ fn a_full_table_of_memberships_refuses_one_more_and_loses_none() {
     let p = router.client(1, &[1, 2]);
     router.join(p, 2, "* 239.1.1.1");
     router.join(p, 2, "* 239.1.1.2");
-    assert_eq!(router.add(p, 2, "* 239.1.1.3", Effect::Join), Err(MembershipError::TooMany(2)));
+    assert_eq!(router.add(p, 2, "* 239.1.1.3", StateChange::Join), Err(MembershipError::TooMany(2)));
     router.join(p, 2, "* 239.1.1.1");
     assert_eq!(router.memberships(), 2);
     router.leave(p, 2, "* 239.1.1.2");
@@ -97,7 +97,7 @@ fn a_membership_says_nothing_of_other_flows() {
     assert_eq!(router.new_flow(FLOW), Ok(FlowState::Negative));
     router.manager.take(p, Interface::v6(2)).unwrap();
     let everything = Membership::everything(Family::V6);
-    router.manager.add_membership(p, Interface::v6(2), everything, Effect::Join).unwrap();
+    router.manager.add_membership(p, Interface::v6(2), everything, StateChange::Join).unwrap();
     assert_eq!(router.outgoing(FLOW), Some(vec![]));
 }
 
@@ -166,9 +166,9 @@ fn what_was_said_before_a_release_is_not_there_after_the_next_take() {
 fn a_forward_change_edits_the_entries_there_are_and_nothing_else() {
     let router = Router::new();
     let p = router.client(1, &[1, 2, 3]);
-    router.add(p, 3, "* 239.1.1.1", Effect::Forward).unwrap();
+    router.add(p, 3, "* 239.1.1.1", StateChange::Forward).unwrap();
     assert_eq!(router.new_flow(FLOW), Ok(FlowState::Negative), "there was no entry to edit");
-    router.add(p, 3, "* 239.1.1.1", Effect::Forward).unwrap();
+    router.add(p, 3, "* 239.1.1.1", StateChange::Forward).unwrap();
     assert_eq!(router.outgoing(FLOW), Some(vec![3]));
     assert_eq!(router.memberships(), 0);
     assert_eq!(
@@ -186,10 +186,10 @@ fn a_forward_delete_leaves_the_membership_and_the_other_share() {
     router.join(igmp, 2, "* 239.1.1.1");
     router.join(p, 3, "* 239.1.1.1");
     router.new_flow(FLOW).unwrap();
-    router.delete(p, 3, "* *", Effect::Forward).unwrap();
-    router.delete(p, 2, FLOW, Effect::Forward).unwrap();
+    router.delete(p, 3, "* *", StateChange::Forward).unwrap();
+    router.delete(p, 2, FLOW, StateChange::Forward).unwrap();
     assert_eq!(router.outgoing(FLOW), Some(vec![2]), "IGMP still wants it");
-    router.delete(igmp, 2, FLOW, Effect::Forward).unwrap();
+    router.delete(igmp, 2, FLOW, StateChange::Forward).unwrap();
     assert_eq!(router.outgoing(FLOW), Some(vec![]));
     assert_eq!(router.memberships(), 3);
 }
@@ -202,12 +202,12 @@ fn the_last_action_wins() {
     router.new_flow(FLOW).unwrap();
     type Step = (&'static str, fn(&Router, Handle), Vec<u32>);
     let steps: [Step; 6] = [
-        ("FORWARD delete", |r, p| r.delete(p, 2, FLOW, Effect::Forward).unwrap(), vec![]),
+        ("FORWARD delete", |r, p| r.delete(p, 2, FLOW, StateChange::Forward).unwrap(), vec![]),
         ("JOIN add of what is there", |r, p| r.join(p, 2, "* 239.1.1.1"), vec![2]),
-        ("both deleted", |r, p| r.delete(p, 2, "* 239.1.1.1", Effect::JoinAndForward).unwrap(), vec![]),
-        ("FORWARD add", |r, p| r.add(p, 2, "* *", Effect::Forward).unwrap(), vec![2]),
+        ("both deleted", |r, p| r.delete(p, 2, "* 239.1.1.1", StateChange::JoinAndForward).unwrap(), vec![]),
+        ("FORWARD add", |r, p| r.add(p, 2, "* *", StateChange::Forward).unwrap(), vec![2]),
         ("JOIN delete of what is not there", |r, p| r.leave(p, 2, FLOW), vec![]),
-        ("both added", |r, p| r.add(p, 2, FLOW, Effect::JoinAndForward).unwrap(), vec![2]),
+        ("both added", |r, p| r.add(p, 2, FLOW, StateChange::JoinAndForward).unwrap(), vec![2]),
     ];
     for (what, step, outgoing) in steps {
         step(&router, p);

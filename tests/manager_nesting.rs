@@ -3,8 +3,8 @@
 use mgm::forwarding::Flow;
 use mgm::handle::Handle;
 use mgm::manager::{
-    Client, CreationAlert, Effect, GroupManager, Interface, JoinAlert, ManagerConfig, Membership,
-    NewFlowError, Protocol, ReversePath,
+    Client, CreationAlert, GroupManager, Interface, JoinAlert, ManagerConfig, Membership, NewFlowError,
+    Protocol, ReversePath, StateChange,
 };
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -63,7 +63,7 @@ impl Client for Link {
 /// Joins what matters to the next link alone.
 fn join(manager: &GroupManager, client: Handle, number: u32) {
     let membership = Membership::one_source(source(number + 1), GROUP).unwrap();
-    manager.add_membership(client, Interface::v4(number + 1), membership, Effect::Join).unwrap();
+    manager.add_membership(client, Interface::v4(number + 1), membership, StateChange::Join).unwrap();
 }
 
 struct Chain {
@@ -115,7 +115,7 @@ fn a_chain_of_notices_is_told_to_its_end_on_a_short_stack() {
 fn flows_brought_from_inside_alerts_are_refused_when_they_are_too_deep() {
     let chain = chain(1);
     let everything = Membership::any_source(GROUP).unwrap();
-    chain.manager.add_membership(chain.handles[0], Interface::v4(1), everything, Effect::Join).unwrap();
+    chain.manager.add_membership(chain.handles[0], Interface::v4(1), everything, StateChange::Join).unwrap();
     let source = Ipv4Addr::new(192, 0, 2, 1);
     chain.manager.new_flow(Flow::new(source.into(), GROUP).unwrap()).unwrap();
     let deepest = chain.deepest.load(Ordering::Relaxed);

@@ -6,7 +6,7 @@ mod common;
 use common::hearing::{Heard, hearing};
 use common::*;
 use mgm::handle::Handle;
-use mgm::manager::{Cause, Client, Effect, MembershipError};
+use mgm::manager::{Cause, Client, MembershipError, StateChange};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -145,7 +145,7 @@ fn igmp_is_switched_off_before_it_is_switched_on_and_joins_before_it_leaves() {
                     router.join(igmp, 7, GROUP);
                     router.leave(igmp, 7, GROUP);
                     for at in [5, 6] {
-                        let added = router.add(igmp, at, GROUP, Effect::Join);
+                        let added = router.add(igmp, at, GROUP, StateChange::Join);
                         let refused = Err(MembershipError::ChangingHands(v4(at)));
                         assert!(added == Ok(()) || added == refused, "{added:?}");
                     }

@@ -115,16 +115,16 @@ fn an_interface_is_known_from_its_first_taking_on_and_no_look_makes_it_known() {
     assert_eq!(manager.owner_of(v4(9)), Err(NoOwner(v4(9))));
     assert_eq!(manager.release(p, v4(9)), Err(ReleaseError::NotOwner(v4(9))));
     assert_eq!(manager.take(Handle::STALE, v4(9)), Err(TakeError::Stale));
-    assert_eq!(manager.interface_number(v4(9)), None);
+    assert_eq!(manager.vif_index(v4(9)), None);
     manager.take(p, v4(1)).unwrap();
     manager.take(p, v4(2)).unwrap();
     assert_eq!(manager.take(p, v4(3)), Err(TakeError::TooManyInterfaces(2)));
     manager.release(p, v4(1)).unwrap();
-    let number = manager.interface_number(v4(1)).unwrap();
+    let number = manager.vif_index(v4(1)).unwrap();
     assert_eq!(manager.interface(number), Some(v4(1)), "a number is for ever");
     assert_eq!(manager.take(p, v4(3)), Err(TakeError::TooManyInterfaces(2)), "so no room comes back");
     manager.take(p, v4(1)).unwrap();
-    assert_eq!(manager.interface_number(v4(1)), Some(number));
+    assert_eq!(manager.vif_index(v4(1)), Some(number));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use common::hearing::{Heard, hearing};
 use common::*;
 use mgm::handle::Handle;
 use mgm::manager::{
-    Cause, DeregisterError, Effect, EnumerationError, GroupKind, GroupManager, Interface, ManagerConfig,
-    NoOwner, Protocol, RegisterError, ReleaseError, SetEntryError, TakeError, Upcall,
+    Cause, DeregisterError, EnumerationError, EnumerationKind, GroupManager, Interface, ManagerConfig,
+    NoOwner, Protocol, RegisterError, ReleaseError, SetEntryError, StateChange, TakeError, Upcall,
 };
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -94,10 +94,10 @@ const FUNCTIONS: &[Function] = &[
     }),
     ("add_membership and delete_membership", |inside| {
         for what in ["* *", "* 239.1.1.9", "192.0.2.9 239.1.1.9"].map(membership) {
-            for effect in [Effect::Join, Effect::Forward, Effect::JoinAndForward] {
+            for effect in [StateChange::Join, StateChange::Forward, StateChange::JoinAndForward] {
                 let is_there = || inside.manager.memberships().iter().any(|record| record.membership == what);
                 inside.manager.add_membership(inside.me, inside.mine, what, effect).unwrap();
-                assert_eq!(is_there(), effect != Effect::Forward);
+                assert_eq!(is_there(), effect != StateChange::Forward);
                 inside.manager.delete_membership(inside.me, inside.mine, what, effect).unwrap();
                 assert!(!is_there());
             }
@@ -133,8 +133,8 @@ const FUNCTIONS: &[Function] = &[
     }),
     ("enumerate_groups, next_groups, end_enumeration", |inside| {
         let what = membership("* 239.1.1.9");
-        inside.manager.add_membership(inside.me, inside.mine, what, Effect::Join).unwrap();
-        let enumeration = inside.manager.enumerate_groups(inside.me, GroupKind::AllSources).unwrap();
+        inside.manager.add_membership(inside.me, inside.mine, what, StateChange::Join).unwrap();
+        let enumeration = inside.manager.enumerate_groups(inside.me, EnumerationKind::AllSources).unwrap();
         assert!(inside.manager.next_groups(enumeration, usize::MAX).unwrap().groups.contains(&what));
         inside.manager.end_enumeration(enumeration).unwrap();
         assert_eq!(inside.manager.end_enumeration(enumeration), Err(EnumerationError::Stale));
@@ -149,31 +149,31 @@ const FUNCTIONS: &[Function] = &[
         inside.manager.advance(Duration::from_secs(100_000));
         assert_eq!(inside.manager.next_deadline(), None);
     }),
-    ("upcall, serve", |inside| {
+    ("upcall, process_upcalls", |inside| {
         let new = flow("192.0.2.8 239.1.1.8");
         assert_eq!(inside.manager.upcall(new, v4(1), &[0x45]), Upcall::Queued);
         assert_eq!(inside.manager.upcall(new, v4(1), &[0x45]), Upcall::Waiting);
-        assert!(inside.manager.serve(usize::MAX) >= 1);
+        assert!(inside.manager.process_upcalls(usize::MAX) >= 1);
         assert!(inside.manager.entry(new).is_some());
-        assert_eq!(inside.manager.serve(1), 0);
+        assert_eq!(inside.manager.process_upcalls(1), 0);
     }),
-    ("wrong_interface, serve", |inside| {
+    ("wrong_interface, process_upcalls", |inside| {
         let new = flow("192.0.2.8 239.1.1.8");
         inside.manager.new_flow(new).unwrap();
         assert!(inside.manager.wrong_interface(new, inside.mine, &[0x45]));
         assert!(!inside.manager.wrong_interface(new, inside.mine, &[0x45]), "not so soon again");
-        assert!(inside.manager.serve(usize::MAX) >= 1);
+        assert!(inside.manager.process_upcalls(usize::MAX) >= 1);
     }),
     ("routes_changed", |inside| {
         inside.manager.new_flow(flow("192.0.2.8 239.1.1.8")).unwrap();
         assert_eq!(inside.manager.routes_changed(|_| true), 0, "they say what they said before");
     }),
-    ("incidents, client_panics", |inside| {
-        assert_eq!(inside.manager.incidents().negative_evicted, 0);
+    ("limit_counters, client_panics", |inside| {
+        assert_eq!(inside.manager.limit_counters().negative_evicted, 0);
         assert_eq!(inside.manager.client_panics(), 0);
     }),
-    ("interface, interface_number, forwarding", |inside| {
-        let number = inside.manager.interface_number(inside.mine).unwrap();
+    ("interface, vif_index, forwarding", |inside| {
+        let number = inside.manager.vif_index(inside.mine).unwrap();
         assert_eq!(inside.manager.interface(number), Some(inside.mine));
         let mut reader = inside.manager.forwarding().reader();
         assert!(reader.lookup(&flow("192.0.2.99 239.1.1.99")).is_none());
@@ -224,7 +224,7 @@ const CALLBACKS: &[Callback] = &[
         is: |heard| matches!(heard, Heard::Join(alert) if alert.cause == Cause::Entry),
         of_igmp: false,
         before: |scene| _ = scene.router.new_flow(FLOW),
-        calls: |scene| scene.router.add(scene.q, 4, FLOW, Effect::Forward).unwrap(),
+        calls: |scene| scene.router.add(scene.q, 4, FLOW, StateChange::Forward).unwrap(),
     },
     Callback {
         name: "prune_alert because of memberships",
@@ -275,7 +275,7 @@ const CALLBACKS: &[Callback] = &[
         before: |scene| _ = scene.router.new_flow(FLOW),
         calls: |scene| {
             assert!(scene.router.manager.wrong_interface(flow(FLOW), v4(3), &[0x45]));
-            scene.router.manager.serve(1);
+            scene.router.manager.process_upcalls(1);
         },
     },
     Callback {

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use mgm::handle::Handle;
 use mgm::manager::{
-    Client, Effect, FlowState, GroupManager, Interface, ReversePath, ReversePathQuestion, Route,
+    Client, FlowState, GroupManager, Interface, ReversePath, ReversePathQuestion, Route, StateChange,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -170,7 +170,7 @@ fn acting(
 fn everything_may_be_called_from_inside_the_question() {
     let router = Router::new();
     let (client, p) = acting(&router, |manager, p| {
-        manager.add_membership(p, v4(2), membership("* 239.1.1.1"), Effect::Join).unwrap();
+        manager.add_membership(p, v4(2), membership("* 239.1.1.1"), StateChange::Join).unwrap();
         assert!(manager.new_flow(flow(FLOW)).is_err(), "it is being built");
         assert_eq!(manager.entry(flow(FLOW)), None);
         assert_eq!(manager.memberships().len(), 1);

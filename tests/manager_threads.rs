@@ -3,11 +3,11 @@
 mod common;
 
 use common::*;
-use mgm::forwarding::{InterfaceNumber, Verdict};
+use mgm::forwarding::{Verdict, VifIndex};
 use mgm::handle::Handle;
 use mgm::manager::{
-    Client, CreationAlert, DeregisterError, Effect, FlowState, GroupManager, Interface, MembershipError,
-    NewFlowError, Protocol, RegisterError, ReleaseError, TakeError,
+    Client, CreationAlert, DeregisterError, FlowState, GroupManager, Interface, MembershipError,
+    NewFlowError, Protocol, RegisterError, ReleaseError, StateChange, TakeError,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -51,7 +51,7 @@ fn an_entry_in_a_workers_hands_is_dead_the_instant_a_release_took_effect() {
     assert_eq!(live(), [4], "and taking it again revives nothing");
     router.manager.take(q, v4(4)).unwrap();
     assert_eq!(live(), []);
-    let arrival = router.manager.interface_number(v4(1)).unwrap();
+    let arrival = router.manager.vif_index(v4(1)).unwrap();
     assert_eq!(entry.judge(arrival), Verdict::Accept);
     router.manager.release(p, v4(1)).unwrap();
     assert_eq!(entry.judge(arrival), Verdict::Miss);
@@ -128,7 +128,7 @@ fn calls_that_must_fail_make_no_others_fail() {
                     assert_eq!(manager.take(p, v4(2)), Err(TakeError::Owned(v4(2))));
                     assert_eq!(manager.deregister(p), Err(DeregisterError::StillOwns(3)));
                     assert_eq!(
-                        router.add(*stranger, 2, FLOW, Effect::Join),
+                        router.add(*stranger, 2, FLOW, StateChange::Join),
                         Err(MembershipError::NotOwner(v4(2)))
                     );
                     let refused = manager.register(name, Arc::new(()));
@@ -198,8 +198,8 @@ impl Storm {
         let what = ["* *", "* 239.1.1.1", FLOW, "192.0.2.8 239.1.1.1"][dice.roll(4) as usize];
         match dice.roll(8) {
             // A refusal is as good as anything here.
-            0..=3 => drop(router.add(handle, interface, what, Effect::Join)),
-            4..=5 => drop(router.delete(handle, interface, what, Effect::Join)),
+            0..=3 => drop(router.add(handle, interface, what, StateChange::Join)),
+            4..=5 => drop(router.delete(handle, interface, what, StateChange::Join)),
             6 => drop(router.new_flow([FLOW, "192.0.2.8 239.1.1.1"][dice.roll(2) as usize])),
             _ => router.manager.flush_entries(),
         }
@@ -265,7 +265,7 @@ fn a_storm_of_owners_and_receivers_leaves_everything_consistent() {
                 let mut reader = forwarding.reader();
                 for _ in 0..STEPS {
                     let Some(entry) = reader.lookup(&flow(FLOW)) else { continue };
-                    let way_in = entry.incoming().map_or(InterfaceNumber(u32::MAX), |i| i.interface);
+                    let way_in = entry.incoming().map_or(VifIndex(u32::MAX), |i| i.interface);
                     let out: Vec<_> = entry.live_outgoing().collect();
                     assert!(out.is_sorted() && !out.contains(&way_in), "{entry:?}");
                 }
@@ -354,7 +354,7 @@ fn an_interface_that_many_take_for_the_first_time_at_once_becomes_one() {
             tries.into_iter().map(|t| usize::from(t.join().unwrap())).sum()
         });
         assert_eq!(won, 1);
-        assert_eq!(router.manager.interface_number(v4(round)), Some(InterfaceNumber(0)));
-        assert_eq!(router.manager.interface(InterfaceNumber(1)), None);
+        assert_eq!(router.manager.vif_index(v4(round)), Some(VifIndex(0)));
+        assert_eq!(router.manager.interface(VifIndex(1)), None);
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use mgm::forwarding::Flow;
 use mgm::manager::{
-    Client, Effect, FlowState, GroupManager, Interface, ManagerConfig, ReversePathQuestion, Upcall,
+    Client, FlowState, GroupManager, Interface, ManagerConfig, ReversePathQuestion, StateChange, Upcall,
     WrongInterfaceAlert,
 };
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -36,17 +36,17 @@ fn a_flow_is_queued_once_and_its_other_packets_are_counted() {
     assert_eq!([bring(), bring()], [Upcall::Waiting; 2]);
     assert_eq!(manager.upcall(of(1), v4(1), PACKET), Upcall::Queued);
     assert_eq!(manager.entries(), [], "nothing happens until it is served");
-    assert_eq!(manager.serve(10), 2);
-    assert_eq!(manager.serve(10), 0);
+    assert_eq!(manager.process_upcalls(10), 2);
+    assert_eq!(manager.process_upcalls(10), 0);
     assert_eq!(early(manager, flow(FLOW)), (2, 0));
     assert_eq!(early(manager, of(1)), (0, 0));
     manager.flush_entries();
     assert_eq!([bring(), bring()], [Upcall::Queued, Upcall::Waiting]);
-    assert_eq!(manager.serve(1), 1);
+    assert_eq!(manager.process_upcalls(1), 1);
     assert_eq!(early(manager, flow(FLOW)), (3, 0), "the flow's counts outlive the entry");
     assert_eq!(bring(), Upcall::Queued, "with an entry: whoever brings it has not seen that yet");
-    assert_eq!(manager.serve(10), 1);
-    assert_eq!(manager.upcall(flow("192.0.2.7 224.0.0.5"), v4(1), PACKET), Upcall::NotForwarded);
+    assert_eq!(manager.process_upcalls(10), 1);
+    assert_eq!(manager.upcall(flow("192.0.2.7 224.0.0.5"), v4(1), PACKET), Upcall::DropCounters);
 }
 
 #[test]
@@ -57,22 +57,22 @@ fn a_full_queue_refuses_and_what_it_refused_is_counted_with_the_flow() {
     let bring = |source| manager.upcall(of(source), v4(1), PACKET);
     assert_eq!([1, 2, 3, 3, 4].map(bring)[..3], [Upcall::Queued, Upcall::Queued, Upcall::Refused]);
     assert_eq!([1, 3].map(bring), [Upcall::Waiting, Upcall::Refused]);
-    assert_eq!(manager.incidents().upcalls_refused, 4);
-    assert_eq!(manager.serve(1), 1);
+    assert_eq!(manager.limit_counters().upcalls_refused, 4);
+    assert_eq!(manager.process_upcalls(1), 1);
     assert_eq!([3, 4].map(bring), [Upcall::Queued, Upcall::Refused]);
-    assert_eq!(manager.serve(usize::MAX), 2);
+    assert_eq!(manager.process_upcalls(usize::MAX), 2);
     assert_eq!([1, 2, 3].map(|source| early(manager, of(source))), [(1, 0), (0, 0), (0, 3)]);
     assert_eq!(bring(4), Upcall::Queued);
-    manager.serve(1);
+    manager.process_upcalls(1);
     assert_eq!(early(manager, of(4)), (0, 2));
     // Two flows are remembered that found the queue full.
     assert_eq!([11, 12].map(bring), [Upcall::Queued; 2]);
     assert_eq!([21, 22, 23].map(bring), [Upcall::Refused; 3]);
-    manager.serve(2);
+    manager.process_upcalls(2);
     assert_eq!([22, 23].map(bring), [Upcall::Queued; 2]);
-    manager.serve(2);
+    manager.process_upcalls(2);
     assert_eq!([22, 23].map(|source| early(manager, of(source))), [(0, 1), (0, 0)]);
-    assert_eq!(manager.incidents().upcalls_refused, 8);
+    assert_eq!(manager.limit_counters().upcalls_refused, 8);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_flow_that_was_refused_is_forgotten_when_nothing_comes_for_a_while() {
     let bring = |source| manager.upcall(of(source), v4(1), PACKET);
     let at = |seconds| {
         manager.advance(Duration::from_secs(seconds));
-        manager.serve(0);
+        manager.process_upcalls(0);
     };
     at(0);
     assert_eq!([1, 2, 3, 4, 5].map(bring)[2..], [Upcall::Refused; 3]);
@@ -91,11 +91,11 @@ fn a_flow_that_was_refused_is_forgotten_when_nothing_comes_for_a_while() {
     bring(4);
     at(20);
     bring(5);
-    manager.serve(2);
+    manager.process_upcalls(2);
     assert_eq!([3, 4].map(bring), [Upcall::Queued; 2]);
-    manager.serve(2);
+    manager.process_upcalls(2);
     bring(5);
-    manager.serve(2);
+    manager.process_upcalls(2);
     let counts = [3, 4, 5].map(|source| early(manager, of(source)).1);
     assert_eq!(counts, [0, 2, 1], "the third for too long, in whose place came the fifth");
 }
@@ -107,7 +107,7 @@ fn no_more_is_served_than_asked_for() {
     for source in 1..=10 {
         router.manager.upcall(of(source), v4(1), PACKET);
     }
-    assert_eq!([0, 3, 4, 9, 9].map(|most| router.manager.serve(most)), [0, 3, 4, 3, 0]);
+    assert_eq!([0, 3, 4, 9, 9].map(|most| router.manager.process_upcalls(most)), [0, 3, 4, 3, 0]);
     assert_eq!(router.manager.entries().len(), 10);
 }
 
@@ -124,7 +124,7 @@ impl Client for Shown {
         if let Some(manager) = self.manager.get().and_then(Weak::upgrade) {
             assert_eq!(manager.upcall(question.flow(), v4(1), &[]), Upcall::Waiting);
             manager.upcall(of(99), v4(1), &[]);
-            manager.serve(1);
+            manager.process_upcalls(1);
         }
     }
 }
@@ -137,7 +137,7 @@ fn the_packet_is_shown_to_whom_is_asked_as_far_as_it_is_kept() {
     let long: Vec<u8> = (0..1500).map(|n| n as u8).collect();
     router.manager.upcall(of(1), v4(1), PACKET);
     router.manager.upcall(of(2), v4(1), &long);
-    router.manager.serve(2);
+    router.manager.process_upcalls(2);
     assert_eq!(*client.packets.lock().unwrap(), [PACKET, &long[..256]]);
 }
 
@@ -148,7 +148,7 @@ fn everything_may_be_called_from_inside_what_serving_asks() {
     client.manager.set(Arc::downgrade(&router.manager)).unwrap();
     router.client_with(1, &[1], client.clone());
     router.manager.upcall(of(1), v4(1), &[]);
-    assert_eq!(router.manager.serve(1), 1);
+    assert_eq!(router.manager.process_upcalls(1), 1);
     assert_eq!(early(&router.manager, of(1)), (1, 0));
     assert!(router.manager.entry(of(99)).is_some(), "brought and served inside");
 }
@@ -176,19 +176,19 @@ fn every_packet_is_counted_once_whoever_serves_meanwhile() {
                         Upcall::Queued => {}
                         Upcall::Waiting => _ = waited[usize::from(source)].fetch_add(1, Ordering::Relaxed),
                         Upcall::Refused => _ = refused[usize::from(source)].fetch_add(1, Ordering::Relaxed),
-                        Upcall::NotForwarded => unreachable!(),
+                        Upcall::DropCounters => unreachable!(),
                     }
                 }
             });
         }
         for _ in 0..2 {
             scope.spawn(|| {
-                // With nobody to serve, the queue is full before long.
+                // With nobody to process_upcalls, the queue is full before long.
                 while paths.load(Ordering::SeqCst) > 0 && (all(&waited) == 0 || all(&refused) == 0) {
                     thread::yield_now();
                 }
                 loop {
-                    let n = manager.serve(3);
+                    let n = manager.process_upcalls(3);
                     if served.fetch_add(n, Ordering::Relaxed) % 16 == 0 {
                         manager.flush_entries();
                     }
@@ -201,18 +201,18 @@ fn every_packet_is_counted_once_whoever_serves_meanwhile() {
     });
     // Those that are still parked need a packet.
     for source in (0..FLOWS).chain(0..FLOWS) {
-        manager.serve(usize::MAX);
+        manager.process_upcalls(usize::MAX);
         match manager.upcall(of(source), v4(1), PACKET) {
             Upcall::Queued => {}
             other => panic!("{other:?} with an empty queue"),
         }
     }
-    manager.serve(usize::MAX);
+    manager.process_upcalls(usize::MAX);
     for source in 0..FLOWS {
         let told = [&waited, &refused].map(|told| told[usize::from(source)].load(Ordering::Relaxed));
         assert_eq!(early(manager, of(source)), told.into(), "flow {source}");
     }
-    assert_eq!(manager.incidents().upcalls_refused, all(&refused));
+    assert_eq!(manager.limit_counters().upcalls_refused, all(&refused));
     assert!(served.into_inner() > 0);
 }
 
@@ -267,7 +267,7 @@ fn the_owner_of_the_interface_where_a_packet_arrived_is_told_if_it_wants_to_know
         assert!(manager.wrong_interface(of(n), v4(n.into()), PACKET));
     }
     assert_eq!(there.told(), [], "not before it is served");
-    assert_eq!(manager.serve(10), 4);
+    assert_eq!(manager.process_upcalls(10), 4);
     assert_eq!(there.told(), [(of(2), v4(2), PACKET.to_vec())]);
     assert_eq!(igmp.told(), [(of(4), v4(4), PACKET.to_vec())], "where it is alone");
     assert_eq!((indifferent.told(), upstream.told()), (vec![], vec![]));
@@ -278,7 +278,7 @@ fn nothing_is_queued_where_nobody_has_ever_wanted_to_know() {
     let router = Router::new();
     router.client_with(1, &[1, 2], Told::new(false));
     assert!(!router.manager.wrong_interface(of(1), v4(2), PACKET));
-    assert_eq!(router.manager.serve(1), 0);
+    assert_eq!(router.manager.process_upcalls(1), 0);
 }
 
 #[test]
@@ -292,13 +292,13 @@ fn a_flow_raises_one_alert_in_a_while() {
     assert_eq!([bring(1, 2), bring(1, 2), bring(1, 3), bring(2, 2)], [true, false, false, true]);
     at(2.9);
     assert_eq!([bring(1, 2), bring(3, 2)], [false, true]);
-    manager.serve(10);
+    manager.process_upcalls(10);
     at(3.0);
     assert_eq!([bring(1, 2), bring(1, 2), bring(3, 2)], [true, false, false]);
-    manager.serve(10);
+    manager.process_upcalls(10);
     at(5.9);
     assert_eq!([bring(1, 2), bring(3, 2), bring(2, 2)], [false, true, true]);
-    manager.serve(10);
+    manager.process_upcalls(10);
     assert_eq!(client.told().len(), 6);
 }
 
@@ -311,11 +311,11 @@ fn packets_on_the_wrong_interface_are_bounded_and_room_comes_back() {
     router.client_with(1, &[1, 2], client.clone());
     let bring = |source| manager.wrong_interface(of(source), v4(2), PACKET);
     assert_eq!([1, 2, 3, 4].map(bring), [true, true, true, false]);
-    assert_eq!(manager.serve(10), 3);
+    assert_eq!(manager.process_upcalls(10), 3);
     assert!(!bring(4), "as many flows are remembered");
-    assert_eq!(manager.incidents().wrong_interface_refused, 2);
+    assert_eq!(manager.limit_counters().wrong_interface_refused, 2);
     manager.advance(Duration::from_secs(3));
-    manager.serve(1);
+    manager.process_upcalls(1);
     assert_eq!([4, 5, 6].map(bring), [true; 3]);
     let now = ManagerConfig { wrong_interface_interval: Duration::ZERO, ..ManagerConfig::default() };
     let router = Router::with(now);
@@ -328,10 +328,10 @@ fn an_upcall_from_the_wrong_interface_raises_the_alert_too() {
     let router = Router::new();
     let client = Told::new(true);
     let p = router.client_with(1, &[1, 2], client.clone());
-    router.add(p, 2, "* 239.1.1.1", Effect::Join).unwrap();
+    router.add(p, 2, "* 239.1.1.1", StateChange::Join).unwrap();
     router.manager.upcall(of(1), v4(2), PACKET);
     router.manager.upcall(of(2), v4(1), PACKET);
-    assert_eq!(router.manager.serve(10), 3);
+    assert_eq!(router.manager.process_upcalls(10), 3);
     assert_eq!(client.told(), [(of(1), v4(2), PACKET.to_vec())]);
     assert_eq!(router.manager.entry(of(1)).unwrap().state, FlowState::Active);
 }
@@ -360,7 +360,7 @@ fn the_limit_holds_whoever_tidies_up_meanwhile() {
         while now < 300 * INTERVAL || allowed.load(Ordering::SeqCst) < 20 {
             now += INTERVAL / 10;
             manager.advance(Duration::from_nanos(now));
-            manager.serve(4);
+            manager.process_upcalls(4);
             if now.is_multiple_of(INTERVAL) {
                 thread::yield_now();
             }

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use mgm::handle::Handle;
-use mgm::manager::{Client, CreationAlert, Effect, FlowState, GroupManager, NewFlowError, Protocol};
+use mgm::manager::{Client, CreationAlert, FlowState, GroupManager, NewFlowError, Protocol, StateChange};
 use std::sync::{Arc, Mutex, Weak};
 
 const FLOW: &str = "192.0.2.7 239.1.1.1";
@@ -75,10 +75,10 @@ fn a_veto_holds_until_its_owner_joins_or_forwards_there() {
     router.join(a, 5, "* 239.1.1.1");
     assert_eq!(router.new_flow(FLOW), Ok(FlowState::Negative));
     router.leave(a, 2, "192.0.2.7 239.1.1.1");
-    router.delete(a, 5, "192.0.2.7 239.1.1.1", Effect::Forward).unwrap();
+    router.delete(a, 5, "192.0.2.7 239.1.1.1", StateChange::Forward).unwrap();
     assert_eq!(router.outgoing(FLOW), Some(vec![]), "a delete is no wish for packets");
     router.join(a, 3, "192.0.2.7 239.1.1.1");
-    router.add(a, 4, "* *", Effect::Forward).unwrap();
+    router.add(a, 4, "* *", StateChange::Forward).unwrap();
     assert_eq!(router.outgoing(FLOW), Some(vec![3, 4]));
 }
 
@@ -120,8 +120,8 @@ fn a_veto_yields_to_what_its_owner_does_after_it_was_asked() {
     let handle = own.clone();
     let client = calling(&router, move |manager, alert| {
         let client: Handle = handle.lock().unwrap().unwrap();
-        manager.add_membership(client, v4(2), membership(FLOW), Effect::Join).unwrap();
-        manager.delete_membership(client, v4(3), membership(FLOW), Effect::Forward).unwrap();
+        manager.add_membership(client, v4(2), membership(FLOW), StateChange::Join).unwrap();
+        manager.delete_membership(client, v4(3), membership(FLOW), StateChange::Forward).unwrap();
         alert.outgoing_mut().iter_mut().for_each(|o| o.veto());
     });
     let p = router.client_with(1, &[1, 2, 3, 4], client);
@@ -131,7 +131,7 @@ fn a_veto_yields_to_what_its_owner_does_after_it_was_asked() {
     }
     router.new_flow(FLOW).unwrap();
     assert_eq!(router.outgoing(FLOW), Some(vec![2]), "joined since, edited since, vetoed");
-    router.add(p, 3, FLOW, Effect::Forward).unwrap();
+    router.add(p, 3, FLOW, StateChange::Forward).unwrap();
     assert_eq!(router.outgoing(FLOW), Some(vec![2, 3]));
 }
 
@@ -143,9 +143,11 @@ fn every_function_works_inside_a_creation_alert() {
         assert_eq!(manager.new_flow(flow("192.0.2.9 239.1.1.2")), Ok(FlowState::Negative));
         let other = manager.register(Protocol::new(9, 0), Arc::new(())).unwrap();
         manager.take(other, v4(9)).unwrap();
-        manager.add_membership(other, v4(9), membership("* 239.1.1.1"), Effect::JoinAndForward).unwrap();
+        manager.add_membership(other, v4(9), membership("* 239.1.1.1"), StateChange::JoinAndForward).unwrap();
         assert_eq!(manager.owner_of(v4(9)), Ok(Protocol::new(9, 0)));
-        manager.delete_membership(other, v4(9), membership("* 239.1.1.1"), Effect::JoinAndForward).unwrap();
+        manager
+            .delete_membership(other, v4(9), membership("* 239.1.1.1"), StateChange::JoinAndForward)
+            .unwrap();
         manager.release(other, v4(9)).unwrap();
         manager.deregister(other).unwrap();
         assert_eq!(

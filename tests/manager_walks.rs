@@ -40,7 +40,7 @@ fn a_record_says_what_the_entry_is_and_how_it_came_to_be() {
     let q = manager.register(Protocol::new(2, 0), Arc::new(())).unwrap();
     manager.take(p, v4(1)).unwrap();
     manager.take(q, v4(2)).unwrap();
-    manager.add_membership(q, v4(2), membership("* 239.1.1.1"), mgm::manager::Effect::Join).unwrap();
+    manager.add_membership(q, v4(2), membership("* 239.1.1.1"), mgm::manager::StateChange::Join).unwrap();
     assert_eq!(manager.entry(flow(FLOW)), None);
     manager.advance(Duration::from_secs(5));
     manager.new_flow(flow(FLOW)).unwrap();

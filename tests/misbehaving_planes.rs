@@ -6,7 +6,8 @@ use common::hearing::{Heard, hearing};
 use common::*;
 use mgm::forwarding::{Flow, NewEntry, Outgoing};
 use mgm::manager::{
-    Effect, FlowState, GroupManager, Interface, ManagerConfig, NewFlowError, Protocol, ReversePath, Upcall,
+    FlowState, GroupManager, Interface, ManagerConfig, NewFlowError, Protocol, ReversePath, StateChange,
+    Upcall,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -72,11 +73,11 @@ fn routes_that_answer_late_delay_their_own_flow_and_no_other() {
         routes.is_asked();
         assert_eq!(manager.new_flow(flow(SLOW)), Err(NewFlowError::Building(flow(SLOW))));
         // Of memberships that come meanwhile the entry is made, too.
-        manager.add_membership(p, v4(2), membership("* 239.1.1.1"), Effect::Join).unwrap();
+        manager.add_membership(p, v4(2), membership("* 239.1.1.1"), StateChange::Join).unwrap();
         assert_eq!(manager.new_flow(flow(FLOW)), Ok(FlowState::Active));
         [3, 4].into_iter().for_each(|n| manager.take(q, v4(n)).unwrap());
-        manager.add_membership(q, v4(3), membership("* *"), Effect::Join).unwrap();
-        manager.add_membership(q, v4(4), membership("* *"), Effect::Join).unwrap();
+        manager.add_membership(q, v4(3), membership("* *"), StateChange::Join).unwrap();
+        manager.add_membership(q, v4(4), membership("* *"), StateChange::Join).unwrap();
         manager.release(q, v4(4)).unwrap();
         assert_eq!(outgoing(&manager, &flow(FLOW)), Some(BTreeSet::from([v4(2), v4(3)])));
         assert_eq!(outgoing(&manager, &flow(SLOW)), None);
@@ -95,7 +96,7 @@ fn while_one_serves_a_late_route_packets_are_counted_and_others_serve_the_rest()
     let of = |n: u8| flow(&format!("192.0.2.{n} 239.1.1.1"));
     thread::scope(|scope| {
         assert_eq!(manager.upcall(flow(SLOW), v4(1), &[]), Upcall::Queued);
-        let serving = scope.spawn(|| manager.serve(1));
+        let serving = scope.spawn(|| manager.process_upcalls(1));
         routes.is_asked();
         // The queue fills up behind it.
         assert_eq!([1, 2, 3, 4].map(|n| manager.upcall(of(n), v4(1), &[])), [Upcall::Queued; 4]);
@@ -103,10 +104,10 @@ fn while_one_serves_a_late_route_packets_are_counted_and_others_serve_the_rest()
         for _ in 0..10 {
             assert_eq!(manager.upcall(flow(SLOW), v4(1), &[]), Upcall::Waiting, "it is not lost");
         }
-        assert_eq!(manager.serve(usize::MAX), 4);
+        assert_eq!(manager.process_upcalls(usize::MAX), 4);
         assert_eq!(manager.entries().len(), 4);
         assert_eq!(manager.upcall(of(5), v4(1), &[]), Upcall::Queued);
-        assert_eq!(manager.serve(usize::MAX), 1);
+        assert_eq!(manager.process_upcalls(usize::MAX), 1);
         routes.answers();
         assert_eq!(serving.join().unwrap(), 1);
     });
@@ -114,7 +115,7 @@ fn while_one_serves_a_late_route_packets_are_counted_and_others_serve_the_rest()
     assert_eq!(totals(flow(SLOW)).uninitialized, 10);
     assert_eq!(totals(of(5)).queue_overflow, 1);
     assert_eq!(manager.entries().len(), 6);
-    assert_eq!(manager.incidents().upcalls_refused, 1);
+    assert_eq!(manager.limit_counters().upcalls_refused, 1);
 }
 
 /// Its owner is slow to answer the creation alert, and by then has released what it was asked about.
@@ -191,13 +192,13 @@ fn a_table_that_refuses_successors_loses_entries_to_the_next_packet_and_no_membe
     let mut stalled = manager.forwarding().reader();
     assert!(stalled.lookup(&flow(&flows[0])).is_some());
     let mut joins = 0;
-    while manager.incidents().entries_withdrawn == 0 {
+    while manager.limit_counters().entries_withdrawn == 0 {
         joins += 1;
         assert!(joins < 1000, "successors need room");
-        router.add(p, 3, "* 239.1.1.1", Effect::Forward).unwrap();
-        router.delete(p, 3, "* 239.1.1.1", Effect::Forward).unwrap();
+        router.add(p, 3, "* 239.1.1.1", StateChange::Forward).unwrap();
+        router.delete(p, 3, "* 239.1.1.1", StateChange::Forward).unwrap();
     }
-    let gone = manager.incidents().entries_withdrawn;
+    let gone = manager.limit_counters().entries_withdrawn;
     assert_eq!(manager.entries().len() as u64 + gone, u64::from(ENTRIES));
     assert_eq!(manager.forwarding().len(), manager.entries().len());
     router.join(p, 3, "* 239.1.1.1");
@@ -228,7 +229,7 @@ fn a_table_that_others_have_filled_refuses_flows_and_their_counts_are_kept_until
     let numbers: Vec<_> = theirs
         .iter()
         .map(|flow| {
-            let number = forwarding.open_number().unwrap();
+            let number = forwarding.alloc_counter().unwrap();
             forwarding.publish(NewEntry::new(*flow, number, None, &[])).unwrap();
             number
         })
@@ -236,14 +237,14 @@ fn a_table_that_others_have_filled_refuses_flows_and_their_counts_are_kept_until
     for _ in 0..3 {
         assert_eq!(manager.upcall(flow(FLOW), v4(1), &[]), Upcall::Queued);
         assert_eq!(manager.upcall(flow(FLOW), v4(1), &[]), Upcall::Waiting);
-        assert_eq!(manager.serve(9), 1);
+        assert_eq!(manager.process_upcalls(9), 1);
         assert_eq!(manager.new_flow(flow(FLOW)), Err(NewFlowError::Full(flow(FLOW))));
     }
     assert_eq!((manager.entries(), manager.next_deadline()), (vec![], None));
     theirs.iter().for_each(|flow| assert!(forwarding.withdraw(flow)));
-    numbers.into_iter().for_each(|number| assert!(forwarding.close_number(number)));
+    numbers.into_iter().for_each(|number| assert!(forwarding.free_counter(number)));
     assert_eq!(manager.upcall(flow(FLOW), v4(1), &[]), Upcall::Queued);
-    assert_eq!(manager.serve(9), 1);
+    assert_eq!(manager.process_upcalls(9), 1);
     assert_eq!(manager.entry(flow(FLOW)).unwrap().totals.uninitialized, 3);
 }
 
@@ -362,6 +363,6 @@ fn a_plane_that_hangs_while_it_is_told_holds_up_publishing_alone() {
         plane.answers();
         assert_eq!((publishing.join().unwrap(), releasing.join().unwrap()), (Ok(FlowState::Active), Ok(())));
     });
-    assert_eq!(manager.serve(9), 1);
+    assert_eq!(manager.process_upcalls(9), 1);
     assert_eq!(manager.entries().iter().filter(|entry| entry.state == FlowState::Negative).count(), 3);
 }

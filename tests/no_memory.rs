@@ -15,9 +15,9 @@ use mgm::faults::{memory_refused_at, refuse_memory};
 use mgm::forwarding::{Flow, FlowTotals};
 use mgm::handle::{Handle, HandleTable};
 use mgm::manager::{
-    ClientRecord, Effect, EnumerationError, GroupKind, GroupManager, Incidents, Interface, ManagerConfig,
+    ClientRecord, EnumerationError, EnumerationKind, GroupManager, Interface, LimitCounters, ManagerConfig,
     Membership, MembershipError, MembershipRecord, NewFlowError, Protocol, RegisterError, ReversePath,
-    TakeError, Upcall,
+    StateChange, TakeError, Upcall,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -102,7 +102,7 @@ impl World {
             entries: entries.collect(),
             clients: manager.clients(),
             memberships: manager.memberships(),
-            known: (1..200).filter(|n| manager.interface_number(v4(*n)).is_some()).count(),
+            known: (1..200).filter(|n| manager.vif_index(v4(*n)).is_some()).count(),
             given: self.given.clone(),
             deadline: manager.next_deadline(),
         }
@@ -153,7 +153,7 @@ fn leave(id: u32) -> Step {
     })
 }
 
-fn add(id: u32, n: u32, what: &str, effect: Effect) -> Step {
+fn add(id: u32, n: u32, what: &str, effect: StateChange) -> Step {
     let said = membership(what);
     step(format!("{id:#x} adds {what} on {n}, {effect:?}"), move |world| {
         outcome(
@@ -163,11 +163,14 @@ fn add(id: u32, n: u32, what: &str, effect: Effect) -> Step {
     })
 }
 
-fn delete(id: u32, n: u32, what: &str, effect: Effect) -> Step {
+fn delete(id: u32, n: u32, what: &str, effect: StateChange) -> Step {
     let said = membership(what);
     step(format!("{id:#x} deletes {what} on {n}, {effect:?}"), move |world| {
         let result = world.manager.delete_membership(world.client(id), v4(n), said, effect);
-        assert!(effect != Effect::Join || result != Err(MembershipError::NoMemory), "a way out needs none");
+        assert!(
+            effect != StateChange::Join || result != Err(MembershipError::NoMemory),
+            "a way out needs none"
+        );
         outcome(result, &[MembershipError::NoMemory])
     })
 }
@@ -187,15 +190,15 @@ fn upcall(what: &str) -> Step {
     })
 }
 
-fn serve() -> Step {
-    step("serve", |world| {
+fn process_upcalls() -> Step {
+    step("process_upcalls", |world| {
         // How many there were may differ: packets on the wrong interface come after their entry.
-        assert!(world.manager.serve(usize::MAX) > 0);
+        assert!(world.manager.process_upcalls(usize::MAX) > 0);
         Outcome::Answer(String::new())
     })
 }
 
-fn enumerate(kind: GroupKind) -> Vec<Step> {
+fn enumerate(kind: EnumerationKind) -> Vec<Step> {
     let start = step(format!("enumerate {kind:?}"), move |world| {
         let started = world.manager.enumerate_groups(world.client(1), kind);
         world.enumeration = started.ok();
@@ -218,7 +221,7 @@ const IGMP: u32 = Protocol::IGMP;
 
 /// A bit of everything, and enough of it that whatever grows has to.
 fn script() -> Vec<Step> {
-    use Effect::{Forward, Join, JoinAndForward};
+    use StateChange::{Forward, Join, JoinAndForward};
     let mut script = vec![register(1), register(2), register(IGMP), take(1, 1), take(1, 2), take(2, 3)];
     script.extend([take(IGMP, 2), take(IGMP, 4), take(2, 4)]);
     // Over the first segments of records, owner words and the index.
@@ -229,8 +232,8 @@ fn script() -> Vec<Step> {
         script.extend([add(1, 2, what, Join), add(2, 10 + n as u32, what, JoinAndForward)]);
         script.extend([add(IGMP, 2, what, Join), add(IGMP, 4, what, Join)]);
     }
-    script.extend(enumerate(GroupKind::AllSources));
-    script.extend(enumerate(GroupKind::AnySource));
+    script.extend(enumerate(EnumerationKind::AllSources));
+    script.extend(enumerate(EnumerationKind::AnySource));
     // More than the first array of lanes has room for, and than the first segment of counters.
     script.extend((1..=20).map(|n| new_flow(&format!("192.0.2.{n} 239.1.1.1"))));
     script.extend((1..=80).map(|n| new_flow(&format!("192.0.2.{n} 239.4.4.4"))));
@@ -240,7 +243,7 @@ fn script() -> Vec<Step> {
         upcall("192.0.2.7 239.3.3.3"),
         upcall("192.0.2.8 239.3.3.3"),
     ]);
-    script.push(serve());
+    script.push(process_upcalls());
     for what in ["* 239.1.1.1", "192.0.2.1 239.1.1.1"] {
         script.extend([add(2, 30, what, Forward), delete(2, 10, what, Forward), add(1, 2, what, Forward)]);
     }
@@ -285,7 +288,7 @@ fn reference(script: &[Step]) -> Run {
         run.seen.push(world.seen());
         run.heard.push(std::mem::take(&mut *world.heard.lock().unwrap()));
     }
-    assert_eq!(world.manager.incidents(), Incidents::default());
+    assert_eq!(world.manager.limit_counters(), LimitCounters::default());
     run
 }
 
@@ -320,7 +323,7 @@ fn run(script: &[Step], reference: &Run, nth: u64) -> Option<(&'static Location<
                         "refused, and something has changed: {name}"
                     );
                 }
-                // Owners may have been asked, and are asked again; nobody was told anything.
+                // OwnerWords may have been asked, and are asked again; nobody was told anything.
                 let question = |call: &String| call.contains("ReversePath") || call.contains("Creation");
                 assert!(heard.iter().all(question), "{name}: {heard:?}");
                 outcome = (step.call)(&mut world);
@@ -346,9 +349,9 @@ fn run(script: &[Step], reference: &Run, nth: u64) -> Option<(&'static Location<
 /// A call was not refused: it withdrew an entry that it could not publish anew, or could not queue a notice.
 fn went_on(world: &mut World, script: &[Step], reference: &Run, at: usize, heard: &mut [String]) -> Met {
     let (expected, all) = (&reference.seen[at], &reference.heard[at]);
-    let incidents = world.manager.incidents();
-    if incidents.entries_withdrawn > 0 {
-        assert_eq!(incidents.entries_withdrawn, 1);
+    let limit_counters = world.manager.limit_counters();
+    if limit_counters.entries_withdrawn > 0 {
+        assert_eq!(limit_counters.entries_withdrawn, 1);
         let gone = expected.entries.keys().find(|flow| world.manager.entry(**flow).is_none());
         if let Some(flow) = gone {
             // Its next packet has it made anew, but for what was said of it alone and lasts as long as an entry.
@@ -367,13 +370,13 @@ fn went_on(world: &mut World, script: &[Step], reference: &Run, at: usize, heard
     if let Some(flow) = missing {
         assert_eq!(world.manager.upcall(*flow, v4(2), b"a packet"), Upcall::Queued);
         // It came by another interface than its own, which its owner is told.
-        assert_eq!(world.manager.serve(usize::MAX), 2);
+        assert_eq!(world.manager.process_upcalls(usize::MAX), 2);
         world.heard.lock().unwrap().clear();
         return Met::FlowParked;
     }
-    if incidents.wrong_interface_refused > 0 {
+    if limit_counters.wrong_interface_refused > 0 {
         let told = |calls: &[String]| calls.iter().filter(|call| call.contains("WrongInterface")).count();
-        assert_eq!((incidents.wrong_interface_refused, told(heard) + 1), (1, told(all)));
+        assert_eq!((limit_counters.wrong_interface_refused, told(heard) + 1), (1, told(all)));
         return Met::PacketNotTold;
     }
     let lost = heard.iter().filter(|call| call.contains("Lost(1)")).count();

@@ -8,7 +8,7 @@
 mod common;
 
 use common::*;
-use mgm::forwarding::{Entry, InterfaceNumber};
+use mgm::forwarding::{Entry, VifIndex};
 use mgm::handle::Handle;
 use mgm::manager::NewFlowError;
 use mgm::plane::ring::{BURST, FrameReceiver, RingTotals, Worker, frame_ring};
@@ -95,9 +95,9 @@ impl Scene {
         let mut reader = manager.forwarding().reader();
         let flows: Vec<_> =
             (0..FLOWS).map(|n| flow(&format!("{} 239.1.1.1", std::net::Ipv4Addr::from(source(n))))).collect();
-        let number = manager.interface_number(v4(changing)).unwrap();
+        let number = manager.vif_index(v4(changing)).unwrap();
         // What is made meanwhile has no outgoing interfaces.
-        let names = |n: InterfaceNumber, entry: &Entry| {
+        let names = |n: VifIndex, entry: &Entry| {
             let incoming = entry.incoming().map(|incoming| incoming.interface);
             entry.outgoing().map(|outgoing| outgoing.interface).any(|o| o == n || incoming == Some(n))
         };
@@ -152,7 +152,7 @@ impl Scene {
                         thread::yield_now();
                     }
                     release();
-                    self.router.manager.serve(usize::MAX);
+                    self.router.manager.process_upcalls(usize::MAX);
                     self.takes.fetch_add(1, Ordering::SeqCst);
                     take();
                     self.takes.fetch_add(1, Ordering::SeqCst);

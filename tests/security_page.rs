@@ -3,7 +3,7 @@
 //! `cargo test --test security_page -- --nocapture` prints what was measured.
 
 use mgm::forwarding::{Family, Flow};
-use mgm::manager::{Effect, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath};
+use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
 use mgm::protocol::igmp::hosts::{Hosts, Limits};
 use mgm::protocol::igmp::wire::RecordKind;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -141,7 +141,7 @@ fn measure() -> Vec<(&'static str, u64)> {
         each(40_000, |count| {
             for n in 0..count {
                 let membership = Membership::OneSource(flow(n));
-                joined.add_membership(client, Interface::v6(2), membership, Effect::Join).unwrap();
+                joined.add_membership(client, Interface::v6(2), membership, StateChange::Join).unwrap();
             }
         }),
     ));
@@ -151,7 +151,7 @@ fn measure() -> Vec<(&'static str, u64)> {
     for (what, outgoing) in [("an entry with one outgoing interface", 1), ("an entry with ten", 10)] {
         let (router, client) = manager(usual());
         for n in 2..2 + outgoing {
-            router.add_membership(client, Interface::v6(n), everything, Effect::Join).unwrap();
+            router.add_membership(client, Interface::v6(n), everything, StateChange::Join).unwrap();
         }
         let made = each(30_000, |count| (0..count).for_each(|n| _ = router.new_flow(flow(n)).unwrap()));
         measured.push((what, made));

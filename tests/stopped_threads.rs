@@ -12,7 +12,7 @@ mod stage;
 use mgm::faults::{self, Point, Stop};
 use mgm::forwarding::{NewEntry, PublishError};
 use mgm::handle::{ClaimError, HandleTable, RetireError};
-use mgm::manager::{Effect, GroupManager, Interface, MembershipError, NoOwner};
+use mgm::manager::{GroupManager, Interface, MembershipError, NoOwner, StateChange};
 use others::{Done, Other};
 use stage::{HEIR, OTHERS, Stage, has_locked_names, has_the_membership_lock, ways};
 use std::sync::mpsc::channel;
@@ -168,7 +168,7 @@ fn has_a_lock_of_the_tables(point: Point) -> bool {
 fn what_was_held_back_is_free_again(stage: &Stage) {
     wait_until("an empty limbo", || stage.table.reclaim() == 0);
     for own in &stage.own {
-        assert_eq!(stage.table.retire_if_unheld(own.object), Ok(()));
+        assert_eq!(stage.table.check_and_retire(own.object), Ok(()));
     }
     let manager = &stage.manager;
     assert_eq!(manager.owner_of(stage.mentioned), Ok(HEIR));
@@ -183,12 +183,12 @@ fn a_stalled_reader_costs_slots_and_nothing_else() {
     const CAPACITY: u32 = 300;
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let table = HandleTable::with_claims(CAPACITY).unwrap();
-    let (kept, owner) = (table.insert(0).unwrap(), table.new_owner().unwrap());
+    let (kept, owner) = (table.insert(0).unwrap(), table.new_resource().unwrap());
     let mut stalled = table.reader();
     let seen = stalled.get(kept).unwrap();
     let mut held_back = 0;
     while let Ok(handle) = table.insert(1) {
-        assert_eq!(table.retire_if_unheld(handle), Ok(()));
+        assert_eq!(table.check_and_retire(handle), Ok(()));
         held_back += 1;
     }
     assert_eq!(held_back, CAPACITY - 1, "all but the one that is live");
@@ -199,11 +199,11 @@ fn a_stalled_reader_costs_slots_and_nothing_else() {
         assert!(table.claim(kept, owner).is_ok());
         assert_eq!(table.claim(kept, owner), Err(ClaimError::Owned(kept)));
         assert_eq!((table.owner_of(owner), table.validate(kept)), (Some(kept), true));
-        assert_eq!(table.retire_if_unheld(kept), Err(RetireError::Held(1)));
+        assert_eq!(table.check_and_retire(kept), Err(RetireError::StillOwns(1)));
         assert!(table.release(kept, owner).is_ok());
         assert_eq!(reader.get(kept), Some(&0));
     }
-    assert_eq!(table.retire_if_unheld(kept), Ok(()));
+    assert_eq!(table.check_and_retire(kept), Ok(()));
     assert_eq!(
         (*seen, reader.get(kept)),
         (0, None),
@@ -223,7 +223,7 @@ fn a_stalled_burst_holds_entries_back_and_look_ups_and_withdrawals_go_on() {
     let manager = GroupManager::new(config, Arc::new(|_| None)).unwrap();
     let forwarding = manager.forwarding();
     let (kept, other) = (common::flow("192.0.2.1 239.1.1.1"), common::flow("192.0.2.2 239.1.1.1"));
-    let number = forwarding.open_number().unwrap();
+    let number = forwarding.alloc_counter().unwrap();
     let entry = |flow| NewEntry::new(flow, number, None, &[]);
     forwarding.publish(entry(kept)).unwrap();
     let mut stalled = forwarding.reader();
@@ -268,7 +268,7 @@ fn igmp_has_to_wait_for_whoever_is_stopped_with_a_notice_of_its_and_nobody_else_
         router.manager.take(p, common::v4(1)).unwrap();
         router.manager.take(p, common::v4(2)).unwrap();
         for n in [1, 2] {
-            let refused = router.add(igmp, n, "* 239.1.1.1", Effect::Join);
+            let refused = router.add(igmp, n, "* 239.1.1.1", StateChange::Join);
             assert_eq!(refused, Err(MembershipError::ChangingHands(common::v4(n))));
         }
         router.join(p, 2, "* 239.1.1.1");
@@ -298,5 +298,5 @@ fn random_stops_follow_their_seed() {
         }
     });
     assert_eq!(stage.table.owner_of(stage.contested), None);
-    assert_eq!(stage.table.retire_if_unheld(stage.own[0].object), Ok(()));
+    assert_eq!(stage.table.check_and_retire(stage.own[0].object), Ok(()));
 }

@@ -10,8 +10,8 @@ use super::threads::beside;
 use super::{Clock, Contestant, Row, SEED, Target, Walk, random};
 use foldhash::quality::RandomState;
 use mgm::forwarding::{
-    Entry, Family, Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, NewEntry, Outgoing,
-    OutgoingCounter, OutgoingNumber, PublishError, Stamp,
+    Entry, Family, Flow, FlowCounterId, ForwardingTable, Incoming, NewEntry, OifCounterId, Outgoing,
+    OutgoingCounter, PublishError, Stamp, VifIndex,
 };
 use mgm::handle::HandleTable;
 use std::hint::black_box;
@@ -53,7 +53,7 @@ pub(crate) fn flow(family: Family, n: usize) -> Flow {
 #[derive(Clone, Copy)]
 pub(crate) struct Made {
     family: Family,
-    number: FlowNumber,
+    number: FlowCounterId,
     incoming: Incoming,
     outgoing: [Outgoing; 2],
 }
@@ -68,8 +68,8 @@ impl Made {
     }
 
     /// Other outgoing interfaces, one for each number.
-    fn to<const N: usize>(&self, numbers: [OutgoingNumber; N]) -> [Outgoing; N] {
-        let mut interfaces = (1..).map(InterfaceNumber);
+    fn to<const N: usize>(&self, numbers: [OifCounterId; N]) -> [Outgoing; N] {
+        let mut interfaces = (1..).map(VifIndex);
         let stamp = self.incoming.stamp;
         numbers.map(|number| Outgoing {
             interface: interfaces.next().expect("there are enough"),
@@ -83,12 +83,12 @@ impl Made {
 pub(crate) fn empty(family: Family, capacity: usize) -> (ForwardingTable, Made) {
     let clients = HandleTable::with_claims(1).expect("one client is a capacity");
     let client = clients.insert(()).expect("room for one client");
-    let thing = clients.new_owner().expect("room for one thing");
+    let thing = clients.new_resource().expect("room for one thing");
     let word = clients.claim(client, thing).expect("nobody owns it yet");
     let table = ForwardingTable::new(capacity as u32, Arc::clone(clients.owners()));
-    let number = table.open_number().expect("a number is free");
-    let incoming = Incoming { interface: InterfaceNumber(0), stamp: Stamp::one(thing, word) };
-    let outgoing = [1, 2].map(|i| Outgoing::uncounted(InterfaceNumber(i), incoming.stamp));
+    let number = table.alloc_counter().expect("a number is free");
+    let incoming = Incoming { interface: VifIndex(0), stamp: Stamp::one(thing, word) };
+    let outgoing = [1, 2].map(|i| Outgoing::uncounted(VifIndex(i), incoming.stamp));
     (table, Made { family, number, incoming, outgoing })
 }
 
@@ -436,7 +436,7 @@ fn bursts(
 /// Bytes of one of `size` entries with four outgoing interfaces.
 pub(crate) fn entry_memory(size: usize) -> f64 {
     let (table, made) = empty(Family::V4, size + 1);
-    let outgoing = made.to([OutgoingNumber::NONE; 4]);
+    let outgoing = made.to([OifCounterId::NONE; 4]);
     let publish = |n| table.publish(NewEntry { outgoing: &outgoing, ..made.entry(n) }).expect("room");
     memory::taken(|| (0..size).for_each(publish)) as f64 / size as f64
 }
@@ -446,8 +446,8 @@ pub(crate) fn entry_memory(size: usize) -> f64 {
 pub(crate) fn counters_memory(size: usize) -> f64 {
     let (table, _) = empty(Family::V4, size + 1);
     let numbers = Vec::from_iter((0..size).map(|_| {
-        let number = table.open_number().expect("a number is free");
-        (number, [0; 4].map(|_| table.open_outgoing_number(number).expect("memory")))
+        let number = table.alloc_counter().expect("a number is free");
+        (number, [0; 4].map(|_| table.alloc_oif_counter(number).expect("memory")))
     }));
     let mut worker = None;
     let counters = memory::resident(|| {

@@ -2,7 +2,7 @@
 
 use super::threads::together;
 use super::{Clock, Contestant, Row, Target, floors};
-use mgm::handle::{Claims, Handle, HandleTable, OwnerId};
+use mgm::handle::{Claims, Handle, HandleTable, ResourceId};
 use mgm::manager::{GroupManager, Interface, ManagerConfig, Protocol, ReversePath};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -65,7 +65,7 @@ impl<I: Hash + Eq> Locked<I> {
 struct Clients {
     table: HandleTable<u64, Claims>,
     clients: Vec<Handle>,
-    things: Vec<OwnerId>,
+    things: Vec<ResourceId>,
 }
 
 impl Clients {
@@ -73,7 +73,7 @@ impl Clients {
         let table = HandleTable::with_claims(1024).expect("a capacity");
         let clients = (0..clients).map(|client| table.insert(client).expect("room")).collect();
         // Each of the things is in a cache line of its own.
-        let things = (0..THINGS).map(|_| table.new_owner().expect("room")).collect();
+        let things = (0..THINGS).map(|_| table.new_resource().expect("room")).collect();
         Clients { table, clients, things }
     }
 
@@ -247,7 +247,7 @@ fn refused() -> Vec<Row> {
         row(
             "deregister",
             "deregister refused (holds)",
-            |clients| clients.table.retire_if_unheld(clients.clients[0]).is_ok(),
+            |clients| clients.table.check_and_retire(clients.clients[0]).is_ok(),
             |locked| locked.deregister(0),
         ),
         row(
@@ -281,7 +281,7 @@ fn cycles() -> Vec<Row> {
                             let Ok(me) = clients.table.insert(9) else { return false };
                             clients.take(me, 7)
                                 && clients.release(me, 7)
-                                && clients.table.retire_if_unheld(me).is_ok()
+                                && clients.table.check_and_retire(me).is_ok()
                         })
                     }),
                     Contestant::new(MUTEX, move || {

@@ -87,7 +87,7 @@ impl Table for WithClaims {
     }
     #[inline(always)]
     fn remove(&self, key: Handle) -> bool {
-        self.0.retire_if_unheld(key).is_ok()
+        self.0.check_and_retire(key).is_ok()
     }
     fn reader(&self) -> Self::Reader<'_> {
         self.0.reader()

@@ -2,7 +2,7 @@
 //! and a frame of each flow.
 
 use mgm::forwarding::{Family, Flow};
-use mgm::manager::{Effect, FlowState, GroupManager, ManagerConfig, Membership, Protocol, ReversePath};
+use mgm::manager::{FlowState, GroupManager, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
 use mgm::plane::ring::{FrameReceiver, Worker, frame_ring};
 use mgm::plane::{Link, MacAddress, Port};
 use std::net::Ipv4Addr;
@@ -116,7 +116,9 @@ impl Mgm {
             }
             for group in (0..16).filter(|group| leaves(copies, *group, port)) {
                 let membership = Membership::any_source(flow(group).1.into()).expect("a group");
-                manager.add_membership(asks, interface(port), membership, Effect::Join).expect("an owner's");
+                manager
+                    .add_membership(asks, interface(port), membership, StateChange::Join)
+                    .expect("an owner's");
             }
         }
         for n in 0..flows {

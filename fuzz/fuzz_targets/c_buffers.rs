@@ -3,13 +3,13 @@
 #![no_main]
 
 #[macro_use]
-#[path = "../../tests/c_stage/mod.rs"]
+#[path = "../../crates/mgm-capi/tests/c_stage/mod.rs"]
 mod c_stage;
-#[path = "../../tests/c_calls/mod.rs"]
+#[path = "../../crates/mgm-capi/tests/c_calls/mod.rs"]
 mod c_calls;
 
 use libfuzzer_sys::fuzz_target;
-use mgm::capi::MgmExtPanics;
+use mgm_capi::MgmExtPanics;
 
 /// Longer sequences reach nothing that this many calls do not.
 const CALLS: usize = 200;

@@ -23,7 +23,7 @@ mod history;
 use baton::{Baton, Schedule};
 use history::{Call, Outcome};
 use libfuzzer_sys::fuzz_target;
-use mgm::handle::{ClaimError, Claims, Handle, HandleTable, OwnerId, ReleaseError, RetireError};
+use mgm::handle::{ClaimError, Claims, Handle, HandleTable, ResourceId, ReleaseError, RetireError};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 const THREADS: usize = 4;
@@ -35,7 +35,7 @@ type Table = HandleTable<(), Claims>;
 /// What the threads of one execution share.
 struct World {
     table: Table,
-    words: Vec<OwnerId>,
+    words: Vec<ResourceId>,
     /// Every handle given out so far: those of the start, then as calls return.
     handles: Mutex<Vec<Handle>>,
     history: Mutex<Vec<Call>>,
@@ -118,9 +118,9 @@ fn call(world: &World, operation: history::Operation) -> Outcome {
             Err(ReleaseError::Stale) => Outcome::Stale,
             Err(ReleaseError::UnknownOwner) => panic!("the words are the table's"),
         },
-        Retire(handle) => match table.retire_if_unheld(handle) {
+        Retire(handle) => match table.check_and_retire(handle) {
             Ok(()) => Outcome::Retired,
-            Err(RetireError::Held(count)) => Outcome::Held(count),
+            Err(RetireError::StillOwns(count)) => Outcome::StillOwns(count),
             Err(RetireError::Stale) => Outcome::Stale,
         },
         OwnerOf(word) => Outcome::Owner(table.owner_of(world.words[word])),
@@ -137,9 +137,9 @@ fuzz_target!(|octets: &[u8]| {
     let spare = u32::from(setup >> 5 & 3);
 
     let table = Table::with_claims(objects as u32 + spare).unwrap();
-    let words: Vec<_> = (0..words).map(|_| table.new_owner().unwrap()).collect();
+    let words: Vec<_> = (0..words).map(|_| table.new_resource().unwrap()).collect();
     let handles: Vec<_> = (0..objects).map(|_| table.insert(()).unwrap()).collect();
-    let stamp = |word: &OwnerId| table.owners().word(*word).unwrap().stamp();
+    let stamp = |word: &ResourceId| table.owners().word(*word).unwrap().stamp();
     let mut start = history::State::new(&handles, words.iter().map(stamp));
     for (word, id) in words.iter().enumerate().filter(|(word, _)| ending >> word & 1 != 0) {
         let stamp = table.claim(handles[0], *id).unwrap().stamp();
@@ -166,7 +166,7 @@ fuzz_target!(|octets: &[u8]| {
         stamps: world.words.iter().map(|word| world.table.owners().word(*word).unwrap().stamp()).collect(),
         // Asking for the count retires who holds nothing: everything else is asked before.
         live: handles.iter().map(|handle| (*handle, world.table.validate(*handle))).collect(),
-        held: handles.iter().map(|handle| (*handle, world.table.retire_if_unheld(*handle).err())).collect(),
+        held: handles.iter().map(|handle| (*handle, world.table.check_and_retire(*handle).err())).collect(),
     };
     let history = lock(&world.history).clone();
     if let Err(why) = history::explain(start, &history, &end) {

@@ -3,7 +3,7 @@
 #![no_main]
 #![allow(dead_code, reason = "the program uses the rest of it")]
 
-#[path = "../../src/bin/mgm/config.rs"]
+#[path = "../../crates/mgm-cli/src/config.rs"]
 mod config;
 
 use config::{Config, ProtocolName};

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use mgm::forwarding::Family;
 use mgm::plane::{
     CannotForward, Class, Control, Data, ETHERNET_HEADER, Link, MacAddress, classify, ethernet_header,
-    lower_hop_limit,
+    decrement_ttl,
 };
 use std::net::IpAddr;
 
@@ -60,7 +60,7 @@ fn data(link: Link, frame: &[u8], Data { flow, datagram }: Data<'_>) {
     }
 
     let mut lowered = datagram.to_vec();
-    lower_hop_limit(&mut lowered).unwrap();
+    decrement_ttl(&mut lowered).unwrap();
     let header = match flow.family() {
         Family::V4 => {
             assert_eq!(sum(&lowered[..usize::from(lowered[0] & 15) * 4]), 0xffff);
@@ -122,7 +122,7 @@ fuzz_target!(|octets: &[u8]| {
         assert_eq!(classify(link, &frame), Class::NotMulticast);
     }
     // Lowering never reaches beyond the header, whatever it is given, and changes nothing that it refuses.
-    let refused: Result<(), CannotForward> = lower_hop_limit(&mut frame);
+    let refused: Result<(), CannotForward> = decrement_ttl(&mut frame);
     if refused.is_err() {
         assert_eq!(frame, before);
     } else {

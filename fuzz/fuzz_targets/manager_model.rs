@@ -1,7 +1,7 @@
 //! Sequences of the manager's calls, made of it and of the plain model that its tests use: every six bytes are a call.
 #![no_main]
 
-#[path = "../../tests/model/mod.rs"]
+#[path = "../../crates/mgm-verify/tests/model/mod.rs"]
 mod model;
 
 use libfuzzer_sys::fuzz_target;

@@ -4,18 +4,18 @@
 
 use loom::thread;
 use loom_tests::explore;
-use mgm::handle::{ClaimError, Claims, Handle, HandleTable, OwnerId, RetireError};
+use mgm::handle::{ClaimError, Claims, Handle, HandleTable, ResourceId, RetireError};
 use std::sync::Arc;
 
 type Table = Arc<HandleTable<u32, Claims>>;
 
-fn table() -> (Table, Handle, OwnerId) {
+fn table() -> (Table, Handle, ResourceId) {
     let table = Arc::new(HandleTable::with_claims(2).unwrap());
-    let (client, thing) = (table.insert(0).unwrap(), table.new_owner().unwrap());
+    let (client, thing) = (table.insert(0).unwrap(), table.new_resource().unwrap());
     (table, client, thing)
 }
 
-fn stamp(table: &Table, thing: OwnerId) -> u64 {
+fn stamp(table: &Table, thing: ResourceId) -> u64 {
     table.owners().word(thing).unwrap().stamp()
 }
 
@@ -26,7 +26,7 @@ fn claim_and_retire() {
     explore("claim_and_retire", 5, || {
         let (table, client, thing) = table();
         let theirs = table.clone();
-        let retiring = thread::spawn(move || theirs.retire_if_unheld(client));
+        let retiring = thread::spawn(move || theirs.check_and_retire(client));
         let claim = table.claim(client, thing);
         if claim.is_err() {
             assert!(!table.validate(client), "told that it is stale");
@@ -34,7 +34,7 @@ fn claim_and_retire() {
         let retire = retiring.join().unwrap();
         match claim {
             Ok(_) => {
-                assert_eq!(retire, Err(RetireError::Held(1)));
+                assert_eq!(retire, Err(RetireError::StillOwns(1)));
                 assert_eq!(table.owner_of(thing), Some(client));
                 assert!(table.validate(client));
             }
@@ -52,17 +52,17 @@ fn claim_and_reuse() {
     explore("claim_and_reuse", 4, || {
         let table = Arc::new(HandleTable::with_claims(1).unwrap());
         let client = table.insert(1).unwrap();
-        let thing = table.new_owner().unwrap();
+        let thing = table.new_resource().unwrap();
         let theirs = table.clone();
         let other = thread::spawn(move || {
-            theirs.retire_if_unheld(client).ok()?;
+            theirs.check_and_retire(client).ok()?;
             theirs.insert(2).ok()
         });
         let claim = table.claim(client, thing);
         if let Some(next) = other.join().unwrap() {
             assert_eq!(claim, Err(ClaimError::Stale));
             assert_eq!(table.owner_of(thing), None);
-            assert_eq!(table.retire_if_unheld(next), Ok(()));
+            assert_eq!(table.check_and_retire(next), Ok(()));
         }
     });
 }
@@ -78,7 +78,7 @@ fn claim_and_claim() {
         let other = thread::spawn(move || theirs.claim(red, thing));
         let mine = table.claim(blue, thing);
         if mine.is_ok() {
-            assert_eq!(table.retire_if_unheld(red), Ok(()), "red never held anything");
+            assert_eq!(table.check_and_retire(red), Ok(()), "red never held anything");
         }
         let other = other.join().unwrap();
         match (mine, other) {
@@ -100,7 +100,7 @@ fn claim_twice() {
         let mine = table.claim(client, thing).is_ok();
         assert!(mine != other.join().unwrap(), "one of the two");
         assert_eq!(stamp(&table, thing), before + 1);
-        assert_eq!(table.retire_if_unheld(client), Err(RetireError::Held(1)));
+        assert_eq!(table.check_and_retire(client), Err(RetireError::StillOwns(1)));
     });
 }
 
@@ -110,7 +110,7 @@ fn claim_twice() {
 fn helping() {
     explore("helping", 4, || {
         let (table, client, first) = table();
-        let (second, third) = (table.new_owner().unwrap(), table.new_owner().unwrap());
+        let (second, third) = (table.new_resource().unwrap(), table.new_resource().unwrap());
         let theirs = table.clone();
         let other = thread::spawn(move || {
             assert!(theirs.claim(client, first).is_ok());
@@ -118,12 +118,12 @@ fn helping() {
         });
         assert!(table.claim(client, third).is_ok());
         other.join().unwrap();
-        assert_eq!(table.retire_if_unheld(client), Err(RetireError::Held(3)));
+        assert_eq!(table.check_and_retire(client), Err(RetireError::StillOwns(3)));
         for thing in [first, second, third] {
             assert_eq!(table.owner_of(thing), Some(client));
             assert!(table.release(client, thing).is_ok());
         }
-        assert_eq!(table.retire_if_unheld(client), Ok(()));
+        assert_eq!(table.check_and_retire(client), Ok(()));
     });
 }
 
@@ -139,8 +139,8 @@ fn claim_and_release() {
         let released = other.join().unwrap();
         assert_eq!(stamp(&table, thing), before + 1 + u64::from(released));
         assert_eq!(table.owner_of(thing), (!released).then_some(client));
-        let held = if released { Ok(()) } else { Err(RetireError::Held(1)) };
-        assert_eq!(table.retire_if_unheld(client), held);
+        let held = if released { Ok(()) } else { Err(RetireError::StillOwns(1)) };
+        assert_eq!(table.check_and_retire(client), held);
     });
 }
 
@@ -152,7 +152,7 @@ fn release_and_retire() {
         table.claim(client, thing).unwrap();
         let theirs = table.clone();
         let retiring = thread::spawn(move || {
-            let retire = theirs.retire_if_unheld(client);
+            let retire = theirs.check_and_retire(client);
             if retire.is_ok() {
                 assert_eq!(theirs.owner_of(thing), None);
             }
@@ -161,10 +161,10 @@ fn release_and_retire() {
         assert!(table.release(client, thing).is_ok());
         assert_eq!(table.owner_of(thing), None);
         match retiring.join().unwrap() {
-            Ok(()) => assert_eq!(table.retire_if_unheld(client), Err(RetireError::Stale)),
+            Ok(()) => assert_eq!(table.check_and_retire(client), Err(RetireError::Stale)),
             Err(error) => {
-                assert_eq!(error, RetireError::Held(1));
-                assert_eq!(table.retire_if_unheld(client), Ok(()));
+                assert_eq!(error, RetireError::StillOwns(1));
+                assert_eq!(table.check_and_retire(client), Ok(()));
             }
         }
     });
@@ -180,7 +180,7 @@ fn owner_of() {
         let theirs = table.clone();
         let passing = thread::spawn(move || {
             theirs.release(red, thing).unwrap();
-            theirs.retire_if_unheld(red).unwrap();
+            theirs.check_and_retire(red).unwrap();
             theirs.claim(blue, thing).unwrap();
         });
         let (first, second) = (table.owner_of(thing), table.owner_of(thing));

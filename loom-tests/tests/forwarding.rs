@@ -9,7 +9,7 @@ use loom::thread;
 use loom_tests::{Watched, explore};
 use mgm::forwarding::parts::Array;
 use mgm::forwarding::{
-    Counter, Flow, FlowNumber, ForwardingTable, NewEntry, OutgoingCounter, OutgoingNumber, PublishError,
+    Counter, Flow, FlowCounterId, ForwardingTable, NewEntry, OutgoingCounter, OifCounterId, PublishError,
 };
 use mgm::handle::HandleTable;
 use std::sync::Arc;
@@ -132,10 +132,10 @@ fn flow(n: u8) -> Flow {
     Flow::new([192, 0, 2, n].into(), [232, 0, 0, 1].into()).unwrap()
 }
 
-fn table(capacity: u32) -> (Arc<ForwardingTable>, FlowNumber) {
+fn table(capacity: u32) -> (Arc<ForwardingTable>, FlowCounterId) {
     let owners = HandleTable::<Watched, _>::with_claims(1).unwrap().owners().clone();
     let table = ForwardingTable::new(capacity, owners);
-    let number = table.open_number().unwrap();
+    let number = table.alloc_counter().unwrap();
     (Arc::new(table), number)
 }
 
@@ -184,8 +184,8 @@ fn counter_restart() {
         let (table, old) = table(1);
         let mut worker = table.counters().worker();
         worker.add(old, Counter::Packets, 5);
-        assert!(table.close_number(old));
-        let new = table.open_number().unwrap();
+        assert!(table.free_counter(old));
+        let new = table.alloc_counter().unwrap();
         let counter = thread::spawn(move || {
             worker.add(new, Counter::Packets, 7);
             worker.add(old, Counter::Packets, 1);
@@ -200,9 +200,9 @@ fn counter_restart() {
 }
 
 /// A flow with an outgoing interface in its first line, where models have one place, and one in a further line.
-fn open(table: &ForwardingTable) -> (FlowNumber, [OutgoingNumber; 2]) {
-    let flow = table.open_number().unwrap();
-    (flow, [0; 2].map(|_| table.open_outgoing_number(flow).unwrap()))
+fn open(table: &ForwardingTable) -> (FlowCounterId, [OifCounterId; 2]) {
+    let flow = table.alloc_counter().unwrap();
+    (flow, [0; 2].map(|_| table.alloc_oif_counter(flow).unwrap()))
 }
 
 /// What is summed up of outgoing interfaces was copied there, whatever their numbers were used for before. What else is counted of
@@ -214,7 +214,7 @@ fn outgoing_restart() {
         let (flow, old) = open(&table);
         let mut worker = table.counters().worker();
         old.iter().for_each(|number| worker.add_outgoing(*number, OutgoingCounter::Packets, 3));
-        assert!(table.close_number(flow));
+        assert!(table.free_counter(flow));
         // Its first line is the old one's further line.
         let (flow, new) = open(&table);
         let counter = thread::spawn(move || {

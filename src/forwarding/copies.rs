@@ -18,7 +18,7 @@
 //! A packet path then reads nothing of most entries' own behind the line that the entry is; and mostly a line more where there are
 //! many interfaces, whose numbers were given one after the other.
 
-use super::numbers::{FlowNumber, LineNumber, NOWHERE, OutgoingNumber};
+use super::numbers::{FlowCounterId, LineId, NOWHERE, OifCounterId};
 use crate::memory::{self, NoMemory};
 use crate::prefetch::prefetch_lines;
 use std::marker::PhantomData;
@@ -57,7 +57,7 @@ pub(super) enum Kept<'c> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     /// Of those that stand before the others, how many these are.
-    pub(super) line: LineNumber,
+    pub(super) line: LineId,
     /// The first one's place. [`NOWHERE`] if they are counted nowhere.
     pub(super) first: u8,
     pub(super) len: u8,
@@ -65,14 +65,14 @@ pub(super) struct Run {
 
 impl Run {
     /// What stands before runs, until it is known how many they are.
-    const HEAD: Run = Run { line: LineNumber { index: 0, generation: 0 }, first: NOWHERE, len: 0 };
+    const HEAD: Run = Run { line: LineId { index: 0, generation: 0 }, first: NOWHERE, len: 0 };
 
-    fn one(number: OutgoingNumber) -> Run {
+    fn one(number: OifCounterId) -> Run {
         Run { line: number.line(), first: number.place(), len: 1 }
     }
 
     /// The number of the way at a place in it, if there are so many.
-    fn at(&self, at: usize) -> Option<OutgoingNumber> {
+    fn at(&self, at: usize) -> Option<OifCounterId> {
         if at >= self.len.into() {
             return None;
         }
@@ -81,7 +81,7 @@ impl Run {
     }
 
     /// With another way, if its place is the next one.
-    fn with(self, number: OutgoingNumber) -> Option<Run> {
+    fn with(self, number: OifCounterId) -> Option<Run> {
         let len = self.len.checked_add(1)?;
         let next = if self.first == NOWHERE { NOWHERE } else { self.first + self.len };
         let follows = number.line() == self.line && number.place() == next;
@@ -91,7 +91,7 @@ impl Run {
 }
 
 /// The runs that numbers are.
-fn runs(mut numbers: impl Iterator<Item = OutgoingNumber>) -> impl Iterator<Item = Run> {
+fn runs(mut numbers: impl Iterator<Item = OifCounterId>) -> impl Iterator<Item = Run> {
     let mut run = None;
     iter::from_fn(move || {
         for number in numbers.by_ref() {
@@ -139,9 +139,9 @@ impl Places {
 impl Copies {
     /// Of an entry of the flow with this number, for each of `len` ways out in turn.
     pub(super) fn try_new(
-        flow: FlowNumber,
+        flow: FlowCounterId,
         len: usize,
-        numbers: impl Iterator<Item = OutgoingNumber> + Clone,
+        numbers: impl Iterator<Item = OifCounterId> + Clone,
     ) -> Result<Copies, NoMemory> {
         if len <= PLACES
             && let Some(places) = places(flow, numbers.clone())
@@ -173,7 +173,7 @@ impl Copies {
 
     /// The number of a way out by its place among them, of an entry of the flow with this number.
     #[inline]
-    pub(super) fn number_at(&self, flow: FlowNumber, at: usize) -> OutgoingNumber {
+    pub(super) fn number_at(&self, flow: FlowCounterId, at: usize) -> OifCounterId {
         match self.kept() {
             Kept::Near(places) => flow.line.at(places.at(at)),
             Kept::Runs(runs) => {
@@ -183,7 +183,7 @@ impl Copies {
                     left = left.wrapping_sub(run.len.into());
                     found
                 });
-                found.unwrap_or(OutgoingNumber::NONE)
+                found.unwrap_or(OifCounterId::NONE)
             }
         }
     }
@@ -210,7 +210,7 @@ impl Copies {
 
 /// The word that has a place for each of these numbers, of which there are few, if all are counted in the flow's first line or
 /// nowhere.
-fn places(flow: FlowNumber, numbers: impl Iterator<Item = OutgoingNumber>) -> Option<usize> {
+fn places(flow: FlowCounterId, numbers: impl Iterator<Item = OifCounterId>) -> Option<usize> {
     (1..=PLACES).zip(numbers).try_fold(NO_PLACES, |word, (n, number)| {
         let place = number.place();
         let near = place == NOWHERE || number.line() == flow.line;
@@ -255,20 +255,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LINE: LineNumber = LineNumber { index: 3, generation: 9 };
-    const FLOW: FlowNumber = FlowNumber { line: LINE };
+    const LINE: LineId = LineId { index: 3, generation: 9 };
+    const FLOW: FlowCounterId = FlowCounterId { line: LINE };
 
     /// Numbers in this flow's first line, in others, and none.
-    fn number() -> impl Strategy<Value = OutgoingNumber> {
-        let other = |index, generation| LineNumber { index, generation };
+    fn number() -> impl Strategy<Value = OifCounterId> {
+        let other = |index, generation| LineId { index, generation };
         prop_oneof![
             4 => (0..NOWHERE).prop_map(|place| LINE.at(place)),
             1 => (0..NOWHERE, 2_u32..5, 8_u32..10).prop_map(move |(place, i, g)| other(i, g).at(place)),
-            2 => Just(OutgoingNumber::NONE),
+            2 => Just(OifCounterId::NONE),
         ]
     }
 
-    fn numbers(copies: &Copies, ways: usize) -> Vec<OutgoingNumber> {
+    fn numbers(copies: &Copies, ways: usize) -> Vec<OifCounterId> {
         let all = Vec::from_iter((0..ways).map(|at| copies.number_at(FLOW, at)));
         if let Kept::Near(places) = copies.kept() {
             for chosen in 0..1 << ways {
@@ -295,27 +295,27 @@ mod tests {
 
     #[test]
     fn what_follows_one_another_is_one_run() {
-        let further = LineNumber { index: 4, generation: 1 };
+        let further = LineId { index: 4, generation: 1 };
         let numbers =
             (3..NOWHERE).map(|place| LINE.at(place)).chain((0..NOWHERE).map(|place| further.at(place)));
-        let numbers = Vec::from_iter(numbers.chain([OutgoingNumber::NONE; 300]));
+        let numbers = Vec::from_iter(numbers.chain([OifCounterId::NONE; 300]));
         let copies = Copies::try_new(FLOW, numbers.len(), numbers.iter().copied()).unwrap();
         let Kept::Runs(runs) = copies.kept() else { panic!("there are many") };
         assert_eq!(Vec::from_iter(runs.iter().map(|run| run.len)), [4, 7, 255, 45]);
         assert_eq!(Vec::from_iter((0..numbers.len()).map(|at| copies.number_at(FLOW, at))), numbers);
-        assert_eq!(copies.number_at(FLOW, numbers.len()), OutgoingNumber::NONE);
+        assert_eq!(copies.number_at(FLOW, numbers.len()), OifCounterId::NONE);
     }
 
     #[test]
     fn a_flow_of_few_ways_keeps_places() {
         let near = Vec::from_iter((0..NOWHERE).rev().map(|place| LINE.at(place)));
-        let kept = |numbers: &[OutgoingNumber]| {
+        let kept = |numbers: &[OifCounterId]| {
             let copies = Copies::try_new(FLOW, numbers.len(), numbers.iter().copied()).unwrap();
             matches!(copies.kept(), Kept::Near(_))
         };
         assert!(kept(&[]) && kept(&near));
-        assert!(kept(&[OutgoingNumber::NONE; PLACES]) && !kept(&[OutgoingNumber::NONE; PLACES + 1]));
-        for other in [LineNumber { index: 4, ..LINE }, LineNumber { generation: 8, ..LINE }] {
+        assert!(kept(&[OifCounterId::NONE; PLACES]) && !kept(&[OifCounterId::NONE; PLACES + 1]));
+        for other in [LineId { index: 4, ..LINE }, LineId { generation: 8, ..LINE }] {
             assert!(!kept(&[near[0], other.at(0)]));
         }
     }

@@ -4,7 +4,7 @@ mod in_use;
 
 use super::copies::{Kept, Places};
 use super::entry::Entry;
-use super::numbers::{FlowNumber, OutgoingNumber};
+use super::numbers::{FlowCounterId, OifCounterId};
 use super::shares::{COPY_SELDOM, LineNow, OFTEN, SELDOM, Share, Shares};
 use super::table::PublishError;
 use crate::memory::NoMemory;
@@ -141,7 +141,7 @@ impl Counters {
     /// Exact once the workers rest; while they count, each counter is one it had during the call. Of a number that was
     /// given back, what is left of its counts; nothing once the number is used again.
     #[must_use]
-    pub fn totals(&self, number: FlowNumber) -> FlowTotals {
+    pub fn totals(&self, number: FlowCounterId) -> FlowTotals {
         let (mut often, mut seldom) = ([0_u64; OFTEN], [0_u64; SELDOM]);
         for share in self.all.shares.iter() {
             let counts = share.read(number.line);
@@ -165,7 +165,7 @@ impl Counters {
 
     /// What was counted of one outgoing interface of a flow; as [`totals`](Self::totals).
     #[must_use]
-    pub fn outgoing_totals(&self, number: OutgoingNumber) -> OutgoingTotals {
+    pub fn outgoing_totals(&self, number: OifCounterId) -> OutgoingTotals {
         let (mut packets, mut seldom) = (0_u64, [0_u64; COPY_SELDOM]);
         for share in self.all.shares.iter() {
             let counts = share.read_outgoing(number);
@@ -177,7 +177,7 @@ impl Counters {
     }
 
     /// A number for a new flow, its counters at zero.
-    pub(super) fn open(&self) -> Result<FlowNumber, PublishError> {
+    pub(super) fn open(&self) -> Result<FlowCounterId, PublishError> {
         let mut control = self.all.control.lock();
         let most = control.most;
         let full = PublishError::Full(most);
@@ -190,7 +190,7 @@ impl Counters {
     }
 
     /// Gives a number back, and with it those of its outgoing interfaces; whether it was open.
-    pub(super) fn close(&self, flow: FlowNumber) -> bool {
+    pub(super) fn close(&self, flow: FlowCounterId) -> bool {
         let mut control = self.all.control.lock();
         let closed = control.lines.close_flow(flow);
         control.open -= u32::from(closed);
@@ -198,12 +198,12 @@ impl Counters {
     }
 
     /// A number for an outgoing interface of a flow, its counters at zero. None for a flow whose number is not open.
-    pub(super) fn open_outgoing(&self, flow: FlowNumber) -> Result<OutgoingNumber, NoMemory> {
+    pub(super) fn open_outgoing(&self, flow: FlowCounterId) -> Result<OifCounterId, NoMemory> {
         self.all.control.lock().lines.open_outgoing(flow, |lines| self.make_room(lines))
     }
 
     /// Gives it back; whether it was open. Its place is used again when its flow's number is.
-    pub(super) fn close_outgoing(&self, number: OutgoingNumber) -> bool {
+    pub(super) fn close_outgoing(&self, number: OifCounterId) -> bool {
         self.all.control.lock().lines.close_outgoing(number)
     }
 
@@ -222,14 +222,14 @@ impl WorkerCounters {
     ///
     /// Nothing is counted under a number that is used again already, nor under one of another table.
     #[inline]
-    pub fn add(&mut self, number: FlowNumber, counter: Counter, n: u64) {
+    pub fn add(&mut self, number: FlowCounterId, counter: Counter, n: u64) {
         self.share.add(number.line, counter as usize, n);
     }
 
     /// Counts a packet that was forwarded: its octets, IP header included, and its copies. As [`add`](Self::add) would,
     /// counter by counter. Wait-free.
     #[inline]
-    pub fn forwarded(&mut self, number: FlowNumber, octets: u64, copies: u64) {
+    pub fn forwarded(&mut self, number: FlowCounterId, octets: u64, copies: u64) {
         self.of(number).forwarded(octets, copies);
     }
 
@@ -244,19 +244,19 @@ impl WorkerCounters {
 
     /// Asks for a flow's line before it is needed: what every packet counts up. A hint that changes nothing but time.
     #[inline]
-    pub fn prefetch(&self, number: FlowNumber) {
+    pub fn prefetch(&self, number: FlowCounterId) {
         self.share.prefetch(number.line);
     }
 
     /// The same, of an outgoing interface of a flow.
     #[inline]
-    pub fn prefetch_outgoing(&self, number: OutgoingNumber) {
+    pub fn prefetch_outgoing(&self, number: OifCounterId) {
         self.share.prefetch(number.line());
     }
 
     /// Adds to a counter of an outgoing interface of a flow; as [`add`](Self::add). Wait-free.
     #[inline]
-    pub fn add_outgoing(&mut self, number: OutgoingNumber, counter: OutgoingCounter, n: u32) {
+    pub fn add_outgoing(&mut self, number: OifCounterId, counter: OutgoingCounter, n: u32) {
         match counter {
             OutgoingCounter::Packets => {
                 if let Some(line) = self.share.line(number.line()) {
@@ -271,7 +271,7 @@ impl WorkerCounters {
 
     /// The counters of a flow, for all that one packet of it counts up. Wait-free, as are these.
     #[inline]
-    pub(crate) fn of(&mut self, flow: FlowNumber) -> PacketCounts<'_> {
+    pub(crate) fn of(&mut self, flow: FlowCounterId) -> PacketCounts<'_> {
         let line = self.share.line(flow.line);
         PacketCounts { share: &self.share, line }
     }

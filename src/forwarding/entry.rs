@@ -6,22 +6,22 @@
 
 use super::copies::Copies;
 use super::flow::Flow;
-use super::numbers::{FlowNumber, OutgoingNumber};
+use super::numbers::{FlowCounterId, OifCounterId};
 use super::ways::{AllWays, Way, Ways};
-use crate::handle::{OwnerId, OwnerWord, Owners};
+use crate::handle::{OwnerWord, OwnerWords, ResourceId};
 use crate::memory::NoMemory;
 use std::sync::Arc;
 
 /// A router interface as the packet path knows it: a small number, never reused, dense enough to index arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InterfaceNumber(pub u32);
+pub struct VifIndex(pub u32);
 
 /// The one or two owner words something was derived from. It holds while they are unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, packed(4))]
 pub struct Stamp {
     /// Of `word`; and of `other`, if there is one, it is the first of the pair.
-    pub(super) id: OwnerId,
+    pub(super) id: ResourceId,
     pub(super) word: OwnerWord,
     /// How the other word of the pair read, which is never 0; 0 for none.
     pub(super) other: OwnerWord,
@@ -31,15 +31,15 @@ impl Stamp {
     /// Derived from one owner word.
     #[inline]
     #[must_use]
-    pub const fn one(id: OwnerId, word: OwnerWord) -> Stamp {
+    pub const fn one(id: ResourceId, word: OwnerWord) -> Stamp {
         Stamp { id, word, other: OwnerWord(0) }
     }
 
     /// Derived from both words of the pair that `id` is one of, given in the pair's order
-    /// ([`HandleTable::new_owner_pair`](crate::handle::HandleTable::new_owner_pair)).
+    /// ([`HandleTable::new_resource_pair`](crate::handle::HandleTable::new_resource_pair)).
     #[inline]
     #[must_use]
-    pub const fn pair(id: OwnerId, [word, other]: [OwnerWord; 2]) -> Stamp {
+    pub const fn pair(id: ResourceId, [word, other]: [OwnerWord; 2]) -> Stamp {
         Stamp { id: id.pair()[0], word, other }
     }
 
@@ -49,7 +49,7 @@ impl Stamp {
         other.words().into_iter().flatten().all(|word| self.words().contains(&Some(word)))
     }
 
-    fn words(&self) -> [Option<(OwnerId, OwnerWord)>; 2] {
+    fn words(&self) -> [Option<(ResourceId, OwnerWord)>; 2] {
         let other = self.other;
         let other = (other != OwnerWord(0)).then_some((self.id.pair()[1], other));
         [Some((self.id, self.word)), other]
@@ -59,7 +59,7 @@ impl Stamp {
     /// with the store that takes or releases: a check that begins after a release took effect fails.
     #[inline]
     #[must_use]
-    pub fn holds(&self, owners: &Owners) -> bool {
+    pub fn holds(&self, owners: &OwnerWords) -> bool {
         let Stamp { id, word, other } = *self;
         owners.unchanged(id, word) && (other == OwnerWord(0) || owners.unchanged(id.pair()[1], other))
     }
@@ -69,7 +69,7 @@ impl Stamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incoming {
     /// Which interface.
-    pub interface: InterfaceNumber,
+    pub interface: VifIndex,
     /// Whose it was when the entry was made.
     pub stamp: Stamp,
 }
@@ -78,18 +78,18 @@ pub struct Incoming {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outgoing {
     /// Which interface.
-    pub interface: InterfaceNumber,
+    pub interface: VifIndex,
     /// Whose interest it serves.
     pub stamp: Stamp,
     /// Under which number the packets copied to it are counted.
-    pub number: OutgoingNumber,
+    pub number: OifCounterId,
 }
 
 impl Outgoing {
     /// An outgoing interface whose packets are not counted apart.
     #[must_use]
-    pub const fn uncounted(interface: InterfaceNumber, stamp: Stamp) -> Outgoing {
-        Outgoing { interface, stamp, number: OutgoingNumber::NONE }
+    pub const fn uncounted(interface: VifIndex, stamp: Stamp) -> Outgoing {
+        Outgoing { interface, stamp, number: OifCounterId::NONE }
     }
 }
 
@@ -103,7 +103,7 @@ pub struct NewEntry<'o> {
     /// Whose packets.
     pub flow: Flow,
     /// Under which number they are counted.
-    pub number: FlowNumber,
+    pub number: FlowCounterId,
     /// Where they have to arrive.
     pub incoming: Option<Incoming>,
     /// Where they are copied to.
@@ -115,7 +115,7 @@ impl<'o> NewEntry<'o> {
     #[must_use]
     pub const fn new(
         flow: Flow,
-        number: FlowNumber,
+        number: FlowCounterId,
         incoming: Option<Incoming>,
         outgoing: &'o [Outgoing],
     ) -> NewEntry<'o> {
@@ -136,7 +136,7 @@ impl<'o> NewEntry<'o> {
 pub struct Entry {
     flow: Flow,
     ways: Arc<Ways>,
-    number: FlowNumber,
+    number: FlowCounterId,
     /// Under which numbers what leaves by each way out is counted.
     copies: Copies,
 }
@@ -174,7 +174,7 @@ impl Entry {
     /// Under which number they are counted.
     #[inline]
     #[must_use]
-    pub fn number(&self) -> FlowNumber {
+    pub fn number(&self) -> FlowCounterId {
         self.number
     }
 
@@ -199,7 +199,7 @@ impl Entry {
 
     /// Under which number copies are counted that leave by the way at a place among the ways out.
     #[inline]
-    pub(super) fn outgoing_number(&self, at: usize) -> OutgoingNumber {
+    pub(super) fn outgoing_number(&self, at: usize) -> OifCounterId {
         self.copies.number_at(self.number, at)
     }
 
@@ -213,7 +213,7 @@ impl Entry {
     /// What to do with a packet that arrived on `arrival`. Wait-free.
     #[inline]
     #[must_use]
-    pub fn judge(&self, arrival: InterfaceNumber) -> Verdict {
+    pub fn judge(&self, arrival: VifIndex) -> Verdict {
         let Some(way) = self.ways.way_in() else { return Verdict::NoReceivers };
         // SAFETY: it is one of `self.ways`, which keep the words they lead to.
         let holds = planted!("bug-dead-stamp-forwards") || unsafe { way.holds() };
@@ -230,7 +230,7 @@ impl Entry {
 
     /// The outgoing interfaces whose stamp holds now. Wait-free.
     #[inline]
-    pub fn live_outgoing(&self) -> impl Iterator<Item = InterfaceNumber> + '_ {
+    pub fn live_outgoing(&self) -> impl Iterator<Item = VifIndex> + '_ {
         self.live().map(|o| o.interface)
     }
 
@@ -290,7 +290,7 @@ impl<'e> WaysOut<'e> {
     /// The interfaces whose stamp holds now, each with a bit that says which of these it is: the lowest for the first. Those
     /// beyond 64 have none.
     #[inline(always)]
-    pub(crate) fn live(self) -> impl Iterator<Item = (u64, InterfaceNumber)> {
+    pub(crate) fn live(self) -> impl Iterator<Item = (u64, VifIndex)> {
         let mut next = 1_u64;
         self.ways.iter().filter_map(move |way| {
             let bit = next;

@@ -128,7 +128,8 @@ impl Flow {
     }
 
     /// The smallest key of a group: a place to start a walk of its flows.
-    pub(crate) const fn first_of(group: IpAddr) -> Flow {
+    #[must_use]
+    pub const fn first_of(group: IpAddr) -> Flow {
         Flow { source: 0, group: number(group) }
     }
 }

@@ -28,7 +28,7 @@
 //!
 //! **Flooding.** Which flows there are, senders choose; where they stand, they cannot, because the hash is seeded with what
 //! nobody outside knows (`hash.rs`). Should so many meet in one place all the same that an entry would have to pass
-//! [`MOST_PASSED`] buckets, it is refused ([`Lanes::is_crowded`]) rather than look-ups made slow.
+//! [`MAX_PASSED`] buckets, it is refused ([`Lanes::is_crowded`]) rather than look-ups made slow.
 //!
 //! **Growth.** The writer builds an array of twice the size that nobody sees yet and hangs it on `next`. From then on only
 //! the new one is changed. A look-up that had already chosen the old array goes through it as it was at that moment,
@@ -51,7 +51,7 @@ const LARGEST: u32 = 22;
 
 /// So many buckets an entry passes at most on the way to its place. At the load limit, with hashes at random, the most in a
 /// table of a million entries is about ten.
-pub(super) const MOST_PASSED: usize = 64;
+pub(super) const MAX_PASSED: usize = 64;
 
 /// With so many buckets, and as many entries as they hold, a table takes half a megabyte.
 const FEW: usize = if cfg!(test) { 1 } else { 1 << 10 };
@@ -172,7 +172,7 @@ impl Lanes {
 
     /// Whether an entry under this hash would have to stand too far from its home.
     pub(super) fn is_crowded(&self, hash: u64) -> bool {
-        !self.path(hash).take(MOST_PASSED + 1).any(|bucket| bucket.free().is_some())
+        !self.path(hash).take(MAX_PASSED + 1).any(|bucket| bucket.free().is_some())
     }
 
     /// How many buckets a look-up of a hash reads at most.

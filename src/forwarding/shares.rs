@@ -29,7 +29,7 @@
 //! when a number is opened, so a worker never allocates.
 
 use super::growing::{Growing, Use};
-use super::numbers::{LineNumber, MOST_LINES, NOWHERE, OutgoingNumber};
+use super::numbers::{LineId, MAX_LINES, NOWHERE, OifCounterId};
 use crate::faults::{self, Point};
 use crate::memory::NoMemory;
 use crate::prefetch::prefetch;
@@ -121,7 +121,7 @@ impl Share {
 
     /// Adds to a counter of a flow, named by its first line. To be called by the share's one worker only.
     #[inline]
-    pub(super) fn add(&self, first: LineNumber, counter: usize, n: u64) {
+    pub(super) fn add(&self, first: LineId, counter: usize, n: u64) {
         if counter < OFTEN {
             if let Some(LineNow(line)) = self.line(first) {
                 line.count(counter, n);
@@ -131,7 +131,7 @@ impl Share {
         }
     }
 
-    fn count_seldom(&self, line: LineNumber, at: usize, n: u64) {
+    fn count_seldom(&self, line: LineId, at: usize, n: u64) {
         if let Some(block) = self.seldom.get(line.index) {
             block.add(line.generation, at, n);
         }
@@ -139,41 +139,41 @@ impl Share {
 
     /// A line to count in: cleared if it was an older number's. To be called by the share's one worker only.
     #[inline]
-    pub(super) fn line(&self, number: LineNumber) -> Option<LineNow<'_>> {
+    pub(super) fn line(&self, number: LineId) -> Option<LineNow<'_>> {
         let line = &self.lines.get(number.index)?.0;
         line.is_now(number.generation).then_some(LineNow(line))
     }
 
     #[inline]
-    pub(super) fn prefetch(&self, number: LineNumber) {
+    pub(super) fn prefetch(&self, number: LineId) {
         if let Some(line) = self.lines.get(number.index) {
             prefetch(line);
         }
     }
 
     /// What this worker has counted of a flow, named by its first line.
-    pub(super) fn read(&self, first: LineNumber) -> ([u64; OFTEN], [u64; SELDOM]) {
+    pub(super) fn read(&self, first: LineId) -> ([u64; OFTEN], [u64; SELDOM]) {
         let (line, seldom) = (self.read_line(first), self.read_seldom(first));
         (std::array::from_fn(|at| line[at]), std::array::from_fn(|at| seldom[at]))
     }
 
-    fn read_line(&self, number: LineNumber) -> [u64; LINE] {
+    fn read_line(&self, number: LineId) -> [u64; LINE] {
         let line = self.lines.get(number.index).and_then(|line| line.0.read(number.generation));
         line.unwrap_or_default()
     }
 
-    fn read_seldom(&self, number: LineNumber) -> [u64; LINE * COPY_SELDOM] {
+    fn read_seldom(&self, number: LineId) -> [u64; LINE * COPY_SELDOM] {
         let block = self.seldom.get(number.index).and_then(|block| block.read(number.generation));
         block.unwrap_or([0; _])
     }
 
     /// Counts something else than copies of an outgoing interface. To be called by the share's one worker only.
-    pub(super) fn add_seldom(&self, number: OutgoingNumber, counter: usize, n: u64) {
+    pub(super) fn add_seldom(&self, number: OifCounterId, counter: usize, n: u64) {
         self.count_seldom(number.line(), usize::from(number.place()) * COPY_SELDOM + counter, n);
     }
 
     /// What this worker has counted of an outgoing interface: the packets, and the rest by their counters. Wait-free.
-    pub(super) fn read_outgoing(&self, number: OutgoingNumber) -> (u64, [u64; COPY_SELDOM]) {
+    pub(super) fn read_outgoing(&self, number: OifCounterId) -> (u64, [u64; COPY_SELDOM]) {
         let (line, place) = (number.line(), usize::from(number.place()));
         let packets = self.read_line(line).get(place).copied();
         let seldom = self
@@ -184,7 +184,7 @@ impl Share {
     }
 }
 
-const _: () = assert!(MOST_LINES <= Growing::<Line>::MOST);
+const _: () = assert!(MAX_LINES <= Growing::<Line>::MOST);
 
 /// A line that counts for its number now.
 #[derive(Clone, Copy)]

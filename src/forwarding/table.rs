@@ -4,9 +4,9 @@ use super::hash::FlowHash;
 use super::lanes::Lanes;
 use super::reader::ForwardingReader;
 use super::ways::AllWays;
-use super::{Counters, Entry, Flow, FlowNumber, NewEntry, OutgoingNumber};
+use super::{Counters, Entry, Flow, FlowCounterId, NewEntry, OifCounterId};
 use crate::faults::{self, Point};
-use crate::handle::{Handle, HandleTable, Owners};
+use crate::handle::{Handle, HandleTable, OwnerWords};
 use crate::memory::NoMemory;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 
@@ -61,7 +61,7 @@ pub struct ForwardingTable {
     writer: Mutex<Writing>,
     live: AtomicUsize,
     capacity: u32,
-    owners: Arc<Owners>,
+    owners: Arc<OwnerWords>,
     counters: Counters,
     /// Nothing of loom's: no model watches.
     watcher: std::sync::OnceLock<Box<Watcher>>,
@@ -81,18 +81,18 @@ type Watcher = dyn Fn(Flow) + Send + Sync;
 const SPARE_SLOTS: u32 = if cfg!(loom) { 0 } else { 256 };
 
 /// With the slots beside them, these are fewer than a handle table has.
-const MOST_CAPACITY: u32 = 1 << 23;
+const MAX_CAPACITY: u32 = 1 << 23;
 
 impl ForwardingTable {
     /// A table of at most `capacity` entries whose stamps are checked against `owners`. Above 2^23 entries, a capacity is
     /// taken as 2^23.
     #[must_use]
-    pub fn new(capacity: u32, owners: Arc<Owners>) -> ForwardingTable {
+    pub fn new(capacity: u32, owners: Arc<OwnerWords>) -> ForwardingTable {
         ForwardingTable::with_hash(capacity, owners, FlowHash::new())
     }
 
-    pub(super) fn with_hash(capacity: u32, owners: Arc<Owners>, hash: FlowHash) -> ForwardingTable {
-        let capacity = capacity.min(MOST_CAPACITY);
+    pub(super) fn with_hash(capacity: u32, owners: Arc<OwnerWords>, hash: FlowHash) -> ForwardingTable {
+        let capacity = capacity.min(MAX_CAPACITY);
         // Beside the entries that stand, those that wait for readers need slots.
         let slots = capacity + capacity / 4 + SPARE_SLOTS;
         ForwardingTable {
@@ -126,7 +126,7 @@ impl ForwardingTable {
 
     /// The owner words that stamps are checked against.
     #[must_use]
-    pub fn owners(&self) -> &Arc<Owners> {
+    pub fn owners(&self) -> &Arc<OwnerWords> {
         &self.owners
     }
 
@@ -136,34 +136,34 @@ impl ForwardingTable {
         &self.counters
     }
 
-    /// A number to count a new flow under, its counters at zero. To be given back with [`Self::close_number`]. May block.
+    /// A number to count a new flow under, its counters at zero. To be given back with [`Self::free_counter`]. May block.
     ///
     /// # Errors
     /// [`PublishError::Full`] when as many flows have a number as the table may hold entries; [`PublishError::NoMemory`].
-    pub fn open_number(&self) -> Result<FlowNumber, PublishError> {
+    pub fn alloc_counter(&self) -> Result<FlowCounterId, PublishError> {
         self.counters.open()
     }
 
     /// Gives a flow's number back once its entry is withdrawn; whether it was open. It is used again, with its counters
     /// at zero: what a worker still counts under the old one is not counted under the new one. So are those of its outgoing
     /// interfaces. May block.
-    pub fn close_number(&self, number: FlowNumber) -> bool {
+    pub fn free_counter(&self, number: FlowCounterId) -> bool {
         self.counters.close(number)
     }
 
     /// A number to count the packets under that are copied to one outgoing interface of a flow, its counters at zero. The
     /// first four of a flow are counted in the same cache line as the flow's packets, seven in each further one. To be given back
-    /// with [`Self::close_outgoing_number`], or with the flow's. [`OutgoingNumber::NONE`] for a flow whose number is not open, and
+    /// with [`Self::close_outgoing_number`], or with the flow's. [`OifCounterId::NONE`] for a flow whose number is not open, and
     /// when there are 2^28 lines already. May block.
     ///
     /// # Errors
     /// [`NoMemory`] when there is none for its counters.
-    pub fn open_outgoing_number(&self, flow: FlowNumber) -> Result<OutgoingNumber, NoMemory> {
+    pub fn alloc_oif_counter(&self, flow: FlowCounterId) -> Result<OifCounterId, NoMemory> {
         self.counters.open_outgoing(flow)
     }
 
     /// Gives the number of an outgoing interface back once no entry names it; whether it was open. May block.
-    pub fn close_outgoing_number(&self, number: OutgoingNumber) -> bool {
+    pub fn close_outgoing_number(&self, number: OifCounterId) -> bool {
         self.counters.close_outgoing(number)
     }
 
@@ -275,7 +275,7 @@ impl ForwardingTable {
     fn standing(&self, index: u32) -> Option<(Handle, &Entry)> {
         // SAFETY: only writers remove entries, under the lock that the caller holds, and after they have taken them from the
         // lanes; nobody else has the handles.
-        unsafe { self.entries.get_unremoved(index) }
+        unsafe { self.entries.get_unpinned(index) }
     }
 
     /// Puts an entry where lanes can lead to it.

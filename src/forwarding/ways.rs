@@ -14,8 +14,8 @@
 //! come. Where a way's owner words are is found out once, when the set is made.
 
 use super::NewEntry;
-use super::entry::{InterfaceNumber, Stamp};
-use crate::handle::{OwnerId, OwnerWord, Owners, WordAt};
+use super::entry::{Stamp, VifIndex};
+use crate::handle::{OwnerWord, OwnerWords, ResourceId, WordPtr};
 use crate::memory::{self, NoMemory};
 use crate::sync;
 use std::borrow::Borrow;
@@ -26,10 +26,10 @@ use std::sync::Arc;
 /// An interface, and what it was derived from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Way {
-    pub(super) interface: InterfaceNumber,
+    pub(super) interface: VifIndex,
     pub(super) stamp: Stamp,
     /// Where the stamp's word is, or the first of its pair; `None` if there is no such word.
-    at: Option<WordAt>,
+    at: Option<WordPtr>,
 }
 
 const _: () = assert!(size_of::<Way>() == 32);
@@ -47,12 +47,12 @@ impl Hash for Way {
 impl Way {
     /// In the place of the way in where there is none. No table gives such an owner.
     const NONE: Way = Way {
-        interface: InterfaceNumber(u32::MAX),
-        stamp: Stamp::one(OwnerId(u32::MAX), OwnerWord(0)),
+        interface: VifIndex(u32::MAX),
+        stamp: Stamp::one(ResourceId(u32::MAX), OwnerWord(0)),
         at: None,
     };
 
-    fn new(interface: InterfaceNumber, stamp: Stamp, owners: &Owners) -> Way {
+    fn new(interface: VifIndex, stamp: Stamp, owners: &OwnerWords) -> Way {
         Way { interface, stamp, at: owners.word_at(stamp.id) }
     }
 
@@ -65,7 +65,7 @@ impl Way {
         let Some(at) = self.at else { return false };
         let Stamp { word, other, .. } = self.stamp;
         // SAFETY: the owners that told where it is are the set's, which has not been dropped.
-        let unchanged = |at: WordAt, word| unsafe { at.unchanged(word) };
+        let unchanged = |at: WordPtr, word| unsafe { at.unchanged(word) };
         // SAFETY: a stamp of a pair has the id of its first word (`Stamp::pair`).
         unchanged(at, word) && (other == OwnerWord(0) || unchanged(unsafe { at.second() }, other))
     }
@@ -81,7 +81,7 @@ pub(super) struct Ways {
     ways: Box<[Way]>,
     /// Whose words the ways lead to: kept for as long as anybody may read them. By the pointer that tables have, which under
     /// loom is loom's.
-    _owners: sync::Arc<Owners>,
+    _owners: sync::Arc<OwnerWords>,
 }
 
 /// Whose the owner words are, the ways themselves tell.
@@ -125,7 +125,7 @@ impl Hash for Shared {
 
 /// The ways of a table's entries. For its writers: nobody who reads the table needs it.
 pub(super) struct AllWays {
-    owners: sync::Arc<Owners>,
+    owners: sync::Arc<OwnerWords>,
     all: HashSet<Shared, super::hash::Seed>,
     /// Those of the last entry: often the next one's too.
     last: Option<Arc<Ways>>,
@@ -140,7 +140,7 @@ const FEW: usize = 64;
 
 impl AllWays {
     /// None yet, of entries whose stamps are checked against `owners`.
-    pub(super) fn new(owners: sync::Arc<Owners>) -> AllWays {
+    pub(super) fn new(owners: sync::Arc<OwnerWords>) -> AllWays {
         AllWays { owners, all: HashSet::default(), last: None, wanted: Vec::new(), sweep_at: 0 }
     }
 
@@ -188,8 +188,8 @@ impl AllWays {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::forwarding::numbers::LineNumber;
-    use crate::forwarding::{Entry, Flow, FlowNumber, Incoming, Outgoing, Verdict};
+    use crate::forwarding::numbers::LineId;
+    use crate::forwarding::{Entry, Flow, FlowCounterId, Incoming, Outgoing, Verdict};
     use crate::handle::HandleTable;
 
     fn flow() -> Flow {
@@ -197,19 +197,19 @@ mod tests {
     }
 
     fn stamp(word: u64) -> Stamp {
-        Stamp::one(OwnerId(3), OwnerWord(word))
+        Stamp::one(ResourceId(3), OwnerWord(word))
     }
 
     fn made(all: &mut AllWays, word: u64, outgoing: &[u32]) -> Entry {
-        let incoming = Incoming { interface: InterfaceNumber(0), stamp: stamp(word) };
-        let number = |index| LineNumber { index, generation: 1 }.at(0);
+        let incoming = Incoming { interface: VifIndex(0), stamp: stamp(word) };
+        let number = |index| LineId { index, generation: 1 }.at(0);
         let outgoing = outgoing.iter().map(|n| Outgoing {
-            interface: InterfaceNumber(*n),
+            interface: VifIndex(*n),
             stamp: stamp(word),
             number: number(*n),
         });
         let outgoing = Vec::from_iter(outgoing);
-        Entry::try_new(&NewEntry::new(flow(), FlowNumber::NONE, Some(incoming), &outgoing), all).unwrap()
+        Entry::try_new(&NewEntry::new(flow(), FlowCounterId::NONE, Some(incoming), &outgoing), all).unwrap()
     }
 
     fn interfaces(entry: &Entry) -> Vec<u32> {
@@ -239,12 +239,12 @@ mod tests {
 
     #[test]
     fn without_a_way_in_there_is_none_out() {
-        let outgoing = [Outgoing::uncounted(InterfaceNumber(1), stamp(1))];
-        let new = NewEntry::new(flow(), FlowNumber::NONE, None, &outgoing);
+        let outgoing = [Outgoing::uncounted(VifIndex(1), stamp(1))];
+        let new = NewEntry::new(flow(), FlowCounterId::NONE, None, &outgoing);
         let entry = Entry::try_new(&new, &mut AllWays::new(Arc::default())).unwrap();
         assert!(entry.incoming().is_none() && entry.is_negative());
         // An interface whose number happens to be that of none is one.
-        let incoming = Incoming { interface: InterfaceNumber(u32::MAX), stamp: stamp(1) };
+        let incoming = Incoming { interface: VifIndex(u32::MAX), stamp: stamp(1) };
         let new = NewEntry { incoming: Some(incoming), ..new };
         let entry = Entry::try_new(&new, &mut AllWays::new(Arc::default())).unwrap();
         assert_eq!((entry.incoming(), interfaces(&entry)), (Some(incoming), vec![1]));
@@ -255,7 +255,7 @@ mod tests {
     fn a_way_holds_as_long_as_its_stamp() {
         let table = HandleTable::with_claims(4).unwrap();
         let client = table.insert(()).unwrap();
-        let [one, other] = table.new_owner_pair().unwrap();
+        let [one, other] = table.new_resource_pair().unwrap();
         let owners = table.owners();
         let word = |id| owners.word(id).unwrap();
         let stamps = [
@@ -263,17 +263,16 @@ mod tests {
             Stamp::one(other, word(other)),
             Stamp::pair(one, [word(one), word(other)]),
         ];
-        let outgoing = Vec::from_iter(
-            (1..).zip(stamps).map(|(n, stamp)| Outgoing::uncounted(InterfaceNumber(n), stamp)),
-        );
-        let incoming = Incoming { interface: InterfaceNumber(0), stamp: stamps[2] };
-        let new = NewEntry::new(flow(), FlowNumber::NONE, Some(incoming), &outgoing);
+        let outgoing =
+            Vec::from_iter((1..).zip(stamps).map(|(n, stamp)| Outgoing::uncounted(VifIndex(n), stamp)));
+        let incoming = Incoming { interface: VifIndex(0), stamp: stamps[2] };
+        let new = NewEntry::new(flow(), FlowCounterId::NONE, Some(incoming), &outgoing);
         let entry = Entry::try_new(&new, &mut AllWays::new(owners.clone())).unwrap();
         let live = || {
             let live = Vec::from_iter(entry.live().map(|o| o.interface.0));
             let holds = (1..).zip(stamps).filter(|(_, stamp)| stamp.holds(owners)).map(|(n, _)| n);
             assert_eq!(live, Vec::from_iter(holds));
-            (live, entry.judge(InterfaceNumber(0)))
+            (live, entry.judge(VifIndex(0)))
         };
         assert_eq!(live(), (vec![1, 2, 3], Verdict::Accept));
         table.claim(client, other).unwrap();

@@ -61,16 +61,16 @@
 //!
 //! Success: the act (claim, release), the flip of the state word (retire), by whoever performs it. Stale: the load that
 //! found another state or generation. Owned: the check of the claimer's handle, which comes right after the read of an
-//! owner word that was not free. NotOwner: that read. Held: the load of an idle claim word, whose count is exact.
+//! owner word that was not free. NotOwner: that read. StillOwns: the load of an idle claim word, whose count is exact.
 //!
 //! A retirement is two swaps: closing, which freezes the count at 0, and the flip that makes the handle stale. Between
 //! them the handle still validates, so whoever answers Stale on account of a closing word performs the flip first.
 
 use super::descriptor::{self, Descriptor, SEQUENCE_BITS, Task, Ticket, What};
 use super::error::{ClaimError, ReleaseError, RetireError};
-use super::owner::{OwnerWord, Owners};
+use super::owner::{OwnerWord, OwnerWords};
 use super::seat;
-use super::{Handle, OwnerId};
+use super::{Handle, ResourceId};
 use crate::faults::{self, Point};
 use crate::sync::{Ordering, SteppedWord};
 
@@ -81,7 +81,7 @@ const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 const SEQUENCE_MASK: u64 = (1 << SEQUENCE_BITS) - 1;
 
 // A ticket fits beside the busy bit, every seat into a ticket, and the count of all owner words into a count.
-const _: () = assert!(seat::SEATS <= 1 << (63 - SEQUENCE_BITS) && Owners::MOST < 1 << COUNT_BITS);
+const _: () = assert!(seat::SEATS <= 1 << (63 - SEQUENCE_BITS) && OwnerWords::MOST < 1 << COUNT_BITS);
 
 /// The claim word of an object that holds `count` things.
 #[inline]
@@ -172,7 +172,7 @@ impl Outcome {
 /// The claim step over the slots and owner words of one table.
 pub(super) struct ClaimStep<'a, S> {
     pub(super) slots: &'a S,
-    pub(super) owners: &'a Owners,
+    pub(super) owners: &'a OwnerWords,
 }
 
 // Passed as what it is, two pointers: by reference it would have to lie in memory.
@@ -187,7 +187,7 @@ impl<S> Copy for ClaimStep<'_, S> {}
 impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     /// Makes the handle's object the owner. Lock-free, no allocation.
     #[inline]
-    pub(super) fn claim(self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ClaimError> {
+    pub(super) fn claim(self, handle: Handle, owner: ResourceId) -> Result<OwnerWord, ClaimError> {
         let Outcome { kind, word } = self.change(What::Claim, handle, owner);
         match kind {
             OutcomeKind::Right => Ok(OwnerWord(word)),
@@ -199,7 +199,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
 
     /// Makes nobody the owner of what the handle's object owns. Lock-free, no allocation.
     #[inline]
-    pub(super) fn release(self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ReleaseError> {
+    pub(super) fn release(self, handle: Handle, owner: ResourceId) -> Result<OwnerWord, ReleaseError> {
         let Outcome { kind, word } = self.change(What::Release, handle, owner);
         match kind {
             OutcomeKind::Right => Ok(OwnerWord(word)),
@@ -210,7 +210,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     }
 
     #[inline]
-    fn change(self, what: What, handle: Handle, id: OwnerId) -> Outcome {
+    fn change(self, what: What, handle: Handle, id: ResourceId) -> Outcome {
         let Some(slot) = self.slots.claim_slot(handle.index()) else { return OutcomeKind::Stale.alone() };
         if planted!("bug-count-first") && what == What::Claim {
             return self.claim_count_first(slot, handle, id);
@@ -226,7 +226,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
 
     /// Whether there is something to do, and how the owner word reads.
     #[inline]
-    fn look(self, slot: ClaimSlot<'_>, what: What, handle: Handle, id: OwnerId) -> Outcome {
+    fn look(self, slot: ClaimSlot<'_>, what: What, handle: Handle, id: ResourceId) -> Outcome {
         let owner = self.owners.stepped(id);
         loop {
             // Before the state, so that the failures below are true at one instant. SeqCst, paired with everybody's
@@ -258,7 +258,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
         mut expected: OwnerWord,
         what: What,
         handle: Handle,
-        id: OwnerId,
+        id: ResourceId,
     ) -> Outcome {
         let Some(owner) = self.owners.stepped(id) else { return OutcomeKind::Unknown.alone() };
         loop {
@@ -292,7 +292,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     }
 
     /// The protocol that looks obvious: raise the count, take the thing, lower the count again if that fails.
-    fn claim_count_first(self, slot: ClaimSlot<'_>, handle: Handle, id: OwnerId) -> Outcome {
+    fn claim_count_first(self, slot: ClaimSlot<'_>, handle: Handle, id: ResourceId) -> Outcome {
         let add = |up: bool| loop {
             let before = slot.claim.load(Ordering::SeqCst);
             let ClaimState::Idle { generation, count, closing: false } = ClaimState::of(before) else {
@@ -369,7 +369,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     /// Retires the handle if its object holds nothing. `Ok` for one caller only, who has the slot then. Lock-free, no
     /// allocation.
     #[inline]
-    pub(super) fn retire_if_unheld(self, handle: Handle) -> Result<(), RetireError> {
+    pub(super) fn check_and_retire(self, handle: Handle) -> Result<(), RetireError> {
         let slot = self.slots.claim_slot(handle.index()).ok_or(RetireError::Stale)?;
         // A number that was never issued may guess the generation that a slot is just being opened with, or be of
         // another kind, which claim words do not tell. One look at the state sorts these out: what was live once has
@@ -387,7 +387,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
                         return Err(RetireError::Stale);
                     }
                     if planted!("bug-held-on-busy") {
-                        return Err(RetireError::Held(1));
+                        return Err(RetireError::StillOwns(1));
                     }
                     self.help(slot, handle.index(), before, ticket);
                     continue;
@@ -402,7 +402,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
                 ClaimState::Idle { count, .. } => count,
             };
             if count > 0 {
-                return Err(RetireError::Held(count));
+                return Err(RetireError::StillOwns(count));
             }
             // SeqCst, paired with the loads of the claim word by everybody who then has to flip.
             if slot
@@ -431,7 +431,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
 
     /// Who owns it, if anybody does. Lock-free: starts over only when it changed hands meanwhile.
     #[inline]
-    pub(super) fn owner_of(self, id: OwnerId) -> Option<Handle> {
+    pub(super) fn owner_of(self, id: ResourceId) -> Option<Handle> {
         let owner = self.owners.stepped(id)?;
         loop {
             // SeqCst, paired with everybody's act.

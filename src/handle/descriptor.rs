@@ -19,7 +19,7 @@
 //! `done` are written by helpers too, who therefore compare-and-swap them from `number|0` to `number|1`: late, such a
 //! swap fails on the number of a later use.
 
-use super::OwnerId;
+use super::ResourceId;
 use super::owner::OwnerWord;
 use super::seat::SEATS;
 use crate::faults::{self, Point};
@@ -29,7 +29,7 @@ use crate::sync::{Ordering, SteppedWord, stepped_fence};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Task {
     pub(super) what: What,
-    pub(super) owner: OwnerId,
+    pub(super) owner: ResourceId,
     /// The owner word that it changes.
     pub(super) expected: OwnerWord,
     /// The generation and count in the claim word before.
@@ -124,7 +124,7 @@ impl Descriptor {
         }
         Some(Task {
             what: if target >> 32 == 0 { What::Claim } else { What::Release },
-            owner: OwnerId(target as u32),
+            owner: ResourceId(target as u32),
             expected: OwnerWord(expected),
             generation: (holder >> 32) as u32,
             count: holder as u32,
@@ -212,7 +212,7 @@ mod tests {
 
     const TASK: Task = Task {
         what: What::Release,
-        owner: OwnerId(u32::MAX),
+        owner: ResourceId(u32::MAX),
         expected: OwnerWord(u64::MAX),
         generation: u32::MAX,
         count: (1 << 30) - 1,
@@ -223,7 +223,7 @@ mod tests {
         let descriptor = Descriptor::new();
         let first = descriptor.write(&TASK);
         assert_eq!(descriptor.read(first), Some(TASK));
-        let task = Task { what: What::Claim, owner: OwnerId(0), ..TASK };
+        let task = Task { what: What::Claim, owner: ResourceId(0), ..TASK };
         let second = descriptor.write(&task);
         assert_eq!(descriptor.read(first), None);
         assert_eq!(descriptor.read(second), Some(task));

@@ -78,5 +78,5 @@ pub enum RetireError {
     Stale,
     /// It still owns this many things.
     #[error("{0} things are still owned: release them first")]
-    Held(u32),
+    StillOwns(u32),
 }

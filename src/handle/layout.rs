@@ -1,7 +1,7 @@
 //! The two layouts of a table, and its shape.
 
 use super::Kind;
-use super::owner::Owners;
+use super::owner::OwnerWords;
 use crate::sync::{Arc, Ordering, SteppedWord};
 use crossbeam_utils::CachePadded;
 
@@ -9,13 +9,13 @@ mod sealed {
     /// What a layout puts into slots and tables. Out of reach of other crates, so that a layout cannot be made there.
     pub trait Layout: Send + Sync + 'static {
         /// Index bits of a table at most. Segments are as many as a directory has places at that.
-        const MOST_BITS: u32;
+        const MAX_BITS: u32;
         /// Zero bytes large; its alignment is the slot's.
         type Line: Default + Send + Sync;
         /// The claim word, if slots have one.
         type ClaimWord: super::ClaimWord;
         /// The owner words, if the table has them.
-        type Owners: Default + Send + Sync;
+        type OwnerWords: Default + Send + Sync;
     }
 }
 
@@ -31,17 +31,17 @@ pub enum Plain {}
 pub enum Claims {}
 
 impl sealed::Layout for Plain {
-    const MOST_BITS: u32 = super::handle::INDEX_BITS;
+    const MAX_BITS: u32 = super::handle::INDEX_BITS;
     type Line = ();
     type ClaimWord = ();
-    type Owners = ();
+    type OwnerWords = ();
 }
 
 impl sealed::Layout for Claims {
-    const MOST_BITS: u32 = super::owner::SLOT_BITS;
+    const MAX_BITS: u32 = super::owner::SLOT_BITS;
     type Line = CachePadded<()>;
     type ClaimWord = ObjectClaims;
-    type Owners = Arc<Owners>;
+    type OwnerWords = Arc<OwnerWords>;
 }
 
 impl Layout for Plain {}

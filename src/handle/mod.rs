@@ -37,8 +37,8 @@ pub use crate::memory::NoMemory;
 pub use error::{CapacityError, ClaimError, Full, OwnersError, ReleaseError, RetireError, Stale};
 pub use handle::{Handle, Kind};
 pub use layout::{Claims, Layout, Plain, Shape};
-pub(crate) use owner::WordAt;
-pub use owner::{OwnerId, OwnerWord, Owners};
+pub(crate) use owner::WordPtr;
+pub use owner::{OwnerWord, OwnerWords, ResourceId};
 pub use reader::{Burst, Guard, Reader};
 pub use table::HandleTable;
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A word is always plain: never a descriptor in disguise, never half of a change. Words are appended and then live as
-//! long as whoever holds the [`Owners`], so late helpers of the claim step and holders of stamps may look at them at
+//! long as whoever holds the [`OwnerWords`], so late helpers of the claim step and holders of stamps may look at them at
 //! any time. A word that was issued is never 0, since stamps begin at 1 and leave 0 out when they wrap; so an id that
 //! leads to a word not issued yet is found out without a second look anywhere.
 
@@ -21,14 +21,14 @@ use std::ptr::{self, NonNull};
 
 /// Names one owner word of a table; as long-lived as the table, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OwnerId(pub(crate) u32);
+pub struct ResourceId(pub(crate) u32);
 
-impl OwnerId {
+impl ResourceId {
     /// The pair it is one of: itself and the other, in their order.
     #[inline]
     #[must_use]
-    pub const fn pair(self) -> [OwnerId; 2] {
-        [OwnerId(self.0 & !1), OwnerId(self.0 | 1)]
+    pub const fn pair(self) -> [ResourceId; 2] {
+        [ResourceId(self.0 & !1), ResourceId(self.0 | 1)]
     }
 }
 
@@ -94,11 +94,11 @@ struct Pair([SteppedWord; 2]);
 const FIRST_SEGMENT: u32 = if cfg!(loom) { 2 } else { 64 };
 const SEGMENTS: u32 = 20;
 /// How many pairs there can be: far fewer than the 2^30 things that the count in a claim word can tell.
-const MOST_PAIRS: u32 = FIRST_SEGMENT * ((1 << SEGMENTS) - 1);
+const MAX_PAIRS: u32 = FIRST_SEGMENT * ((1 << SEGMENTS) - 1);
 
 /// The owner words of one table, to be read by whoever holds derived state. Every method is wait-free.
 #[derive(Debug)]
-pub struct Owners {
+pub struct OwnerWords {
     /// By the highest bit of what is in them: the first ones and the last are never made. As many as there are bits, which
     /// spares a check.
     segments: [AtomicPtr<Pair>; u32::BITS as usize],
@@ -106,9 +106,9 @@ pub struct Owners {
     pairs: CachePadded<Word>,
 }
 
-impl Default for Owners {
+impl Default for OwnerWords {
     fn default() -> Self {
-        Owners {
+        OwnerWords {
             segments: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
             pairs: CachePadded::new(Word::new(0)),
         }
@@ -117,23 +117,23 @@ impl Default for Owners {
 
 /// Where an owner word is, for who asks about it too often to look it up each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WordAt(NonNull<SteppedWord>);
+pub(crate) struct WordPtr(NonNull<SteppedWord>);
 
 // SAFETY: it leads to an atomic, and is good for nothing but reading it.
-unsafe impl Send for WordAt {}
+unsafe impl Send for WordPtr {}
 // SAFETY: as above.
-unsafe impl Sync for WordAt {}
+unsafe impl Sync for WordPtr {}
 
-impl WordAt {
-    /// [`Owners::unchanged`] of that word. Wait-free.
+impl WordPtr {
+    /// [`OwnerWords::unchanged`] of that word. Wait-free.
     ///
     /// # Safety
-    /// The `Owners` that told where it is have not been dropped.
+    /// The `OwnerWords` that told where it is have not been dropped.
     #[inline]
     pub(crate) unsafe fn unchanged(self, word: OwnerWord) -> bool {
         // SAFETY: by the caller's word, so is the segment it is in; it was initialized before anybody was told.
         let now = unsafe { self.0.as_ref() };
-        // SeqCst, as in `Owners::word`. It has been given out: it does not read 0 any more.
+        // SeqCst, as in `OwnerWords::word`. It has been given out: it does not read 0 any more.
         now.unstepped().load(Ordering::SeqCst) == word.0
     }
 
@@ -142,9 +142,9 @@ impl WordAt {
     /// # Safety
     /// This is where the first one is.
     #[inline]
-    pub(crate) unsafe fn second(self) -> WordAt {
+    pub(crate) unsafe fn second(self) -> WordPtr {
         // SAFETY: by the caller's word, another one follows it in their segment.
-        WordAt(unsafe { self.0.add(1) })
+        WordPtr(unsafe { self.0.add(1) })
     }
 }
 
@@ -160,11 +160,11 @@ const fn segment_length(segment: usize) -> usize {
     1 << segment
 }
 
-impl Owners {
+impl OwnerWords {
     /// The word as it is now; `None` when no such id has been given out, so that it must be another table's. Wait-free.
     #[inline]
     #[must_use]
-    pub fn word(&self, id: OwnerId) -> Option<OwnerWord> {
+    pub fn word(&self, id: ResourceId) -> Option<OwnerWord> {
         // SeqCst, paired with the change of hands in the claim step: a check that begins after a release took effect
         // sees it.
         let word = self.stepped(id)?.unstepped().load(Ordering::SeqCst);
@@ -174,18 +174,18 @@ impl Owners {
     /// Whether the word still reads `word`: then the thing did not change hands since that was read. Wait-free.
     #[inline]
     #[must_use]
-    pub fn unchanged(&self, id: OwnerId, word: OwnerWord) -> bool {
+    pub fn unchanged(&self, id: ResourceId, word: OwnerWord) -> bool {
         self.word(id) == Some(word)
     }
 
     /// Where a word is, if its id has been given out.
-    pub(crate) fn word_at(&self, id: OwnerId) -> Option<WordAt> {
+    pub(crate) fn word_at(&self, id: ResourceId) -> Option<WordPtr> {
         self.word(id)?;
-        self.place_of(id).map(WordAt)
+        self.place_of(id).map(WordPtr)
     }
 
     #[inline]
-    fn place_of(&self, id: OwnerId) -> Option<NonNull<SteppedWord>> {
+    fn place_of(&self, id: ResourceId) -> Option<NonNull<SteppedWord>> {
         let (segment, offset) = place(id.0 >> 1);
         // Acquire, paired with the compare-and-swap in `ensure`: the segment's words.
         let pairs = NonNull::new(self.segments[segment].load(Ordering::Acquire))?;
@@ -197,26 +197,26 @@ impl Owners {
 
     /// The word itself, for the claim step. Reads 0 if the id was never given out.
     #[inline]
-    pub(super) fn stepped(&self, id: OwnerId) -> Option<&SteppedWord> {
+    pub(super) fn stepped(&self, id: ResourceId) -> Option<&SteppedWord> {
         // SAFETY: it is initialized, in a segment that lives as long as `self`.
         Some(unsafe { self.place_of(id)?.as_ref() })
     }
 
     /// How many ids can be given out.
-    pub(super) const MOST: u32 = MOST_PAIRS * 2;
+    pub(super) const MOST: u32 = MAX_PAIRS * 2;
 
     /// Gives out two ids whose words share a line. Lock-free. Allocates now and then.
-    pub(super) fn append(&self) -> Result<[OwnerId; 2], OwnersError> {
-        const FULL: OwnersError = OwnersError::Full { most: Owners::MOST };
+    pub(super) fn append(&self) -> Result<[ResourceId; 2], OwnersError> {
+        const FULL: OwnersError = OwnersError::Full { most: OwnerWords::MOST };
         // Relaxed, here and below: the number only shares out indices; segments and words are published on their own.
         let mut pair = self.pairs.load(Ordering::Relaxed);
         loop {
-            let index = u32::try_from(pair).ok().filter(|&index| index < MOST_PAIRS).ok_or(FULL)?;
+            let index = u32::try_from(pair).ok().filter(|&index| index < MAX_PAIRS).ok_or(FULL)?;
             self.ensure(place(index).0).map_err(|NoMemory| OwnersError::NoMemory)?;
             match self.pairs.compare_exchange(pair, pair + 1, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
                     faults::point(Point::OwnersUnset);
-                    let ids = [OwnerId(index * 2), OwnerId(index * 2 + 1)];
+                    let ids = [ResourceId(index * 2), ResourceId(index * 2 + 1)];
                     for id in ids {
                         // SeqCst, paired with all loads of the word. The ids are known to nobody yet.
                         self.stepped(id).ok_or(FULL)?.unstepped().store(OwnerWord::FIRST.0, Ordering::SeqCst);
@@ -247,7 +247,7 @@ impl Owners {
     }
 }
 
-impl Drop for Owners {
+impl Drop for OwnerWords {
     fn drop(&mut self) {
         for (segment, entry) in self.segments.iter().enumerate() {
             // Acquire, as in `stepped`.
@@ -281,26 +281,26 @@ mod tests {
             assert!(offset < segment_length(segment));
             assert!(seen.insert((segment, offset)));
         }
-        let (segment, offset) = place(MOST_PAIRS - 1);
+        let (segment, offset) = place(MAX_PAIRS - 1);
         assert_eq!(offset, segment_length(segment) - 1);
-        assert!(place(MOST_PAIRS).0 > segment, "beyond the last segment");
+        assert!(place(MAX_PAIRS).0 > segment, "beyond the last segment");
         assert!(place(u32::MAX >> 1).0 < u32::BITS as usize);
     }
 
     #[test]
     fn an_id_that_was_not_given_out_has_no_word() {
-        let owners = Owners::default();
-        assert_eq!(owners.word(OwnerId(0)), None);
+        let owners = OwnerWords::default();
+        assert_eq!(owners.word(ResourceId(0)), None);
         let [a, b] = owners.append().unwrap();
         assert_eq!(owners.word(a), Some(OwnerWord::FIRST));
         assert_eq!(owners.word(b), Some(OwnerWord::FIRST));
-        assert_eq!(owners.word(OwnerId(2)), None, "in a segment that is there");
-        assert_eq!(owners.word(OwnerId(u32::MAX)), None, "in one that is not");
+        assert_eq!(owners.word(ResourceId(2)), None, "in a segment that is there");
+        assert_eq!(owners.word(ResourceId(u32::MAX)), None, "in one that is not");
     }
 
     #[test]
     fn two_words_of_a_pair_share_a_line_and_pairs_do_not() {
-        let owners = Owners::default();
+        let owners = OwnerWords::default();
         let line = |id| owners.stepped(id).unwrap().address() / 64;
         let ([a, b], [c, d]) = (owners.append().unwrap(), owners.append().unwrap());
         assert_eq!(line(a), line(b));
@@ -310,10 +310,10 @@ mod tests {
 
     #[test]
     fn words_that_were_looked_up_are_read_where_they_are() {
-        let owners = Owners::default();
-        assert_eq!(owners.word_at(OwnerId(0)), None);
+        let owners = OwnerWords::default();
+        assert_eq!(owners.word_at(ResourceId(0)), None);
         let [a, b] = owners.append().unwrap();
-        assert_eq!(owners.word_at(OwnerId(2)), None, "in a segment that is there");
+        assert_eq!(owners.word_at(ResourceId(2)), None, "in a segment that is there");
         let first = owners.word_at(a).unwrap();
         // SAFETY: `a` is the first of its pair.
         let second = unsafe { first.second() };
@@ -343,8 +343,8 @@ mod tests {
 
     #[test]
     fn threads_are_given_different_words() {
-        let owners = Owners::default();
-        let ids: Vec<OwnerId> = std::thread::scope(|scope| {
+        let owners = OwnerWords::default();
+        let ids: Vec<ResourceId> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..3)
                 .map(|_| scope.spawn(|| (0..300).flat_map(|_| owners.append().unwrap()).collect::<Vec<_>>()))
                 .collect();

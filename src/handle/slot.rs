@@ -193,7 +193,7 @@ impl<T, L: Layout> Slot<T, L> {
 // layout adds (see `ClaimWord`), and a `Line` has no bytes.
 unsafe impl<T, L: Layout> Zeroed for Slot<T, L> {
     // So that the directory has a place for every index there can be. Under loom slots are costly, and few.
-    const SEGMENT_BITS: u32 = if cfg!(loom) { 4 } else { L::MOST_BITS - SEGMENTS.ilog2() };
+    const SEGMENT_BITS: u32 = if cfg!(loom) { 4 } else { L::MAX_BITS - SEGMENTS.ilog2() };
 
     #[cfg(loom)]
     fn unused() -> Self {

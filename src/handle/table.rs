@@ -8,7 +8,7 @@ use super::reader::{Guard, Reader};
 use super::segments::Segments;
 use super::slot::{NIL, Slot};
 use super::vacancy::{Stock, Vacancies};
-use super::{Handle, Kind, OwnerId, OwnerWord, Owners};
+use super::{Handle, Kind, OwnerWord, OwnerWords, ResourceId};
 use crate::faults::{self, Point};
 use crate::prefetch::prefetch;
 use crate::sync::Arc;
@@ -31,7 +31,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 pub struct HandleTable<T, L: Layout = Plain> {
     slots: Segments<Slot<T, L>>,
     shape: Shape,
-    owners: L::Owners,
+    owners: L::OwnerWords,
     pub(super) vacancies: Vacancies,
 }
 
@@ -119,21 +119,21 @@ impl<T> HandleTable<T, Claims> {
     ///
     /// # Errors
     /// [`OwnersError`] when the table has as many as it can have, and when there is no memory.
-    pub fn new_owner(&self) -> Result<OwnerId, OwnersError> {
-        Ok(self.new_owner_pair()?[0])
+    pub fn new_resource(&self) -> Result<ResourceId, OwnersError> {
+        Ok(self.new_resource_pair()?[0])
     }
 
     /// Two new things that can be owned, whose words share one cache line. Lock-free; allocates now and then.
     ///
     /// # Errors
     /// [`OwnersError`] when the table has as many as it can have, and when there is no memory.
-    pub fn new_owner_pair(&self) -> Result<[OwnerId; 2], OwnersError> {
+    pub fn new_resource_pair(&self) -> Result<[ResourceId; 2], OwnersError> {
         self.owners.append()
     }
 
     /// The owner words, to check stamps against.
     #[must_use]
-    pub fn owners(&self) -> &Arc<Owners> {
+    pub fn owners(&self) -> &Arc<OwnerWords> {
         &self.owners
     }
 
@@ -146,16 +146,16 @@ impl<T> HandleTable<T, Claims> {
     /// use mgm::handle::{ClaimError, HandleTable, RetireError};
     /// let clients = HandleTable::with_claims(10).unwrap();
     /// let (red, blue) = (clients.insert("red").unwrap(), clients.insert("blue").unwrap());
-    /// let wire = clients.new_owner().unwrap();
+    /// let wire = clients.new_resource().unwrap();
     /// let word = clients.claim(red, wire).unwrap();
     /// assert_eq!(clients.claim(blue, wire), Err(ClaimError::Owned(red)));
-    /// assert_eq!(clients.retire_if_unheld(red), Err(RetireError::Held(1)));
+    /// assert_eq!(clients.check_and_retire(red), Err(RetireError::StillOwns(1)));
     /// clients.release(red, wire).unwrap();
     /// assert!(!clients.owners().unchanged(wire, word));
-    /// assert_eq!(clients.retire_if_unheld(red), Ok(()));
+    /// assert_eq!(clients.check_and_retire(red), Ok(()));
     /// ```
     #[inline]
-    pub fn claim(&self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ClaimError> {
+    pub fn claim(&self, handle: Handle, owner: ResourceId) -> Result<OwnerWord, ClaimError> {
         self.step().claim(handle, owner)
     }
 
@@ -164,14 +164,14 @@ impl<T> HandleTable<T, Claims> {
     /// # Errors
     /// [`ReleaseError`]; nothing changed then.
     #[inline]
-    pub fn release(&self, handle: Handle, owner: OwnerId) -> Result<OwnerWord, ReleaseError> {
+    pub fn release(&self, handle: Handle, owner: ResourceId) -> Result<OwnerWord, ReleaseError> {
         self.step().release(handle, owner)
     }
 
     /// Who owns it. Lock-free, never allocates.
     #[inline]
     #[must_use]
-    pub fn owner_of(&self, owner: OwnerId) -> Option<Handle> {
+    pub fn owner_of(&self, owner: ResourceId) -> Option<Handle> {
         self.step().owner_of(owner)
     }
 
@@ -181,8 +181,8 @@ impl<T> HandleTable<T, Claims> {
     /// # Errors
     /// [`RetireError`]; nothing changed then.
     #[inline]
-    pub fn retire_if_unheld(&self, handle: Handle) -> Result<(), RetireError> {
-        self.step().retire_if_unheld(handle)?;
+    pub fn check_and_retire(&self, handle: Handle) -> Result<(), RetireError> {
+        self.step().check_and_retire(handle)?;
         self.stock().retired(handle)
     }
 }
@@ -201,7 +201,7 @@ impl<T, L: Layout> HandleTable<T, L> {
         HandleTable {
             slots: Segments::new(shape.capacity),
             shape,
-            owners: L::Owners::default(),
+            owners: L::OwnerWords::default(),
             vacancies: Vacancies::new(shape.capacity),
         }
     }
@@ -309,7 +309,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     /// The object that lives in the slot, if one does, is not removed as long as the reference is used, nor while this is
     /// called: the caller holds whoever could do so back.
     #[must_use]
-    pub unsafe fn get_unremoved(&self, index: u32) -> Option<(Handle, &T)> {
+    pub unsafe fn get_unpinned(&self, index: u32) -> Option<(Handle, &T)> {
         let slot = self.slots.get(index)?;
         let handle = slot.occupant()?;
         // SAFETY: `occupant` has acquired what opened the slot. In the place of a pin, by which a removed object outlasts its
@@ -377,7 +377,7 @@ pub(super) enum Place {
     /// The claim word of a slot.
     Claim(u32),
     /// An owner word.
-    Owner(OwnerId),
+    Owner(ResourceId),
     /// A word of a descriptor: see the picture in `descriptor.rs`.
     Descriptor { seat: u16, word: &'static str },
 }
@@ -395,7 +395,7 @@ impl<T> HandleTable<T, Claims> {
         });
         let in_owners = || {
             (0..)
-                .map(OwnerId)
+                .map(ResourceId)
                 .map_while(|id| Some((id, self.owners.stepped(id)?)))
                 .find_map(|(id, word)| (word.address() == address).then_some(Place::Owner(id)))
         };

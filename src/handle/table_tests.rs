@@ -115,18 +115,18 @@ fn garbage_numbers_are_stale() {
 fn garbage_numbers_claim_and_retire_nothing() {
     let table = HandleTable::<u32, Claims>::with_claims(40).unwrap();
     let live = table.insert(1).unwrap();
-    let thing = table.new_owner().unwrap();
+    let thing = table.new_resource().unwrap();
     let bits = (0..64).map(|bit| live.bits() ^ 1 << bit);
     for number in bits.chain([0, u64::MAX, 1, 1 << 24, 1 << 24 | 1, 1 << 32, 5 << 32 | 1 << 24]) {
         let garbage = Handle::from(number);
         assert_eq!(table.claim(garbage, thing), Err(ClaimError::Stale), "{garbage:?}");
         assert_eq!(table.release(garbage, thing), Err(ReleaseError::Stale));
-        assert_eq!(table.retire_if_unheld(garbage), Err(RetireError::Stale));
+        assert_eq!(table.check_and_retire(garbage), Err(RetireError::Stale));
     }
-    assert_eq!(table.claim(live, OwnerId(77)), Err(ClaimError::UnknownOwner));
-    assert_eq!(table.release(live, OwnerId(u32::MAX)), Err(ReleaseError::UnknownOwner));
-    assert_eq!(table.owner_of(OwnerId(u32::MAX)), None);
-    assert_eq!(table.retire_if_unheld(live), Ok(()));
+    assert_eq!(table.claim(live, ResourceId(77)), Err(ClaimError::UnknownOwner));
+    assert_eq!(table.release(live, ResourceId(u32::MAX)), Err(ReleaseError::UnknownOwner));
+    assert_eq!(table.owner_of(ResourceId(u32::MAX)), None);
+    assert_eq!(table.check_and_retire(live), Ok(()));
 }
 
 #[test]
@@ -299,12 +299,12 @@ fn a_thread_local_destructor_may_use_every_operation() {
     impl Drop for Late {
         fn drop(&mut self) {
             let handle = self.0.insert(1).unwrap();
-            let thing = self.0.new_owner().unwrap();
+            let thing = self.0.new_resource().unwrap();
             self.0.claim(handle, thing).unwrap();
             assert_eq!(self.0.get(handle).as_deref(), Some(&1));
             assert_eq!(self.0.reader().get(handle), Some(&1));
             self.0.release(handle, thing).unwrap();
-            self.0.retire_if_unheld(handle).unwrap();
+            self.0.check_and_retire(handle).unwrap();
             self.0.reclaim();
         }
     }
@@ -318,7 +318,7 @@ fn a_thread_local_destructor_may_use_every_operation() {
         LATE.with_borrow_mut(|late| *late = Some(Late(theirs.clone())));
         let handle = theirs.insert(0).unwrap();
         drop(theirs.get(handle));
-        theirs.retire_if_unheld(handle).unwrap();
+        theirs.check_and_retire(handle).unwrap();
     })
     .join()
     .unwrap();
@@ -353,7 +353,7 @@ fn the_words_of_the_claim_step_have_names() {
     use super::table::Place;
     use crate::sync::stepping;
     let table = Arc::new(HandleTable::with_claims(4).unwrap());
-    let (handle, thing) = (table.insert(()).unwrap(), table.new_owner().unwrap());
+    let (handle, thing) = (table.insert(()).unwrap(), table.new_resource().unwrap());
     let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let (names, log) = (table.clone(), seen.clone());
     stepping::set(move |access, address| {
@@ -454,7 +454,7 @@ fn slots_go_home_from_a_thread_that_only_removes() {
 fn claims_from_many_threads_add_up() {
     const CLIENTS: usize = 3;
     let table = HandleTable::with_claims(64).unwrap();
-    let things: Vec<OwnerId> = (0..4).map(|_| table.new_owner().unwrap()).collect();
+    let things: Vec<ResourceId> = (0..4).map(|_| table.new_resource().unwrap()).collect();
     let first: Vec<u64> = things.iter().map(|&t| table.owners().word(t).unwrap().stamp()).collect();
     let shared = table.insert(0).unwrap();
     let changes: usize = std::thread::scope(|scope| {
@@ -478,12 +478,12 @@ fn claims_from_many_threads_add_up() {
                         }
                         assert_ne!(table.owner_of(things[round % 4]), Some(Handle::STALE));
                         changes += usize::from(table.release(shared, thing).is_ok());
-                        match table.retire_if_unheld(own) {
+                        match table.check_and_retire(own) {
                             Ok(()) => {}
-                            Err(RetireError::Held(1)) => {
+                            Err(RetireError::StillOwns(1)) => {
                                 table.release(own, thing).unwrap();
                                 changes += 1;
-                                table.retire_if_unheld(own).unwrap();
+                                table.check_and_retire(own).unwrap();
                             }
                             Err(error) => panic!("{error}"),
                         }
@@ -501,9 +501,9 @@ fn claims_from_many_threads_add_up() {
         .sum();
     assert_eq!(stamps, changes as u64, "a stamp grows once for each success");
     let held = things.iter().filter(|&&thing| table.owner_of(thing) == Some(shared)).count();
-    match table.retire_if_unheld(shared) {
+    match table.check_and_retire(shared) {
         Ok(()) => assert_eq!(held, 0),
-        Err(error) => assert_eq!(error, RetireError::Held(held as u32)),
+        Err(error) => assert_eq!(error, RetireError::StillOwns(held as u32)),
     }
     reclaim_all(&table);
 }

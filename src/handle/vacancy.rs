@@ -26,12 +26,12 @@ const BATCH: u64 = if cfg!(loom) { 3 } else { 128 };
 
 /// How many shards a table has at most, and how many for each processor: seats of threads that have ended are taken by
 /// others, so that two that run may be further apart than their number.
-const MOST_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
+const MAX_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
 const SHARDS_EACH: usize = 4;
 
 /// Slots that were never used are handed out so many at a time, where the table has so many times more: neighbours share a
 /// cache line, and should be one thread's.
-const MOST_CHUNK: u32 = if cfg!(loom) { 2 } else { 64 };
+const MAX_CHUNK: u32 = if cfg!(loom) { 2 } else { 64 };
 const CHUNKS: u32 = if cfg!(loom) { 2 } else { 64 };
 
 /// So many slots for each shard may be vacant or in limbo before a thread without any goes to another's list rather than
@@ -98,7 +98,7 @@ impl Vacancies {
         // Asked once: the answer costs some system calls.
         static THREADS: LazyLock<usize> =
             LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let shards = (*THREADS * SHARDS_EACH).next_power_of_two().min(MOST_SHARDS);
+        let shards = (*THREADS * SHARDS_EACH).next_power_of_two().min(MAX_SHARDS);
         Vacancies {
             shards: (0..shards).map(|_| CachePadded::default()).collect(),
             batches: Arc::new(Batches::new(shards)),
@@ -132,7 +132,7 @@ impl Vacancies {
     /// How many slots are handed out at a time: a power of two, and few where there are few.
     fn chunk(&self) -> u32 {
         let share = (self.capacity / CHUNKS).max(1);
-        (1 << share.ilog2()).min(MOST_CHUNK)
+        (1 << share.ilog2()).min(MAX_CHUNK)
     }
 
     /// Slots with this index and above were never used.

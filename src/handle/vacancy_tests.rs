@@ -22,7 +22,7 @@ fn what_left_without_holding_anything_comes_back() {
     for _ in 0..3 {
         let handles = fill(&table, &object);
         assert_eq!(slots(&handles).len(), 100);
-        handles.iter().for_each(|handle| table.retire_if_unheld(*handle).unwrap());
+        handles.iter().for_each(|handle| table.check_and_retire(*handle).unwrap());
         reclaim_all(&table);
         assert_eq!(Arc::strong_count(&object), 1);
     }

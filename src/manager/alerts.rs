@@ -264,7 +264,7 @@ impl GroupManager {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::{Client, Effect, ManagerConfig, Protocol, ReversePath};
+    use super::super::{Client, ManagerConfig, Protocol, ReversePath, StateChange};
     use super::*;
     use parking_lot::Mutex;
 
@@ -292,14 +292,14 @@ mod tests {
         manager.take(releasing, lan).unwrap();
         manager.take(other, elsewhere).unwrap();
         let flow = Flow::new("192.0.2.1".parse().unwrap(), "239.1.1.1".parse().unwrap()).unwrap();
-        manager.add_membership(releasing, lan, Membership::OneSource(flow), Effect::Join).unwrap();
+        manager.add_membership(releasing, lan, Membership::OneSource(flow), StateChange::Join).unwrap();
         manager.new_flow(flow).unwrap();
 
         // The effect alone, as when the releasing thread is stopped right behind it.
         let record = manager.interfaces.find(lan).unwrap();
         manager.clients.table.release(releasing, record.owner(Role::Routing)).unwrap();
         let group = Membership::any_source(flow.group()).unwrap();
-        manager.delete_membership(other, elsewhere, group, Effect::Join).unwrap();
+        manager.delete_membership(other, elsewhere, group, StateChange::Join).unwrap();
         manager.sweep(&mut manager.change_state(), record, Some(releasing));
         assert_eq!(*heard.0.lock(), []);
     }

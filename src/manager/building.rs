@@ -69,7 +69,7 @@ impl GroupManager {
         arrival: Interface,
         packet: &[u8],
     ) -> Result<FlowState, NewFlowError> {
-        self.make_flow(flow, packet, self.interface_number(arrival))
+        self.make_flow(flow, packet, self.vif_index(arrival))
     }
 
     pub(super) fn make_flow(
@@ -79,7 +79,7 @@ impl GroupManager {
         arrival: Account,
     ) -> Result<FlowState, NewFlowError> {
         if !leaves_its_link(flow.group()) {
-            return Err(NewFlowError::NotForwarded(flow));
+            return Err(NewFlowError::DropCounters(flow));
         }
         if !client_code::has_room() {
             return Err(NewFlowError::TooDeep(flow));
@@ -273,7 +273,7 @@ pub(super) fn leaves_its_link(group: IpAddr) -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::{Effect, ManagerConfig, Membership};
+    use super::super::{ManagerConfig, Membership, StateChange};
     use super::*;
     use std::sync::Arc;
 
@@ -287,7 +287,9 @@ mod tests {
         manager.take(client, up).unwrap();
         manager.take(client, lan).unwrap();
         let group = "239.1.1.1".parse().unwrap();
-        manager.add_membership(client, lan, Membership::any_source(group).unwrap(), Effect::Join).unwrap();
+        manager
+            .add_membership(client, lan, Membership::any_source(group).unwrap(), StateChange::Join)
+            .unwrap();
         let flow = Flow::new("192.0.2.1".parse().unwrap(), group).unwrap();
         assert_eq!(manager.new_flow(flow), Ok(FlowState::Active));
         // The effect alone, as when the releasing thread is stopped right behind it.

@@ -119,9 +119,9 @@ impl Clients {
     pub(super) fn retire(&self, handle: Handle) -> Result<Option<Arc<Outlet>>, DeregisterError> {
         let protocol = self.directory.protocol(handle).ok_or(DeregisterError::Stale)?;
         // The effect. A name that still leads to the dead handle is as good as none.
-        self.table.retire_if_unheld(handle).map_err(|e| match e {
+        self.table.check_and_retire(handle).map_err(|e| match e {
             RetireError::Stale => DeregisterError::Stale,
-            RetireError::Held(n) => DeregisterError::StillOwns(n),
+            RetireError::StillOwns(n) => DeregisterError::StillOwns(n),
         })?;
         faults::point(Point::DeregisterEffective);
         self.names.remove_if(&protocol, |_, named| *named == handle);

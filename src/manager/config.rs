@@ -80,12 +80,12 @@ impl Default for ManagerConfig {
 
 impl ManagerConfig {
     /// The most clients a handle table whose objects own things can number.
-    pub(super) const MOST_CLIENTS: u64 = (1 << 20) - 2;
+    pub(super) const MAX_CLIENTS: u64 = (1 << 20) - 2;
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let millis = u64::try_from(self.entry_lifetime.as_millis()).unwrap_or(u64::MAX);
         let limits = [
-            ("clients", u64::from(self.clients), 1, Self::MOST_CLIENTS),
+            ("clients", u64::from(self.clients), 1, Self::MAX_CLIENTS),
             ("interfaces", u64::from(self.interfaces), 1, 1 << 20),
             ("memberships", u64::from(self.memberships), 1, u64::from(u32::MAX)),
             ("memberships_per_interface", u64::from(self.memberships_per_interface), 1, u64::from(u32::MAX)),

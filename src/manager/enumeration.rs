@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Which groups are enumerated (`MGM_ENUM_TYPES` of the Windows SDK).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GroupKind {
+pub enum EnumerationKind {
     /// Each group that somebody has joined, once, from whichever sources: (\*,g). Where somebody has joined everything,
     /// (\*,\*) too.
     AnySource,
@@ -119,10 +119,10 @@ impl GroupManager {
     /// [`EnumerationError`].
     ///
     /// ```
-    /// # use mgm::manager::{Effect, EnumerationError, GroupKind, GroupManager, Membership};
+    /// # use mgm::manager::{StateChange, EnumerationError, EnumerationKind, GroupManager, Membership};
     /// # use mgm::handle::Handle;
     /// fn joined(manager: &GroupManager, client: Handle) -> Result<Vec<Membership>, EnumerationError> {
-    ///     let enumeration = manager.enumerate_groups(client, GroupKind::AllSources)?;
+    ///     let enumeration = manager.enumerate_groups(client, EnumerationKind::AllSources)?;
     ///     let mut joined = Vec::new();
     ///     loop {
     ///         let page = manager.next_groups(enumeration, 100)?;
@@ -135,7 +135,11 @@ impl GroupManager {
     ///     Ok(joined)
     /// }
     /// ```
-    pub fn enumerate_groups(&self, client: Handle, kind: GroupKind) -> Result<Handle, EnumerationError> {
+    pub fn enumerate_groups(
+        &self,
+        client: Handle,
+        kind: EnumerationKind,
+    ) -> Result<Handle, EnumerationError> {
         let is_live = |client| self.clients.table.validate(client);
         if !is_live(client) {
             return Err(EnumerationError::Stale);
@@ -197,15 +201,15 @@ impl GroupManager {
     }
 
     /// What is joined at one instant, each once.
-    fn joined(&self, kind: GroupKind) -> Result<Vec<Membership>, NoMemory> {
+    fn joined(&self, kind: EnumerationKind) -> Result<Vec<Membership>, NoMemory> {
         let state = self.state.lock();
         let owners = self.clients.table.owners();
         try_steady(|| {
             let live = state.records.iter().filter(|(_, _, contribution)| contribution.stamp.holds(owners));
             let mut joined = memory::vec(state.records.len())?;
             joined.extend(live.map(|(_, membership, _)| match kind {
-                GroupKind::AllSources => membership,
-                GroupKind::AnySource => membership.of_any_source(),
+                EnumerationKind::AllSources => membership,
+                EnumerationKind::AnySource => membership.of_any_source(),
             }));
             joined.sort_unstable();
             joined.dedup();

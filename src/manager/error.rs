@@ -103,7 +103,7 @@ pub enum MembershipError {
         "no room for another membership: {0} are the most (ManagerConfig::memberships, or memberships_per_interface)"
     )]
     TooMany(u32),
-    /// There is no memory to keep what is said. Deleting with [`Effect::Join`](super::Effect::Join) alone needs none.
+    /// There is no memory to keep what is said. Deleting with [`StateChange::Join`](super::StateChange::Join) alone needs none.
     #[error("{NO_MEMORY}")]
     NoMemory,
 }
@@ -156,7 +156,7 @@ pub enum NewFlowError {
     Foreign(Flow),
     /// The group's packets never leave their link.
     #[error("{0} is not forwarded: its group is of link-local or smaller scope")]
-    NotForwarded(Flow),
+    DropCounters(Flow),
     /// There is no memory for the entry.
     #[error("no memory for the entry of {0}: bring it again when there is some")]
     NoMemory(Flow),

@@ -8,8 +8,8 @@
 use super::Interface;
 use super::upcalls::Share;
 use crate::faults::{self, Point};
-use crate::forwarding::InterfaceNumber;
-use crate::handle::{OwnerId, OwnersError};
+use crate::forwarding::VifIndex;
+use crate::handle::{OwnersError, ResourceId};
 use crate::memory::{self, NoMemory};
 use crate::sync::OnceLock;
 use std::hash::BuildHasher;
@@ -25,9 +25,9 @@ pub(super) enum Role {
 /// What is known of an interface for as long as the manager lives.
 pub(super) struct InterfaceRecord {
     pub(super) interface: Interface,
-    pub(super) number: InterfaceNumber,
-    pub(super) routing: OwnerId,
-    pub(super) igmp: OwnerId,
+    pub(super) number: VifIndex,
+    pub(super) routing: ResourceId,
+    pub(super) igmp: ResourceId,
     /// Whether anything under the membership lock may mention this interface. Set before the owner words are read for
     /// that mention, and read after an owner word was changed: so either the one who mentions sees the change, or the
     /// one who changes sees the mention, and sweeps. All accesses are `SeqCst`, as the owner words' are.
@@ -37,7 +37,7 @@ pub(super) struct InterfaceRecord {
 }
 
 impl InterfaceRecord {
-    pub(super) fn owner(&self, role: Role) -> OwnerId {
+    pub(super) fn owner(&self, role: Role) -> ResourceId {
         match role {
             Role::Routing => self.routing,
             Role::Igmp => self.igmp,
@@ -98,7 +98,7 @@ impl Interfaces {
     }
 
     /// The record of a number. Wait-free.
-    pub(super) fn get(&self, number: InterfaceNumber) -> Option<&InterfaceRecord> {
+    pub(super) fn get(&self, number: VifIndex) -> Option<&InterfaceRecord> {
         let (segment, at) = Self::place(number.0)?;
         self.segments.get(segment)?.get()?.get(at)?.get()
     }
@@ -112,7 +112,7 @@ impl Interfaces {
             // was taken by one thread must be known to another whose own take that thread does not see yet.
             match table[at].load(Ordering::SeqCst) {
                 0 => return None,
-                n => match self.get(InterfaceNumber(n - 1)) {
+                n => match self.get(VifIndex(n - 1)) {
                     Some(record) if record.interface == interface => return Some(record),
                     _ => {}
                 },
@@ -129,7 +129,7 @@ impl Interfaces {
 
     /// Every record made so far, by number.
     pub(super) fn iter(&self) -> impl Iterator<Item = &InterfaceRecord> {
-        (0..self.most).map_while(|n| self.get(InterfaceNumber(n)))
+        (0..self.most).map_while(|n| self.get(VifIndex(n)))
     }
 
     /// Makes the record of an interface that has none; `owners` makes its owner pair.
@@ -137,7 +137,7 @@ impl Interfaces {
         &self,
         maker: &mut Maker,
         interface: Interface,
-        owners: impl FnOnce() -> Result<[OwnerId; 2], OwnersError>,
+        owners: impl FnOnce() -> Result<[ResourceId; 2], OwnersError>,
     ) -> Result<&InterfaceRecord, OwnersError> {
         let full = OwnersError::Full { most: self.most };
         let number = maker.made;
@@ -153,7 +153,7 @@ impl Interfaces {
         // All that can be refused comes before the record; the owner words, which stay, come last.
         let (present, table) = self.table_for(number as usize + 1)?;
         let [routing, igmp] = owners()?;
-        let number = InterfaceNumber(number);
+        let number = VifIndex(number);
         let record = records[at].get_or_init(|| InterfaceRecord {
             interface,
             number,
@@ -214,18 +214,18 @@ mod tests {
         for n in 0..5000 {
             let interface = Interface::v4(n * 7);
             assert!(interfaces.find(interface).is_none());
-            let made = interfaces.make(&mut maker, interface, || owners.new_owner_pair()).unwrap();
-            assert_eq!(made.number, InterfaceNumber(n));
+            let made = interfaces.make(&mut maker, interface, || owners.new_resource_pair()).unwrap();
+            assert_eq!(made.number, VifIndex(n));
         }
         for n in 0..5000 {
-            assert_eq!(interfaces.find(Interface::v4(n * 7)).unwrap().number, InterfaceNumber(n));
-            assert_eq!(interfaces.get(InterfaceNumber(n)).unwrap().interface, Interface::v4(n * 7));
+            assert_eq!(interfaces.find(Interface::v4(n * 7)).unwrap().number, VifIndex(n));
+            assert_eq!(interfaces.get(VifIndex(n)).unwrap().interface, Interface::v4(n * 7));
             assert!(interfaces.find(Interface::v6(n * 7)).is_none());
         }
-        let refused = interfaces.make(&mut maker, Interface::v4(1), || owners.new_owner_pair());
+        let refused = interfaces.make(&mut maker, Interface::v4(1), || owners.new_resource_pair());
         assert!(matches!(refused, Err(OwnersError::Full { most: 5000 })));
-        assert!(interfaces.get(InterfaceNumber(5000)).is_none());
-        assert!(interfaces.get(InterfaceNumber(u32::MAX)).is_none());
+        assert!(interfaces.get(VifIndex(5000)).is_none());
+        assert!(interfaces.get(VifIndex(u32::MAX)).is_none());
         assert_eq!(interfaces.iter().count(), 5000);
     }
 }

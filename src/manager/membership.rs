@@ -155,7 +155,7 @@ impl fmt::Debug for Membership {
 
 /// How an add or a delete is to be taken: `MGM_JOIN_STATE_FLAG`, `MGM_FORWARD_STATE_FLAG`, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Effect {
+pub enum StateChange {
     /// The membership itself changes, and every entry it affects with it.
     Join,
     /// Only the entries there are now change: the interface becomes, or stops being, an outgoing one in them. An entry that

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use mgm::forwarding::Flow;
-//! use mgm::manager::{Effect, FlowState, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath};
+//! use mgm::manager::{StateChange, FlowState, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath};
 //! use std::sync::Arc;
 //!
 //! // Every source is reached through interface 1.
@@ -18,7 +18,7 @@
 //! manager.take(protocol, Interface::v4(2))?;
 //!
 //! let group = "239.1.2.3".parse()?;
-//! manager.add_membership(protocol, Interface::v4(2), Membership::any_source(group)?, Effect::Join)?;
+//! manager.add_membership(protocol, Interface::v4(2), Membership::any_source(group)?, StateChange::Join)?;
 //!
 //! let flow = Flow::new("192.0.2.7".parse()?, group)?;
 //! assert_eq!(manager.new_flow(flow)?, FlowState::Active);
@@ -33,7 +33,7 @@
 //!
 //! A call that needs memory and finds none answers so, and has changed nothing; made again when there is some it succeeds. What
 //! cannot be refused needs none, or goes on without in a way that is told: an entry that cannot be published anew is withdrawn
-//! ([`Incidents::entries_withdrawn`]), a notice that cannot be queued is counted ([`Client::notices_lost`]), an upcall is refused.
+//! ([`LimitCounters::entries_withdrawn`]), a notice that cannot be queued is counted ([`Client::notices_lost`]), an upcall is refused.
 //! Trees and maps that others wrote end the process when there is none for a node; calls that add to them look first whether
 //! there is enough for what they add.
 //!
@@ -43,7 +43,7 @@
 //!   [`deregister`](GroupManager::deregister): the effect happens in one lock-free step that needs neither a lock nor
 //!   memory. What follows it, sweeping memberships and entries that are dead by then, takes the membership lock and may
 //!   wait for it; nobody can tell whether it has happened yet.
-//! - [`owner_of`](GroupManager::owner_of) is lock-free, [`interface_number`](GroupManager::interface_number) and
+//! - [`owner_of`](GroupManager::owner_of) is lock-free, [`vif_index`](GroupManager::vif_index) and
 //!   [`interface`](GroupManager::interface) are wait-free.
 //! - [`next_groups`](GroupManager::next_groups) is lock-free; [`upcall`](GroupManager::upcall) and
 //!   [`wrong_interface`](GroupManager::wrong_interface) take no lock.
@@ -92,19 +92,19 @@ pub use alert::{
 };
 pub use client::{Client, Protocol};
 pub use config::ManagerConfig;
-pub use enumeration::{GroupKind, GroupPage};
+pub use enumeration::{EnumerationKind, GroupPage};
 pub use error::{
     ConfigError, DeregisterError, EnumerationError, MembershipError, NewFlowError, NoOwner, RegisterError,
     ReleaseError, SetEntryError, TakeError,
 };
-pub use flows::Incidents;
+pub use flows::LimitCounters;
 pub use interface::Interface;
-pub use membership::{Effect, Group, Membership};
+pub use membership::{Group, Membership, StateChange};
 pub use routes::{ReversePath, Route, Routes};
 pub use upcalls::Upcall;
 pub use walks::{ClientRecord, EntryRecord, MembershipRecord, OutgoingRecord};
 
-use crate::forwarding::{Flow, ForwardingTable, InterfaceNumber};
+use crate::forwarding::{Flow, ForwardingTable, VifIndex};
 use crate::handle::Handle;
 use clients::Clients;
 use clock::Clock;
@@ -186,7 +186,7 @@ impl GroupManager {
             field: "clients",
             value: config.clients.into(),
             least: 1,
-            most: ManagerConfig::MOST_CLIENTS,
+            most: ManagerConfig::MAX_CLIENTS,
         })?;
         let (interfaces, maker) = Interfaces::new(config.interfaces);
         let limits = Limits {
@@ -271,13 +271,13 @@ impl GroupManager {
     /// The number under which forwarding entries name an interface; `None` when it was never taken. A look-up never makes
     /// it known. Wait-free.
     #[must_use]
-    pub fn interface_number(&self, interface: Interface) -> Option<InterfaceNumber> {
+    pub fn vif_index(&self, interface: Interface) -> Option<VifIndex> {
         self.interfaces.find(interface).map(|record| record.number)
     }
 
     /// The interface of a number; `None` when the number was never given to one. Wait-free.
     #[must_use]
-    pub fn interface(&self, number: InterfaceNumber) -> Option<Interface> {
+    pub fn interface(&self, number: VifIndex) -> Option<Interface> {
         self.interfaces.get(number).map(|record| record.interface)
     }
 
@@ -308,11 +308,11 @@ impl GroupManager {
 
     /// What the manager had to do for want of room so far. May wait for the membership lock.
     #[must_use]
-    pub fn incidents(&self) -> Incidents {
-        let mut incidents = self.state.lock().flows.incidents;
-        incidents.upcalls_refused = self.upcalls.refused.load(Ordering::Relaxed);
-        incidents.wrong_interface_refused = self.upcalls.wrong_refused.load(Ordering::Relaxed);
-        incidents
+    pub fn limit_counters(&self) -> LimitCounters {
+        let mut limit_counters = self.state.lock().flows.limit_counters;
+        limit_counters.upcalls_refused = self.upcalls.refused.load(Ordering::Relaxed);
+        limit_counters.wrong_interface_refused = self.upcalls.wrong_refused.load(Ordering::Relaxed);
+        limit_counters
     }
 
     /// About how much of the manager's memory waits for readers to move on: clients that left and entries that were replaced.

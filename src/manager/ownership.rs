@@ -9,7 +9,7 @@ use super::{
     GroupManager, Interface, Membership, MembershipError, NoOwner, Protocol, ReleaseError, State, TakeError,
 };
 use crate::faults::{self, Point};
-use crate::forwarding::{InterfaceNumber, Stamp};
+use crate::forwarding::{Stamp, VifIndex};
 use crate::handle::{ClaimError, Handle, OwnerWord, OwnersError, ReleaseError as TableReleaseError};
 
 /// Who owned an interface at one instant.
@@ -214,7 +214,7 @@ impl GroupManager {
         if let Some(record) = self.interfaces.find(interface) {
             return Ok(record);
         }
-        let owners = || self.clients.table.new_owner_pair();
+        let owners = || self.clients.table.new_resource_pair();
         self.interfaces.make(&mut maker, interface, owners).map_err(|refused| match refused {
             OwnersError::Full { .. } => TakeError::TooManyInterfaces(self.config.interfaces),
             OwnersError::NoMemory => TakeError::NoMemory,
@@ -290,11 +290,7 @@ impl GroupManager {
 
     /// The memberships on an interface that are dead, in the order in which they are told of, each with who has the interface
     /// towards its source.
-    fn dead_on(
-        &self,
-        state: &State,
-        number: InterfaceNumber,
-    ) -> Vec<(Membership, Share, Contribution, Towards)> {
+    fn dead_on(&self, state: &State, number: VifIndex) -> Vec<(Membership, Share, Contribution, Towards)> {
         let owners = self.clients.table.owners();
         let dead_on_share = |share: Share| {
             state.records.of_share(share).filter_map(move |membership| {

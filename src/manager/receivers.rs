@@ -5,18 +5,18 @@ use super::interfaces::Role;
 use super::ownership::Towards;
 use super::records::{Contribution, Share};
 use super::said::Action;
-use super::{Effect, GroupManager, Interface, Membership, MembershipError, State};
+use super::{GroupManager, Interface, Membership, MembershipError, State, StateChange};
 use crate::faults::{self, Point};
-use crate::forwarding::InterfaceNumber;
+use crate::forwarding::VifIndex;
 use crate::handle::Handle;
 use crate::memory;
 
 impl GroupManager {
     /// Says that there are receivers on an interface of the client's (`MgmAddGroupMembershipEntry`).
     ///
-    /// - [`Effect::Join`] keeps the membership and has every flow it covers, now and later, copied to the interface. What
+    /// - [`StateChange::Join`] keeps the membership and has every flow it covers, now and later, copied to the interface. What
     ///   the client had said of the interface in single flows before, a veto or a FORWARD add or delete, yields.
-    /// - [`Effect::Forward`] has the flows that it covers, and that have an entry now, copied to the interface. Nothing is
+    /// - [`StateChange::Forward`] has the flows that it covers, and that have an entry now, copied to the interface. Nothing is
     ///   kept for later flows, nor for the time after the entry's life.
     ///
     /// Other clients are told of receivers that are new to them ([`Client::join_alert`](super::Client::join_alert),
@@ -32,26 +32,26 @@ impl GroupManager {
         client: Handle,
         interface: Interface,
         membership: Membership,
-        effect: Effect,
+        effect: StateChange,
     ) -> Result<(), MembershipError> {
         // Whether the interface towards the source has to be told is seen under the lock; which it is, is asked before,
         // because the routes are the caller's.
         let changes = self.routing.changes();
         let towards = match membership {
-            Membership::OneSource(flow) if effect != Effect::Forward => self.towards(flow.source()),
+            Membership::OneSource(flow) if effect != StateChange::Forward => self.towards(flow.source()),
             _ => None,
         };
         let said =
             self.say(client, interface, membership, towards, |change, share, contribution, towards| {
-                if effect != Effect::Join || !change.state.records.contains(membership, share) {
+                if effect != StateChange::Join || !change.state.records.contains(membership, share) {
                     memory::room_for_records()?;
                 }
-                if effect != Effect::Forward {
+                if effect != StateChange::Forward {
                     self.make_room(change, membership, share)?;
                     self.admit(change, membership, share, contribution, towards);
                     act(&mut change.state, membership, share, Action::JoinAdd);
                 }
-                if effect != Effect::Join {
+                if effect != StateChange::Join {
                     act(&mut change.state, membership, share, Action::ForwardAdd(contribution.stamp));
                 }
                 Ok(())
@@ -67,9 +67,9 @@ impl GroupManager {
 
     /// Says that there are no receivers left on an interface of the client's (`MgmDeleteGroupMembershipEntry`).
     ///
-    /// - [`Effect::Join`] ends the membership; flows that nothing else has copied to the interface are not copied there any
+    /// - [`StateChange::Join`] ends the membership; flows that nothing else has copied to the interface are not copied there any
     ///   more. What the client had said by FORWARD add or delete of the interface in flows it covers yields; a veto stays.
-    /// - [`Effect::Forward`] has the flows that it covers, and that have an entry now, copied no more to the interface on
+    /// - [`StateChange::Forward`] has the flows that it covers, and that have an entry now, copied no more to the interface on
     ///   the client's account; the membership stays.
     ///
     /// Other clients are told of receivers that are gone ([`Client::prune_alert`](super::Client::prune_alert),
@@ -84,17 +84,17 @@ impl GroupManager {
         client: Handle,
         interface: Interface,
         membership: Membership,
-        effect: Effect,
+        effect: StateChange,
     ) -> Result<(), MembershipError> {
         self.say(client, interface, membership, None, |change, share, contribution, towards| {
-            if effect != Effect::Join {
+            if effect != StateChange::Join {
                 memory::room_for_records()?;
             }
-            if effect != Effect::Forward {
+            if effect != StateChange::Forward {
                 self.dismiss(change, membership, share, towards);
                 act(&mut change.state, membership, share, Action::JoinDelete);
             }
-            if effect != Effect::Join {
+            if effect != StateChange::Join {
                 act(&mut change.state, membership, share, Action::ForwardDelete(contribution.stamp));
             }
             Ok(())
@@ -174,13 +174,13 @@ impl GroupManager {
         } else {
             return Ok(());
         };
-        change.state.flows.incidents.memberships_refused += 1;
+        change.state.flows.limit_counters.memberships_refused += 1;
         Err(MembershipError::TooMany(exceeded))
     }
 
     /// Sweeps interfaces, but for those where nothing can be dead: whoever goes on saying memberships that there is no room
     /// for must not have everything looked at each time.
-    fn sweep_all(&self, change: &mut Change<'_>, interfaces: impl IntoIterator<Item = InterfaceNumber>) {
+    fn sweep_all(&self, change: &mut Change<'_>, interfaces: impl IntoIterator<Item = VifIndex>) {
         for record in interfaces.into_iter().filter_map(|number| self.interfaces.get(number)) {
             // Owner words never come back to what they were: if they are the same now, they were throughout.
             let words = self.owned(record).words();
@@ -221,7 +221,7 @@ mod tests {
             manager.take(client, lan).unwrap();
             let join = |group: u8| {
                 let group = Membership::any_source([239, 0, 0, group].into()).unwrap();
-                manager.add_membership(client, lan, group, Effect::Join)
+                manager.add_membership(client, lan, group, StateChange::Join)
             };
             for round in 0..3 {
                 let [a, b, c] = [1, 2, 3].map(|n| 10 * round + n);

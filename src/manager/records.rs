@@ -2,15 +2,15 @@
 
 use super::Membership;
 use super::interfaces::Role;
-use crate::forwarding::{Family, Flow, InterfaceNumber, Stamp};
-use crate::handle::{Handle, OwnerWord, Owners};
+use crate::forwarding::{Family, Flow, Stamp, VifIndex};
+use crate::handle::{Handle, OwnerWord, OwnerWords};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Bound;
 
 /// One role's share in an interface: what it says of it is kept apart from what the other role says.
-pub(super) type Share = (InterfaceNumber, Role);
+pub(super) type Share = (VifIndex, Role);
 
 /// One membership on one interface. It counts while its stamp holds.
 #[derive(Clone, Copy, PartialEq)]
@@ -34,7 +34,7 @@ pub(super) struct Records {
     /// How many there are on each share that has any.
     per_share: BTreeMap<Share, usize>,
     /// Under which owner words there was nothing dead on an interface, where it was looked for last.
-    swept: BTreeMap<InterfaceNumber, (OwnerWord, OwnerWord)>,
+    swept: BTreeMap<VifIndex, (OwnerWord, OwnerWord)>,
     /// Which clients want what on how many interfaces, of those that count.
     counted: BTreeMap<Membership, BTreeMap<Handle, u32>>,
 }
@@ -68,7 +68,7 @@ impl Records {
     }
 
     /// The interfaces on which something that counts for a membership is dead.
-    pub(super) fn dead_among(&self, membership: Membership, owners: &Owners) -> BTreeSet<InterfaceNumber> {
+    pub(super) fn dead_among(&self, membership: Membership, owners: &OwnerWords) -> BTreeSet<VifIndex> {
         let everything = match membership {
             Membership::AnySource(group) => Some(self.everything(Family::of(group.address()))),
             _ => None,
@@ -150,18 +150,18 @@ impl Records {
     }
 
     /// Whether there are memberships on an interface.
-    pub(super) fn mentions(&self, number: InterfaceNumber) -> bool {
+    pub(super) fn mentions(&self, number: VifIndex) -> bool {
         [Role::Routing, Role::Igmp].into_iter().any(|role| self.of_share((number, role)).next().is_some())
     }
 
     /// The interfaces that have memberships.
-    pub(super) fn interfaces(&self) -> BTreeSet<InterfaceNumber> {
+    pub(super) fn interfaces(&self) -> BTreeSet<VifIndex> {
         self.per_share.keys().map(|share| share.0).collect()
     }
 
     /// Whether an interface was swept under these owner words (routing, IGMP) already; notes that it is about to be. What is
     /// added later is added under the words of that time.
-    pub(super) fn swept_under(&mut self, number: InterfaceNumber, words: (OwnerWord, OwnerWord)) -> bool {
+    pub(super) fn swept_under(&mut self, number: VifIndex, words: (OwnerWord, OwnerWord)) -> bool {
         self.swept.insert(number, words) == Some(words)
     }
 

@@ -3,8 +3,8 @@
 use super::interfaces::Role;
 use super::records::{Records, Share};
 use super::upstream::Upstream;
-use crate::forwarding::{Flow, InterfaceNumber, Outgoing, Stamp};
-use crate::handle::Owners;
+use crate::forwarding::{Flow, Outgoing, Stamp, VifIndex};
+use crate::handle::OwnerWords;
 use crate::memory::{self, NoMemory};
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ impl Said {
     }
 
     /// Forgets what was said of an interface and does not count any more.
-    pub(super) fn forget_dead(&mut self, interface: InterfaceNumber, owners: &Owners) {
+    pub(super) fn forget_dead(&mut self, interface: VifIndex, owners: &OwnerWords) {
         self.shares.retain(|share, words| {
             if share.0 == interface {
                 words.veto = words.veto.filter(|stamp| stamp.holds(owners));
@@ -74,7 +74,7 @@ impl Said {
     }
 
     /// The interfaces that something was said of.
-    pub(super) fn interfaces(&self) -> impl Iterator<Item = InterfaceNumber> {
+    pub(super) fn interfaces(&self) -> impl Iterator<Item = VifIndex> {
         self.shares.keys().map(|share| share.0)
     }
 
@@ -87,7 +87,7 @@ impl Said {
         flow: &Flow,
         upstream: &Upstream,
         records: &Records,
-        owners: &Owners,
+        owners: &OwnerWords,
         which: Which,
     ) -> Result<Vec<Outgoing>, NoMemory> {
         let mut shares: BTreeMap<Share, Stamp> = BTreeMap::new();

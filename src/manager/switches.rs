@@ -15,14 +15,14 @@
 //! client so slow that its outbox is full share a pair.)
 
 use super::{GroupManager, Interface};
-use crate::forwarding::InterfaceNumber;
+use crate::forwarding::VifIndex;
 use crate::handle::OwnerWord;
 use std::collections::BTreeMap;
 
 /// One change of the routing protocol, for IGMP to be told of.
 pub(super) struct Switch {
     pub(super) interface: Interface,
-    pub(super) number: InterfaceNumber,
+    pub(super) number: VifIndex,
     /// IGMP's owner word: a tenure that ended has nothing to be told any more.
     pub(super) tenure: OwnerWord,
     /// The routing word after the change.
@@ -39,25 +39,25 @@ struct Told {
 /// How far IGMP has been told, of each interface it is on.
 #[derive(Default)]
 pub(super) struct Switches {
-    tenures: BTreeMap<(InterfaceNumber, OwnerWord), Told>,
+    tenures: BTreeMap<(VifIndex, OwnerWord), Told>,
 }
 
 impl Switches {
     /// IGMP has taken an interface, whose routing word is this.
-    pub(super) fn begin(&mut self, number: InterfaceNumber, tenure: OwnerWord, word: OwnerWord) {
+    pub(super) fn begin(&mut self, number: VifIndex, tenure: OwnerWord, word: OwnerWord) {
         // A change that came after the taking may have been queued first: then the word is told of when that is delivered.
         self.tenures.entry((number, tenure)).or_insert(Told { of: word, queued: 0 });
     }
 
     /// IGMP has released an interface.
-    pub(super) fn end(&mut self, number: InterfaceNumber, released: OwnerWord) {
+    pub(super) fn end(&mut self, number: VifIndex, released: OwnerWord) {
         let ended = (number, OwnerWord(0))..(number, released);
         let gone: Vec<_> = self.tenures.range(ended).map(|(key, _)| *key).collect();
         gone.iter().for_each(|key| _ = self.tenures.remove(key));
     }
 
     /// A notice is queued.
-    pub(super) fn queue(&mut self, number: InterfaceNumber, tenure: OwnerWord, word: OwnerWord) {
+    pub(super) fn queue(&mut self, number: VifIndex, tenure: OwnerWord, word: OwnerWord) {
         self.tenures.entry((number, tenure)).or_insert(Told { of: word, queued: 0 }).queued += 1;
     }
 
@@ -72,7 +72,7 @@ impl Switches {
     }
 
     /// Whether IGMP may add and delete on an interface, whose routing word is this.
-    pub(super) fn settled(&self, number: InterfaceNumber, tenure: OwnerWord, word: OwnerWord) -> bool {
+    pub(super) fn settled(&self, number: VifIndex, tenure: OwnerWord, word: OwnerWord) -> bool {
         // None: it is just being taken.
         self.tenures.get(&(number, tenure)).is_none_or(|told| told.queued == 0 && told.of == word)
     }

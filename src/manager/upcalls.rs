@@ -1,12 +1,12 @@
 //! Upcalls: what a packet path brings that must not wait, worked off by whoever calls
-//! [`GroupManager::serve`].
+//! [`GroupManager::process_upcalls`].
 //!
 //! A flow without an entry is queued once; its other packets are counted with it until it is served. A flow that finds the
 //! queue full is parked, if not too many are: no more than its name and counts are kept, for its next packet to try again. So
 //! is one that was served and whose entry had no room, or no memory.
 //!
 //! ```text
-//!              room                      serve
+//!              room                      process_upcalls
 //!   (none) ------------------> queued ------------> (none)
 //!      |                         ^                    ^
 //!      | no room                 | its next packet    | none came for a while
@@ -51,7 +51,7 @@ pub enum Upcall {
     /// There is no room in the queue, or no memory: the packet is counted.
     Refused,
     /// The group's packets never leave their link.
-    NotForwarded,
+    DropCounters,
 }
 
 /// How much of what is waiting has come from one interface.
@@ -318,7 +318,7 @@ fn due(at: &AtomicU64, now: u64, interval: u64) -> bool {
 }
 
 impl GroupManager {
-    /// A packet of a flow without an entry arrived: has the flow queued for [`serve`](Self::serve). For packet paths that
+    /// A packet of a flow without an entry arrived: has the flow queued for [`process_upcalls`](Self::process_upcalls). For packet paths that
     /// cannot wait, as [`new_flow`](Self::new_flow) may. Takes no lock; allocates.
     ///
     /// A flow is queued once: further packets are counted (`uninitialized`), as are those that find the queue full
@@ -329,14 +329,14 @@ impl GroupManager {
     /// caller's business.
     pub fn upcall(&self, flow: Flow, arrival: Interface, packet: &[u8]) -> Upcall {
         if !super::building::leaves_its_link(flow.group()) {
-            return Upcall::NotForwarded;
+            return Upcall::DropCounters;
         }
-        let account = self.interface_number(arrival);
+        let account = self.vif_index(arrival);
         self.upcalls.bring(Brought { flow, arrival, account, packet }, self.share(account))
     }
 
     /// A packet arrived on another interface than its flow's incoming one: has that interface's owner told, if it [wants to
-    /// know](super::Client::wants_wrong_interface), by [`serve`](Self::serve). Whether it is queued. Takes no lock.
+    /// know](super::Client::wants_wrong_interface), by [`process_upcalls`](Self::process_upcalls). Whether it is queued. Takes no lock.
     ///
     /// A flow has one such packet queued in [`ManagerConfig::wrong_interface_interval`], on the manager's clock. The packet is
     /// not counted here.
@@ -347,7 +347,7 @@ impl GroupManager {
         if !self.clients.may_want_wrong_interface() {
             return false;
         }
-        let account = self.interface_number(arrival);
+        let account = self.vif_index(arrival);
         if !upcalls.may_alert(flow, self.clock.now(), account, self.share(account)) {
             return false;
         }
@@ -364,7 +364,7 @@ impl GroupManager {
     /// were; fewer than `most` when nothing is left. Any number of threads may.
     ///
     /// Runs callbacks, with no lock held. May wait for the membership lock.
-    pub fn serve(&self, most: usize) -> usize {
+    pub fn process_upcalls(&self, most: usize) -> usize {
         self.upcalls.tidy(self.clock.now(), |account| self.share(account));
         let mut served = 0;
         while served < most {

@@ -1,8 +1,8 @@
 //! [`Upstream`]: where a flow's packets have to arrive.
 
 use super::{Interface, ReversePath, Route};
-use crate::forwarding::{Incoming, InterfaceNumber};
-use crate::handle::Owners;
+use crate::forwarding::{Incoming, VifIndex};
+use crate::handle::OwnerWords;
 use std::net::IpAddr;
 
 /// Where a flow's packets have to arrive.
@@ -24,13 +24,13 @@ impl Upstream {
         }
     }
 
-    pub(super) fn holds(&self, owners: &Owners) -> bool {
+    pub(super) fn holds(&self, owners: &OwnerWords) -> bool {
         self.incoming().is_none_or(|incoming| incoming.stamp.holds(owners))
     }
 
     /// Whether packets may go out by this interface: the incoming one is never an outgoing one, and packets that cannot
     /// arrive cannot go out.
-    pub(super) fn lets_out(&self, number: InterfaceNumber) -> bool {
+    pub(super) fn lets_out(&self, number: VifIndex) -> bool {
         matches!(self, Upstream::Known { incoming, owned: true } if incoming.interface != number)
     }
 }

@@ -4,7 +4,7 @@ use super::flows::EntryView;
 use super::interfaces::Role;
 use super::records::{Contribution, Share};
 use super::{FlowState, GroupManager, Interface, Membership, Protocol, Route, SetEntryError};
-use crate::forwarding::{Flow, FlowNumber, FlowTotals, OutgoingNumber, OutgoingTotals};
+use crate::forwarding::{Flow, FlowCounterId, FlowTotals, OifCounterId, OutgoingTotals};
 use crate::handle::Handle;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -81,8 +81,8 @@ pub struct ClientRecord {
 /// What is seen of an entry, and under which numbers it is counted.
 #[derive(PartialEq)]
 struct Seen {
-    number: Option<FlowNumber>,
-    outgoing: Vec<(Interface, OutgoingNumber)>,
+    number: Option<FlowCounterId>,
+    outgoing: Vec<(Interface, OifCounterId)>,
     /// But for what was counted.
     record: EntryRecord,
 }

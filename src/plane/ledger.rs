@@ -3,13 +3,13 @@
 
 use super::CannotForward;
 use crate::forwarding::{
-    Counter, Entry, ForwardingTable, InterfaceNumber, PacketCounts, Verdict, WaysOut, WorkerCounters,
+    Counter, Entry, ForwardingTable, PacketCounts, Verdict, VifIndex, WaysOut, WorkerCounters,
 };
 use std::ops::AddAssign;
 
 /// Why packets were not forwarded: each counts under the first reason that is met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NotForwarded {
+pub struct DropCounters {
     /// Not an IP packet to a multicast group.
     pub not_multicast: u64,
     /// Well-formed messages of IGMP and MLD.
@@ -28,7 +28,7 @@ pub struct NotForwarded {
     pub queue_full: u64,
 }
 
-impl NotForwarded {
+impl DropCounters {
     /// The reasons by name.
     #[must_use]
     pub const fn reasons(&self) -> [(&'static str, u64); 8] {
@@ -45,9 +45,9 @@ impl NotForwarded {
     }
 }
 
-impl AddAssign<&NotForwarded> for NotForwarded {
-    fn add_assign(&mut self, other: &NotForwarded) {
-        let NotForwarded {
+impl AddAssign<&DropCounters> for DropCounters {
+    fn add_assign(&mut self, other: &DropCounters) {
+        let DropCounters {
             not_multicast,
             control,
             link_local,
@@ -81,7 +81,7 @@ pub(super) trait Exits {
     fn load(&mut self) -> Result<Self::Older, CannotForward>;
 
     /// Makes a copy to an interface whose stamp has just been found to hold.
-    fn copy(&mut self, older: &Self::Older, interface: InterfaceNumber) -> Copied;
+    fn copy(&mut self, older: &Self::Older, interface: VifIndex) -> Copied;
 
     /// A way to make most copies of a packet in few steps, if there is one.
     fn quick<'q>(&'q mut self, older: &'q Self::Older) -> Option<Self::Quick<'q>>;
@@ -92,7 +92,7 @@ pub(super) trait Exits {
 pub(super) trait QuickExits {
     /// Makes a copy to an interface whose stamp has just been found to hold. `false`: it was not made, and
     /// [`Exits::copy`] has to see to it.
-    fn copy(&mut self, interface: InterfaceNumber) -> bool;
+    fn copy(&mut self, interface: VifIndex) -> bool;
 }
 
 /// What became of a copy.
@@ -110,7 +110,7 @@ pub(super) struct Ledger {
     counters: WorkerCounters,
     pub(super) forwarded_packets: u64,
     pub(super) copies: u64,
-    pub(super) not_forwarded: NotForwarded,
+    pub(super) not_forwarded: DropCounters,
     /// Packets of which every copy found no room.
     pub(super) no_room: u64,
 }
@@ -122,7 +122,7 @@ impl Ledger {
             counters: table.counters().worker(),
             forwarded_packets: 0,
             copies: 0,
-            not_forwarded: NotForwarded::default(),
+            not_forwarded: DropCounters::default(),
             no_room: 0,
         }
     }
@@ -146,7 +146,7 @@ impl Ledger {
     pub(super) fn act(
         &mut self,
         entry: &Entry,
-        arrival: InterfaceNumber,
+        arrival: VifIndex,
         octets: usize,
         exits: &mut impl Exits,
     ) -> Verdict {

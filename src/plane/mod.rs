@@ -16,8 +16,8 @@ pub mod capture;
 
 pub mod ring;
 
-pub use ledger::NotForwarded;
+pub use ledger::DropCounters;
 pub use mac::{MacAddress, ParseMacError};
 pub use packet::{Class, Control, Data, Defect, Link, classify};
 pub use port::Port;
-pub use rewrite::{CannotForward, ETHERNET_HEADER, ethernet_header, lower_hop_limit};
+pub use rewrite::{CannotForward, ETHERNET_HEADER, decrement_ttl, ethernet_header};

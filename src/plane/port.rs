@@ -1,7 +1,7 @@
 //! [`Port`]: a router interface as a plane sees it.
 
 use super::{Link, MacAddress};
-use crate::forwarding::{Family, InterfaceNumber};
+use crate::forwarding::{Family, VifIndex};
 use crate::manager::{GroupManager, Interface};
 
 /// A router interface. A plane knows its ports by their places: the capture plane's port at place `n` is the recording's
@@ -35,7 +35,7 @@ impl Port {
 /// Which ports the interface numbers of forwarding entries are, and the other way round.
 pub(super) struct Numbering {
     /// For each port, the number of its IPv4 interface and that of its IPv6 interface.
-    arrivals: Vec<[InterfaceNumber; 2]>,
+    arrivals: Vec<[VifIndex; 2]>,
     /// For each number, the place of its port; [`Self::NOWHERE`] for what is none of this plane's.
     places: Vec<u32>,
     /// The same, but for ports whose packets do not begin with an Ethernet header, which are nowhere here: so that a packet path
@@ -46,7 +46,7 @@ pub(super) struct Numbering {
 
 impl Numbering {
     /// What no interface has: of a port on which nobody ever took anything. No entry names it.
-    const NONE: InterfaceNumber = InterfaceNumber(u32::MAX);
+    const NONE: VifIndex = VifIndex(u32::MAX);
 
     /// No port's place: there are not so many.
     const NOWHERE: u32 = u32::MAX;
@@ -54,8 +54,7 @@ impl Numbering {
     pub(super) fn new(manager: &GroupManager, links: impl Iterator<Item = Link>) -> Numbering {
         let links = Vec::from_iter(links);
         let ports = links.len();
-        let number =
-            |place, family| manager.interface_number(Port::interface(place, family)).unwrap_or(Self::NONE);
+        let number = |place, family| manager.vif_index(Port::interface(place, family)).unwrap_or(Self::NONE);
         let arrivals: Vec<_> =
             (0..ports).map(|place| [Family::V4, Family::V6].map(|family| number(place, family))).collect();
         let known = arrivals.iter().flatten().filter(|number| **number != Self::NONE);
@@ -70,7 +69,7 @@ impl Numbering {
     }
 
     /// Remembers whose a number is, if there is room.
-    fn know(&mut self, number: InterfaceNumber, place: usize) {
+    fn know(&mut self, number: VifIndex, place: usize) {
         let at = number.0 as usize;
         if let Some(known) = self.places.get_mut(at) {
             *known = place as u32;
@@ -82,13 +81,13 @@ impl Numbering {
     }
 
     #[cfg_attr(not(feature = "capture"), allow(dead_code, reason = "the capture plane asks so"))]
-    pub(super) fn arrival(&self, place: usize, family: Family) -> InterfaceNumber {
+    pub(super) fn arrival(&self, place: usize, family: Family) -> VifIndex {
         self.arrivals.get(place).map_or(Self::NONE, |numbers| numbers[usize::from(family == Family::V6)])
     }
 
     /// `None`: an interface that is no port of this plane's.
     #[inline]
-    pub(super) fn place(&self, number: InterfaceNumber) -> Option<usize> {
+    pub(super) fn place(&self, number: VifIndex) -> Option<usize> {
         let place = *self.places.get(number.0 as usize)?;
         (place != Self::NOWHERE).then_some(place as usize)
     }
@@ -101,11 +100,11 @@ impl Numbering {
     }
 
     /// The numbers of a port's IPv4 interface and of its IPv6 interface, looked for again if nobody had taken one. Wait-free.
-    pub(super) fn arrivals_now(&mut self, manager: &GroupManager, place: usize) -> [InterfaceNumber; 2] {
+    pub(super) fn arrivals_now(&mut self, manager: &GroupManager, place: usize) -> [VifIndex; 2] {
         let Some(numbers) = self.arrivals.get_mut(place) else { return [Self::NONE; 2] };
         for (number, family) in numbers.iter_mut().zip([Family::V4, Family::V6]) {
             if *number == Self::NONE
-                && let Some(now) = manager.interface_number(Port::interface(place, family))
+                && let Some(now) = manager.vif_index(Port::interface(place, family))
             {
                 *number = now;
             }
@@ -115,7 +114,7 @@ impl Numbering {
 
     /// The place of the port with a number that was not known to be one's. Wait-free.
     #[cold]
-    pub(super) fn place_now(&mut self, manager: &GroupManager, number: InterfaceNumber) -> Option<usize> {
+    pub(super) fn place_now(&mut self, manager: &GroupManager, number: VifIndex) -> Option<usize> {
         let place = Port::place(manager.interface(number)?).filter(|place| *place < self.arrivals.len())?;
         // No allocation here: a number there is no room for is looked for again.
         self.know(number, place);

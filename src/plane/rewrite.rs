@@ -24,7 +24,7 @@ pub enum CannotForward {
 /// # Errors
 /// [`CannotForward`].
 #[inline]
-pub fn lower_hop_limit(datagram: &mut [u8]) -> Result<(), CannotForward> {
+pub fn decrement_ttl(datagram: &mut [u8]) -> Result<(), CannotForward> {
     let length = datagram.len();
     let top = datagram.first_chunk_mut::<CHANGING>().ok_or(CannotForward::NotIp)?;
     let older = one_hop_older(top, length)?;
@@ -108,7 +108,7 @@ mod tests {
             header[8] = ttl;
             let before = with_checksum(header);
             let mut after = before.clone();
-            prop_assert_eq!(lower_hop_limit(&mut after), Ok(()));
+            prop_assert_eq!(decrement_ttl(&mut after), Ok(()));
             prop_assert_eq!(after[8], ttl - 1);
             prop_assert_eq!(&after, &with_checksum(after.clone()));
             prop_assert_eq!(&after[..8], &before[..8]);
@@ -123,14 +123,14 @@ mod tests {
             let wrong = u16::from_be_bytes([header[10], header[11]]).wrapping_add(damage);
             header[10..12].copy_from_slice(&wrong.to_be_bytes());
             prop_assume!(checksum(&header) != 0);
-            prop_assert_eq!(lower_hop_limit(&mut header), Ok(()));
+            prop_assert_eq!(decrement_ttl(&mut header), Ok(()));
             prop_assert_ne!(checksum(&header), 0);
         }
 
         #[test]
         fn no_octets_make_it_panic(mut octets in prop::collection::vec(any::<u8>(), 0..64)) {
             let before = octets.clone();
-            if lower_hop_limit(&mut octets).is_err() {
+            if decrement_ttl(&mut octets).is_err() {
                 prop_assert_eq!(octets, before);
             }
         }
@@ -161,14 +161,14 @@ mod tests {
         let mut v6 = [0x60; 40];
         for left in [0, 1] {
             (v4[8], v6[7]) = (left, left);
-            assert_eq!(lower_hop_limit(&mut v4), Err(CannotForward::Expired));
-            assert_eq!(lower_hop_limit(&mut v6), Err(CannotForward::Expired));
+            assert_eq!(decrement_ttl(&mut v4), Err(CannotForward::Expired));
+            assert_eq!(decrement_ttl(&mut v6), Err(CannotForward::Expired));
         }
         (v4[8], v6[7]) = (2, 2);
-        assert_eq!(lower_hop_limit(&mut v6), Ok(()));
+        assert_eq!(decrement_ttl(&mut v6), Ok(()));
         assert_eq!(v6[7], 1);
-        assert_eq!(lower_hop_limit(&mut v4[..19]), Err(CannotForward::NotIp));
-        assert_eq!(lower_hop_limit(&mut []), Err(CannotForward::NotIp));
+        assert_eq!(decrement_ttl(&mut v4[..19]), Err(CannotForward::NotIp));
+        assert_eq!(decrement_ttl(&mut []), Err(CannotForward::NotIp));
     }
 
     #[test]

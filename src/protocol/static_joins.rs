@@ -2,7 +2,7 @@
 
 use crate::handle::Handle;
 use crate::manager::{
-    Effect, GroupManager, Interface, Membership, MembershipError, Protocol, RegisterError, ReleaseError,
+    GroupManager, Interface, Membership, MembershipError, Protocol, RegisterError, ReleaseError, StateChange,
     TakeError,
 };
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl StaticJoins {
     /// # Errors
     /// [`MembershipError`].
     pub fn join(&self, interface: Interface, membership: Membership) -> Result<(), MembershipError> {
-        self.manager.add_membership(self.handle, interface, membership, Effect::Join)
+        self.manager.add_membership(self.handle, interface, membership, StateChange::Join)
     }
 
     /// Gives a membership up; it need not hold it.
@@ -80,7 +80,7 @@ impl StaticJoins {
     /// # Errors
     /// [`MembershipError`].
     pub fn leave(&self, interface: Interface, membership: Membership) -> Result<(), MembershipError> {
-        self.manager.delete_membership(self.handle, interface, membership, Effect::Join)
+        self.manager.delete_membership(self.handle, interface, membership, StateChange::Join)
     }
 }
 

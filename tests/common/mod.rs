@@ -6,8 +6,8 @@ pub(crate) mod hearing;
 use mgm::forwarding::{Family, Flow};
 use mgm::handle::Handle;
 use mgm::manager::{
-    Client, CreationAlert, Effect, FlowState, GroupManager, Interface, ManagerConfig, Membership,
-    MembershipError, NewFlowError, Protocol, ReversePath,
+    Client, CreationAlert, FlowState, GroupManager, Interface, ManagerConfig, Membership, MembershipError,
+    NewFlowError, Protocol, ReversePath, StateChange,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -85,7 +85,7 @@ impl Router {
         client: Handle,
         n: u32,
         what: &str,
-        effect: Effect,
+        effect: StateChange,
     ) -> Result<(), MembershipError> {
         self.manager.add_membership(client, v4(n), membership(what), effect)
     }
@@ -95,17 +95,17 @@ impl Router {
         client: Handle,
         n: u32,
         what: &str,
-        effect: Effect,
+        effect: StateChange,
     ) -> Result<(), MembershipError> {
         self.manager.delete_membership(client, v4(n), membership(what), effect)
     }
 
     pub(crate) fn join(&self, client: Handle, n: u32, what: &str) {
-        self.add(client, n, what, Effect::Join).unwrap();
+        self.add(client, n, what, StateChange::Join).unwrap();
     }
 
     pub(crate) fn leave(&self, client: Handle, n: u32, what: &str) {
-        self.delete(client, n, what, Effect::Join).unwrap();
+        self.delete(client, n, what, StateChange::Join).unwrap();
     }
 
     pub(crate) fn new_flow(&self, what: &str) -> Result<FlowState, NewFlowError> {

@@ -3,7 +3,7 @@
 use crate::counting::allocations;
 use crate::stage::{Own, Stage};
 use mgm::faults::{self, Point};
-use mgm::forwarding::{Counter, FlowNumber, ForwardingReader, WorkerCounters};
+use mgm::forwarding::{Counter, FlowCounterId, ForwardingReader, WorkerCounters};
 use mgm::handle::{Claims, Handle, Reader, ReleaseError, RetireError};
 use mgm::manager::GroupManager;
 use std::cell::Cell;
@@ -70,7 +70,7 @@ pub(crate) struct Other<'s> {
     objects: Reader<'s, u64, Claims>,
     entries: ForwardingReader<'s>,
     counts: WorkerCounters,
-    number: FlowNumber,
+    number: FlowCounterId,
     pub(crate) done: Done,
 }
 
@@ -90,7 +90,7 @@ impl<'s> Other<'s> {
             objects: stage.table.reader(),
             entries: forwarding.reader(),
             counts: forwarding.counters().worker(),
-            number: forwarding.open_number().unwrap(),
+            number: forwarding.alloc_counter().unwrap(),
             done: Done::default(),
         }
     }
@@ -118,8 +118,8 @@ impl<'s> Other<'s> {
         assert!(done.whole("validate", || table.validate(object)));
         assert!(done.whole("claim", || table.claim(object, owner)).is_ok());
         assert_eq!(done.whole("owner_of", || table.owner_of(owner)), Some(object));
-        let held = done.whole("retire_if_unheld", || table.retire_if_unheld(object));
-        assert!(matches!(held, Err(RetireError::Held(_))));
+        let held = done.whole("check_and_retire", || table.check_and_retire(object));
+        assert!(matches!(held, Err(RetireError::StillOwns(_))));
         assert!(done.whole("resolve", || self.objects.get(object).is_some()));
         assert!(done.whole("get", || table.get(object).is_some()));
         assert!(done.whole("release", || table.release(object, owner)).is_ok());
@@ -142,7 +142,7 @@ impl<'s> Other<'s> {
         }
         done.whole("resolve", || self.objects.get(victim).is_some());
         if round >= ROUNDS / 2 {
-            _ = done.up_to_the_effect("retire_if_unheld", || table.retire_if_unheld(victim));
+            _ = done.up_to_the_effect("check_and_retire", || table.check_and_retire(victim));
         }
     }
 
@@ -152,7 +152,7 @@ impl<'s> Other<'s> {
         let Ok(object) = table.insert(0) else { return };
         assert!(done.whole("claim", || table.claim(object, owner)).is_ok());
         assert!(done.whole("release", || table.release(object, owner)).is_ok());
-        assert!(done.up_to_the_effect("retire_if_unheld", || table.retire_if_unheld(object)).is_ok());
+        assert!(done.up_to_the_effect("check_and_retire", || table.check_and_retire(object)).is_ok());
         assert!(!done.whole("validate", || table.validate(object)));
     }
 
@@ -162,7 +162,7 @@ impl<'s> Other<'s> {
         done.whole("take an interface", || manager.take(client, own)).unwrap();
         let owner = done.whole("owner of an interface", || manager.owner_of(own)).unwrap();
         assert_eq!(done.whole("protocol of a handle", || manager.protocol_of(client)), Some(owner));
-        let number = done.whole("interface by name", || manager.interface_number(own)).unwrap();
+        let number = done.whole("interface by name", || manager.vif_index(own)).unwrap();
         assert_eq!(done.whole("interface by number", || manager.interface(number)), Some(own));
         done.whole("release an interface", || manager.release(client, own)).unwrap();
         if done.whole("take an interface", || manager.take(client, self.stage.shared)).is_ok() {
@@ -174,7 +174,7 @@ impl<'s> Other<'s> {
     fn packets(&mut self) {
         let forwarding = self.stage.manager.forwarding();
         let (flows, done) = (&self.stage.flows, &mut self.done);
-        let arrival = self.stage.manager.interface_number(mgm::manager::Interface::v4(1)).unwrap();
+        let arrival = self.stage.manager.vif_index(mgm::manager::Interface::v4(1)).unwrap();
         let hit = done.whole("look-up", || {
             self.entries.lookup(&flows[0]).map(|entry| {
                 entry.live_outgoing().for_each(|out| _ = black_box(out));

@@ -3,8 +3,8 @@
 use crate::common::{flow, membership};
 use mgm::faults::Point;
 use mgm::forwarding::{Counter, Flow, NewEntry};
-use mgm::handle::{Claims, Handle, HandleTable, OwnerId};
-use mgm::manager::{Effect, GroupManager, Interface, ManagerConfig, Protocol, ReversePath};
+use mgm::handle::{Claims, Handle, HandleTable, ResourceId};
+use mgm::manager::{GroupManager, Interface, ManagerConfig, Protocol, ReversePath, StateChange};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,7 +18,7 @@ pub(crate) const LEAVING: usize = 12;
 pub(crate) struct Own {
     pub(crate) object: Handle,
     /// Claimed by the object, by the victim, and by objects that come and go.
-    pub(crate) owners: [OwnerId; 3],
+    pub(crate) owners: [ResourceId; 3],
     pub(crate) client: Handle,
     pub(crate) interface: Interface,
     pub(crate) leaving: Vec<Handle>,
@@ -28,8 +28,8 @@ pub(crate) struct Stage {
     pub(crate) table: HandleTable<u64, Claims>,
     /// The object that the thread to be stopped works with, and what it claims.
     pub(crate) victim: Handle,
-    pub(crate) contested: OwnerId,
-    elsewhere: OwnerId,
+    pub(crate) contested: ResourceId,
+    elsewhere: ResourceId,
     pub(crate) manager: GroupManager,
     pub(crate) client: Handle,
     pub(crate) shared: Interface,
@@ -60,7 +60,7 @@ impl Stage {
         let (shared, mentioned) = (Interface::v4(2), Interface::v4(3));
         manager.take(owner, Interface::v4(1)).unwrap();
         manager.take(owner, mentioned).unwrap();
-        manager.add_membership(owner, mentioned, membership("* 239.1.1.1"), Effect::Join).unwrap();
+        manager.add_membership(owner, mentioned, membership("* 239.1.1.1"), StateChange::Join).unwrap();
         let client = register(2);
         let igmp = manager.register(Protocol::new(Protocol::IGMP, 0), Arc::new(())).unwrap();
         for taker in [client, igmp] {
@@ -74,13 +74,13 @@ impl Stage {
             manager.release(client, interface).unwrap();
         };
         known(shared);
-        let new_owner = || table.new_owner().unwrap();
+        let new_resource = || table.new_resource().unwrap();
         let own = (0..OTHERS as u32).map(|n| {
             let interface = Interface::v4(100 + n);
             known(interface);
             Own {
                 object: table.insert(n.into()).unwrap(),
-                owners: [new_owner(), new_owner(), new_owner()],
+                owners: [new_resource(), new_resource(), new_resource()],
                 client: register(100 + n),
                 interface,
                 leaving: (0..LEAVING as u32).map(|of| register(1000 * (n + 1) + of)).collect(),
@@ -89,8 +89,8 @@ impl Stage {
         Stage {
             own: own.collect(),
             victim: table.insert(77).unwrap(),
-            contested: new_owner(),
-            elsewhere: new_owner(),
+            contested: new_resource(),
+            elsewhere: new_resource(),
             client,
             shared,
             igmp,
@@ -123,14 +123,14 @@ impl Stage {
     /// An object comes, goes, and is forgotten.
     fn churn(&self) {
         if let Ok(handle) = self.table.insert(1) {
-            self.table.retire_if_unheld(handle).unwrap();
+            self.table.check_and_retire(handle).unwrap();
         }
         self.table.reclaim();
     }
 
     fn publish(&self) -> Flow {
         let forwarding = self.manager.forwarding();
-        let (flow, number) = (self.fresh_flow(), forwarding.open_number().unwrap());
+        let (flow, number) = (self.fresh_flow(), forwarding.alloc_counter().unwrap());
         forwarding.publish(NewEntry::new(flow, number, None, &[])).unwrap();
         flow
     }
@@ -143,8 +143,8 @@ impl Stage {
     /// IGMP joins where a routing protocol is told of it, and nobody else.
     fn join(&self) {
         let group = membership(&format!("* 239.9.{}.1", self.fresh() & 0xFF));
-        self.manager.add_membership(self.igmp, Interface::v4(4), group, Effect::Join).unwrap();
-        self.manager.delete_membership(self.igmp, Interface::v4(4), group, Effect::Join).unwrap();
+        self.manager.add_membership(self.igmp, Interface::v4(4), group, StateChange::Join).unwrap();
+        self.manager.delete_membership(self.igmp, Interface::v4(4), group, StateChange::Join).unwrap();
     }
 
     fn register_and_leave(&self) {
@@ -171,12 +171,12 @@ pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
             let help: Way = |stage| _ = stage.table.claim(stage.victim, stage.elsewhere);
             return vec![(ClaimAnnounced, Stage::hold), (point, help)];
         }
-        RetireClosed => |stage| _ = stage.table.retire_if_unheld(stage.victim),
+        RetireClosed => |stage| _ = stage.table.check_and_retire(stage.victim),
         SegmentMade | ChunkInHand => |stage| _ = stage.table.insert(1),
         FreeListPopping | SlotVacant | SlotHalfOpened | SlotRetired | LimboPushing | BatchFilling
         | BatchTaken | BatchUntold | EpochAdvancing | BatchRipening | BatchReaping | BatchInHand
         | SlotsInHand | FreeListPushing => Stage::churn,
-        OwnersMade | OwnersUnset => |stage| _ = stage.table.new_owner().unwrap(),
+        OwnersMade | OwnersUnset => |stage| _ = stage.table.new_resource().unwrap(),
         GuardPinned => |stage| _ = stage.table.get(stage.victim),
         ReaderUnpinned | ReaderPinned => |stage| _ = stage.table.reader().get(stage.victim),
         EntryUnpublished | EntryUncounted | LaneOverflowing | LanesFilling | LanesUnshown | LanesShown => {
@@ -185,17 +185,17 @@ pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
         EntryReplaced => |stage| {
             let flow = stage.publish();
             let forwarding = stage.manager.forwarding();
-            let number = forwarding.open_number().unwrap();
+            let number = forwarding.alloc_counter().unwrap();
             forwarding.replace(NewEntry::new(flow, number, None, &[])).unwrap();
         },
         LaneEmptied | EntryWithdrawn => |stage| {
             let flow = stage.publish();
             assert!(stage.manager.forwarding().withdraw(&flow));
         },
-        NumberUnopened => |stage| _ = stage.manager.forwarding().open_number().unwrap(),
+        NumberUnopened => |stage| _ = stage.manager.forwarding().alloc_counter().unwrap(),
         CountsHalfCleared => |stage| {
             let forwarding = stage.manager.forwarding();
-            let number = forwarding.open_number().unwrap();
+            let number = forwarding.alloc_counter().unwrap();
             forwarding.counters().worker().add(number, Counter::Packets, 1);
         },
         ClientHalfEntered | ClientWithoutOutlet | DeregisterEffective => Stage::register_and_leave,
@@ -208,7 +208,7 @@ pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
         FlowUnlisted | FlowBuilding => |stage| _ = stage.manager.new_flow(stage.fresh_flow()).unwrap(),
         UpcallUnqueued | UpcallInHand => |stage| {
             stage.manager.upcall(stage.fresh_flow(), Interface::v4(1), &[]);
-            stage.manager.serve(1);
+            stage.manager.process_upcalls(1);
         },
     };
     vec![(point, way)]

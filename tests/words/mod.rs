@@ -22,8 +22,8 @@
 use mgm::forwarding::{Family, Flow};
 use mgm::handle::Handle;
 use mgm::manager::{
-    Cause, Client, CreationAlert, Effect, GroupManager, Interface, JoinAlert, ManagerConfig, Membership,
-    Protocol, PruneAlert, ReversePath, ReversePathQuestion, WrongInterfaceAlert,
+    Cause, Client, CreationAlert, GroupManager, Interface, JoinAlert, ManagerConfig, Membership, Protocol,
+    PruneAlert, ReversePath, ReversePathQuestion, StateChange, WrongInterfaceAlert,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -106,7 +106,7 @@ impl Words {
             "wrong" => {
                 let (what, on) = rest.split_once(" on ").unwrap();
                 self.manager.wrong_interface(flow(what), interface(on), &[0x45]);
-                self.manager.serve(1);
+                self.manager.process_upcalls(1);
             }
             "flush" => self.manager.flush_entries(),
             "rerouted" => drop(self.manager.routes_changed(|_| true)),
@@ -143,12 +143,12 @@ impl Words {
             ["deregisters"] => self.manager.deregister(handle).unwrap(),
             ["takes", n] => self.manager.take(handle, interface(n)).unwrap(),
             ["releases", n] => self.manager.release(handle, interface(n)).unwrap(),
-            ["joins", what, "on", n] => change(true, Effect::Join, what, n),
-            ["forwards", what, "on", n] => change(true, Effect::Forward, what, n),
-            ["joins", "and", "forwards", what, "on", n] => change(true, Effect::JoinAndForward, what, n),
-            ["leaves", what, "on", n] => change(false, Effect::Join, what, n),
-            ["stops", what, "on", n] => change(false, Effect::Forward, what, n),
-            ["leaves", "and", "stops", what, "on", n] => change(false, Effect::JoinAndForward, what, n),
+            ["joins", what, "on", n] => change(true, StateChange::Join, what, n),
+            ["forwards", what, "on", n] => change(true, StateChange::Forward, what, n),
+            ["joins", "and", "forwards", what, "on", n] => change(true, StateChange::JoinAndForward, what, n),
+            ["leaves", what, "on", n] => change(false, StateChange::Join, what, n),
+            ["stops", what, "on", n] => change(false, StateChange::Forward, what, n),
+            ["leaves", "and", "stops", what, "on", n] => change(false, StateChange::JoinAndForward, what, n),
             ["prefers", n] => *client.path.lock().unwrap() = Some(interface(n)),
             ["vetoes", n] => client.vetoes.lock().unwrap().push(interface(n)),
             ["answers", n] => {

@@ -31,7 +31,7 @@ pub enum Outcome {
     Retired,
     Owned(Handle),
     NotOwner,
-    Held(u32),
+    StillOwns(u32),
     Stale,
     Owner(Option<Handle>),
     Valid(bool),
@@ -110,7 +110,7 @@ impl State {
                     after.live.remove(&handle);
                     Outcome::Retired
                 }
-                held => Outcome::Held(held),
+                held => Outcome::StillOwns(held),
             },
             Operation::OwnerOf(word) => Outcome::Owner(self.words[word].0),
             Operation::Validate(handle) => Outcome::Valid(self.live.contains(&handle)),
@@ -127,7 +127,7 @@ impl State {
                     == match (self.live.contains(handle), self.held(*handle)) {
                         (false, _) => Some(RetireError::Stale),
                         (true, 0) => None,
-                        (true, held) => Some(RetireError::Held(held)),
+                        (true, held) => Some(RetireError::StillOwns(held)),
                     }
             })
     }

@@ -1,7 +1,7 @@
 //! Which lines are in use, and for what.
 
 use crate::faults::{self, Point};
-use crate::forwarding::numbers::{FlowNumber, LineNumber, MOST_LINES, OutgoingNumber};
+use crate::forwarding::numbers::{FlowCounterId, LineId, MAX_LINES, OifCounterId};
 use crate::forwarding::shares::{LINE, OFTEN};
 use crate::memory::{self, NoMemory};
 
@@ -49,9 +49,9 @@ impl Lines {
         &mut self,
         is_first: bool,
         make_room: impl FnOnce(usize) -> Result<(), NoMemory>,
-    ) -> Result<Option<LineNumber>, NoMemory> {
+    ) -> Result<Option<LineId>, NoMemory> {
         let len = self.make_room()?;
-        if len > MOST_LINES {
+        if len > MAX_LINES {
             return Ok(None);
         }
         make_room(len)?;
@@ -64,16 +64,16 @@ impl Lines {
         let generation = line.generation + 1;
         let next_place = if is_first { OFTEN as u8 } else { 0 };
         *line = Line { generation, open: true, is_first, next_place, places: 0, further: index };
-        Ok(Some(LineNumber { index, generation }))
+        Ok(Some(LineId { index, generation }))
     }
 
-    fn get(&mut self, number: LineNumber) -> Option<&mut Line> {
+    fn get(&mut self, number: LineId) -> Option<&mut Line> {
         let line = self.all.get_mut(number.index as usize)?;
         (line.open && line.generation == number.generation).then_some(line)
     }
 
     /// The first line of a flow.
-    fn first(&mut self, flow: FlowNumber) -> Option<&mut Line> {
+    fn first(&mut self, flow: FlowCounterId) -> Option<&mut Line> {
         self.get(flow.line).filter(|line| line.is_first)
     }
 
@@ -81,32 +81,32 @@ impl Lines {
     pub(super) fn open_flow(
         &mut self,
         make_room: impl FnOnce(usize) -> Result<(), NoMemory>,
-    ) -> Result<Option<FlowNumber>, NoMemory> {
-        Ok(self.open(true, make_room)?.map(|line| FlowNumber { line }))
+    ) -> Result<Option<FlowCounterId>, NoMemory> {
+        Ok(self.open(true, make_room)?.map(|line| FlowCounterId { line }))
     }
 
     /// A place for an outgoing interface of a flow, in a further line if those it has are full. None for a flow that is gone.
     pub(super) fn open_outgoing(
         &mut self,
-        flow: FlowNumber,
+        flow: FlowCounterId,
         make_room: impl FnOnce(usize) -> Result<(), NoMemory>,
-    ) -> Result<OutgoingNumber, NoMemory> {
-        let Some(first) = self.first(flow) else { return Ok(OutgoingNumber::NONE) };
+    ) -> Result<OifCounterId, NoMemory> {
+        let Some(first) = self.first(flow) else { return Ok(OifCounterId::NONE) };
         let newest = first.further;
         if let Some(place) = self.open_place(newest) {
             return Ok(place);
         }
-        let Some(further) = self.open(false, make_room)? else { return Ok(OutgoingNumber::NONE) };
+        let Some(further) = self.open(false, make_room)? else { return Ok(OifCounterId::NONE) };
         // Of the first line itself there is no line before it.
         if newest != flow.line.index {
             self.all[further.index as usize].further = newest;
         }
         self.all[flow.line.index as usize].further = further.index;
-        Ok(self.open_place(further.index).unwrap_or(OutgoingNumber::NONE))
+        Ok(self.open_place(further.index).unwrap_or(OifCounterId::NONE))
     }
 
     /// The next place of a line in use.
-    fn open_place(&mut self, index: u32) -> Option<OutgoingNumber> {
+    fn open_place(&mut self, index: u32) -> Option<OifCounterId> {
         let line = &mut self.all[index as usize];
         let place = line.next_place;
         if usize::from(place) >= LINE {
@@ -114,11 +114,11 @@ impl Lines {
         }
         line.next_place += 1;
         line.places |= 1 << place;
-        Some(LineNumber { index, generation: line.generation }.at(place))
+        Some(LineId { index, generation: line.generation }.at(place))
     }
 
     /// Gives a place back; whether it was in use.
-    pub(super) fn close_outgoing(&mut self, number: OutgoingNumber) -> bool {
+    pub(super) fn close_outgoing(&mut self, number: OifCounterId) -> bool {
         let Some(line) = self.get(number.line()) else { return false };
         let bit = 1 << number.place();
         let was_open = line.places & bit != 0;
@@ -127,7 +127,7 @@ impl Lines {
     }
 
     /// Gives all lines of a flow back; whether they were in use.
-    pub(super) fn close_flow(&mut self, flow: FlowNumber) -> bool {
+    pub(super) fn close_flow(&mut self, flow: FlowCounterId) -> bool {
         if self.first(flow).is_none() {
             return false;
         }

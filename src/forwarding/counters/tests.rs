@@ -1,11 +1,11 @@
 //! What is counted of flows and of their outgoing interfaces, by one worker and several.
 
 use super::*;
-use crate::forwarding::entry::{Incoming, InterfaceNumber, NewEntry, Outgoing, Stamp};
+use crate::forwarding::entry::{Incoming, NewEntry, Outgoing, Stamp, VifIndex};
 use crate::forwarding::flow::Flow;
-use crate::forwarding::numbers::LineNumber;
+use crate::forwarding::numbers::LineId;
 use crate::forwarding::ways::AllWays;
-use crate::handle::{OwnerId, OwnerWord};
+use crate::handle::{OwnerWord, ResourceId};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn packets(n: u64) -> FlowTotals {
@@ -76,7 +76,7 @@ fn a_forwarded_packet_is_counted_in_one_call() {
 }
 
 /// A flow with so many outgoing interfaces that the last has its place in a further line.
-fn opened<const N: usize>(counters: &Counters) -> (FlowNumber, [OutgoingNumber; N]) {
+fn opened<const N: usize>(counters: &Counters) -> (FlowCounterId, [OifCounterId; N]) {
     let flow = counters.open().unwrap();
     (flow, std::array::from_fn(|_| counters.open_outgoing(flow).unwrap()))
 }
@@ -89,8 +89,8 @@ fn further_lines_are_opened_as_they_are_needed() {
     assert_eq!(lines[..4], [flow.line; 4]);
     assert!(lines[4] != flow.line && lines[4..11].iter().all(|line| *line == lines[4]));
     assert!(lines[11] != lines[4] && lines[11] != flow.line);
-    assert!(!counters.close(FlowNumber { line: lines[4] }), "it is no flow's first");
-    assert_eq!(counters.open_outgoing(FlowNumber { line: lines[4] }).unwrap(), OutgoingNumber::NONE);
+    assert!(!counters.close(FlowCounterId { line: lines[4] }), "it is no flow's first");
+    assert_eq!(counters.open_outgoing(FlowCounterId { line: lines[4] }).unwrap(), OifCounterId::NONE);
     let (other, _) = opened::<5>(&counters);
     assert_eq!(counters.all.control.lock().lines.len(), 5);
     assert!(counters.close(flow) && counters.close(other));
@@ -122,7 +122,7 @@ fn outgoing_numbers_come_and_go_with_their_flow() {
     assert!(!old.contains(&other), "the count of an old one would go on");
     assert!(counters.close(flow));
     assert!(!counters.close_outgoing(other), "closed with its flow");
-    assert_eq!(counters.open_outgoing(flow).unwrap(), OutgoingNumber::NONE);
+    assert_eq!(counters.open_outgoing(flow).unwrap(), OifCounterId::NONE);
     let (_, new) = opened::<5>(&counters);
     for (old, new) in old.into_iter().zip(new) {
         assert_eq!(counted(new), (0, 0));
@@ -135,12 +135,11 @@ fn outgoing_numbers_come_and_go_with_their_flow() {
 }
 
 /// An entry that copies to so many interfaces.
-fn entry(flow: FlowNumber, outgoing: &[OutgoingNumber]) -> Entry {
-    let stamp = Stamp::one(OwnerId(0), OwnerWord(0));
-    let incoming = Incoming { interface: InterfaceNumber(0), stamp };
+fn entry(flow: FlowCounterId, outgoing: &[OifCounterId]) -> Entry {
+    let stamp = Stamp::one(ResourceId(0), OwnerWord(0));
+    let incoming = Incoming { interface: VifIndex(0), stamp };
     let outgoing = (1..).zip(outgoing);
-    let outgoing =
-        outgoing.map(|(n, number)| Outgoing { interface: InterfaceNumber(n), stamp, number: *number });
+    let outgoing = outgoing.map(|(n, number)| Outgoing { interface: VifIndex(n), stamp, number: *number });
     let outgoing = Vec::from_iter(outgoing);
     let key = Flow::new([192, 0, 2, 7].into(), [232, 1, 2, 3].into()).unwrap();
     let new = NewEntry::new(key, flow, Some(incoming), &outgoing);
@@ -152,8 +151,8 @@ fn entry(flow: FlowNumber, outgoing: &[OutgoingNumber]) -> Entry {
 fn a_packet_counts_under_numbers_in_use_only() {
     let counters = Counters::new(1);
     let mut worker = counters.worker();
-    let packet = |worker: &mut WorkerCounters, flow, outgoing: &[OutgoingNumber]| {
-        let entry = |some: &[OutgoingNumber]| entry(flow, some);
+    let packet = |worker: &mut WorkerCounters, flow, outgoing: &[OifCounterId]| {
+        let entry = |some: &[OifCounterId]| entry(flow, some);
         let counts = worker.of(flow);
         let whole = entry(outgoing);
         assert!(counts.few_of(&whole).is_none());
@@ -161,15 +160,15 @@ fn a_packet_counts_under_numbers_in_use_only() {
         counts.copied(&whole, 8, 0b1001);
         // Of the last run's way nothing is made.
         counts.copied(&whole, 8, 0b0001);
-        counts.copied(&entry(&[outgoing[0], OutgoingNumber::NONE, outgoing[11], outgoing[0]]), 0, 0b1111);
-        counts.copied(&entry(&[OutgoingNumber::NONE, outgoing[1]]), 0, 0b11);
+        counts.copied(&entry(&[outgoing[0], OifCounterId::NONE, outgoing[11], outgoing[0]]), 0, 0b1111);
+        counts.copied(&entry(&[OifCounterId::NONE, outgoing[1]]), 0, 0b11);
         assert_eq!(counts.few_of(&entry(&outgoing[..4])).unwrap().copied(0b1010), 2);
         counts.discarded(&whole, 1, 0b110);
         counts.forwarded(100, 16);
     };
     let (old, outgoing) = opened::<12>(&counters);
     packet(&mut worker, old, &outgoing);
-    let copied = |numbers: &[OutgoingNumber]| {
+    let copied = |numbers: &[OifCounterId]| {
         Vec::from_iter(numbers.iter().map(|number| counters.outgoing_totals(*number).packets))
     };
     let made = [3, 3, 1, 2, 1, 1, 1, 1, 3, 1, 1, 3];
@@ -190,8 +189,8 @@ fn a_number_that_is_none_or_another_tables_counts_no_copies() {
     let counters = Counters::new(1);
     let mut worker = counters.worker();
     counters.open().unwrap();
-    let foreign = LineNumber { index: 9, generation: 1 }.at(3);
-    for number in [OutgoingNumber::NONE, foreign] {
+    let foreign = LineId { index: 9, generation: 1 }.at(3);
+    for number in [OifCounterId::NONE, foreign] {
         worker.add_outgoing(number, OutgoingCounter::Packets, 1);
         worker.add_outgoing(number, OutgoingCounter::Discards, 1);
         assert_eq!(counters.outgoing_totals(number), OutgoingTotals::default());
@@ -238,10 +237,7 @@ fn numbers_run_out_and_come_back_once() {
     assert_eq!(counters.open(), Err(PublishError::Full(2)));
     assert!(counters.close(a));
     assert!(!counters.close(a), "given back already");
-    assert!(
-        !counters.close(FlowNumber { line: LineNumber { index: 77, generation: 1 } }),
-        "of another table"
-    );
+    assert!(!counters.close(FlowCounterId { line: LineId { index: 77, generation: 1 } }), "of another table");
     let c = counters.open().unwrap();
     assert_eq!(counters.open(), Err(PublishError::Full(2)));
     assert!(!counters.close(a), "its index is another number's by now");
@@ -255,9 +251,9 @@ fn an_index_whose_generations_are_used_up_is_left_alone() {
     counters.close(first);
     counters.all.control.lock().lines.set_generation(0, u32::MAX - 1);
     let last = counters.open().unwrap();
-    assert_eq!(last.line, LineNumber { index: 0, generation: u32::MAX });
+    assert_eq!(last.line, LineId { index: 0, generation: u32::MAX });
     assert!(counters.close(last));
-    assert_eq!(counters.open().unwrap().line, LineNumber { index: 1, generation: 1 });
+    assert_eq!(counters.open().unwrap().line, LineId { index: 1, generation: 1 });
 }
 
 #[test]
@@ -265,13 +261,13 @@ fn a_number_of_another_table_counts_nothing_and_harms_nothing() {
     let counters = Counters::new(1);
     let number = counters.open().unwrap();
     counters.worker().add(
-        FlowNumber { line: LineNumber { index: u32::MAX, generation: 1 } },
+        FlowCounterId { line: LineId { index: u32::MAX, generation: 1 } },
         Counter::Packets,
         1,
     );
     assert_eq!(counters.totals(number), packets(0));
     assert_eq!(
-        counters.totals(FlowNumber { line: LineNumber { index: u32::MAX, generation: 1 } }),
+        counters.totals(FlowCounterId { line: LineId { index: u32::MAX, generation: 1 } }),
         packets(0)
     );
 }

@@ -40,7 +40,7 @@ impl Said {
 struct Chase {
     owning: Owning,
     table: ForwardingTable,
-    number: FlowNumber,
+    number: FlowCounterId,
     said: Vec<Said>,
     started: Barrier,
     over: AtomicBool,
@@ -50,7 +50,7 @@ impl Chase {
     fn new(kept: u64) -> Chase {
         let owning = Owning::new();
         let table = owning.forwarding(ALL, FlowHash::keeping(kept));
-        let number = table.open_number().unwrap();
+        let number = table.alloc_counter().unwrap();
         let said = (0..ALL).map(|_| Said::default()).collect();
         Chase { owning, table, number, said, started: Barrier::new(3), over: AtomicBool::new(false) }
     }
@@ -183,7 +183,7 @@ fn readers_see_what_was_there_while_writers_change_it() {
 fn two_writers_of_the_same_flow_never_both_succeed() {
     let owning = Owning::new();
     let table = owning.forwarding(64, FlowHash::keeping(1 << 32));
-    let number = table.open_number().unwrap();
+    let number = table.alloc_counter().unwrap();
     let (published, withdrawn) = (AtomicU32::new(0), AtomicU32::new(0));
     std::thread::scope(|scope| {
         for _ in 0..3 {

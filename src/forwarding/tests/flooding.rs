@@ -1,7 +1,7 @@
 //! Flows that senders choose so that they meet in the table: what a look-up costs then, counted in buckets it reads.
 
 use super::*;
-use crate::forwarding::lanes::{Lanes, MOST_PASSED};
+use crate::forwarding::lanes::{Lanes, MAX_PASSED};
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv6Addr};
@@ -106,13 +106,13 @@ fn flows_that_meet_in_one_bucket_are_bounded_and_refused() {
     let owning = Owning::new();
     // What is left tells flows apart and names no bucket.
     let table = owning.forwarding(4096, FlowHash::keeping(!0 << 54));
-    let number = table.open_number().unwrap();
+    let number = table.alloc_counter().unwrap();
     let refused = (0..4096)
         .find_map(|n| table.publish(owning.entry(number, n, n).to_be_made()).err().map(|error| (n, error)));
     let Some((first, PublishError::Crowded(crowded))) = refused else { panic!("{refused:?}") };
     assert_eq!(crowded, flow(first));
     assert_eq!(table.len(), first as usize);
-    assert_eq!(table.lanes.newest().buckets_read(0), MOST_PASSED + 1);
+    assert_eq!(table.lanes.newest().buckets_read(0), MAX_PASSED + 1);
     let mut reader = table.reader();
     (0..first).for_each(|n| assert_eq!(version(reader.lookup(&flow(n)).unwrap(), n), n));
     assert!(reader.lookup(&flow(first)).is_none());

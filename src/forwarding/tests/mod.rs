@@ -2,7 +2,7 @@
 
 use super::hash::FlowHash;
 use super::*;
-use crate::handle::{Claims, Handle, HandleTable, OwnerId, OwnerWord};
+use crate::handle::{Claims, Handle, HandleTable, OwnerWord, ResourceId};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 mod chase;
@@ -13,7 +13,7 @@ mod model;
 struct Owning {
     table: HandleTable<(), Claims>,
     client: Handle,
-    thing: OwnerId,
+    thing: ResourceId,
     word: OwnerWord,
 }
 
@@ -21,7 +21,7 @@ impl Owning {
     fn new() -> Owning {
         let table = HandleTable::with_claims(4).unwrap();
         let client = table.insert(()).unwrap();
-        let thing = table.new_owner().unwrap();
+        let thing = table.new_resource().unwrap();
         let word = table.claim(client, thing).unwrap();
         Owning { table, client, thing, word }
     }
@@ -35,10 +35,10 @@ impl Owning {
     }
 
     /// An entry that says of itself whose it is and which version: a torn or foreign one is found out by `version`.
-    fn entry(&self, number: FlowNumber, n: u32, version: u32) -> Says {
+    fn entry(&self, number: FlowCounterId, n: u32, version: u32) -> Says {
         let stamp = self.stamp();
-        let incoming = Incoming { interface: InterfaceNumber(n), stamp };
-        let outgoing = Outgoing::uncounted(InterfaceNumber(version | 1 << 31), stamp);
+        let incoming = Incoming { interface: VifIndex(n), stamp };
+        let outgoing = Outgoing::uncounted(VifIndex(version | 1 << 31), stamp);
         Says { flow: flow(n), number, incoming, outgoing: vec![outgoing; 1 + version as usize % 5] }
     }
 }
@@ -46,7 +46,7 @@ impl Owning {
 /// What an entry is to say.
 struct Says {
     flow: Flow,
-    number: FlowNumber,
+    number: FlowCounterId,
     incoming: Incoming,
     outgoing: Vec<Outgoing>,
 }
@@ -75,7 +75,7 @@ fn flow(n: u32) -> Flow {
 /// The version of the entry of flow `n`.
 fn version(entry: &Entry, n: u32) -> u32 {
     assert_eq!(entry.flow(), flow(n));
-    assert_eq!(entry.incoming().map(|i| i.interface), Some(InterfaceNumber(n)));
+    assert_eq!(entry.incoming().map(|i| i.interface), Some(VifIndex(n)));
     let version = entry.outgoing().next().unwrap().interface.0 & !(1 << 31);
     assert_eq!(entry.outgoing().len(), 1 + version as usize % 5);
     assert!(entry.outgoing().all(|o| o.interface.0 == version | 1 << 31));
@@ -86,7 +86,7 @@ fn version(entry: &Entry, n: u32) -> u32 {
 fn each_error_changes_nothing() {
     let owning = Owning::new();
     let table = owning.forwarding(2, FlowHash::new());
-    let number = table.open_number().unwrap();
+    let number = table.alloc_counter().unwrap();
     assert_eq!(table.replace(owning.entry(number, 1, 0).to_be_made()), Err(PublishError::Missing(flow(1))));
     assert!(!table.withdraw(&flow(1)));
     table.publish(owning.entry(number, 1, 0).to_be_made()).unwrap();
@@ -109,7 +109,7 @@ fn each_error_changes_nothing() {
 fn a_watcher_is_told_of_each_change_and_of_nothing_else() {
     let owning = Owning::new();
     let table = owning.forwarding(2, FlowHash::new());
-    let number = table.open_number().unwrap();
+    let number = table.alloc_counter().unwrap();
     table.publish(owning.entry(number, 1, 0).to_be_made()).unwrap();
     let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let tell = told.clone();
@@ -130,7 +130,7 @@ fn a_watcher_is_told_of_each_change_and_of_nothing_else() {
 fn a_table_without_capacity_is_only_full() {
     let owning = Owning::new();
     let table = owning.forwarding(0, FlowHash::new());
-    assert_eq!(table.open_number(), Err(PublishError::Full(0)));
+    assert_eq!(table.alloc_counter(), Err(PublishError::Full(0)));
     let number = Counters::new(1).open().unwrap();
     assert_eq!(table.publish(owning.entry(number, 1, 0).to_be_made()), Err(PublishError::Full(0)));
     assert!(table.is_empty());
@@ -140,7 +140,7 @@ fn a_table_without_capacity_is_only_full() {
 fn a_burst_answers_in_order_at_any_length() {
     let owning = Owning::new();
     let table = owning.forwarding(1000, FlowHash::new());
-    let number = table.open_number().unwrap();
+    let number = table.alloc_counter().unwrap();
     (0..200).step_by(3).for_each(|n| table.publish(owning.entry(number, n, n).to_be_made()).unwrap());
     let mut reader = table.reader();
     for length in [0, 1, 31, 32, 33, 64, 200] {
@@ -161,7 +161,7 @@ fn a_burst_answers_in_order_at_any_length() {
 fn what_a_burst_found_stays_readable_whatever_writers_do() {
     let owning = Owning::new();
     let table = owning.forwarding(64, FlowHash::new());
-    let number = table.open_number().unwrap();
+    let number = table.alloc_counter().unwrap();
     (0..32).for_each(|n| table.publish(owning.entry(number, n, 1).to_be_made()).unwrap());
     let flows: Vec<_> = (0..32).map(flow).collect();
     let mut reader = table.reader();
@@ -188,7 +188,7 @@ impl Drop for Over<'_> {
 fn a_stamp_check_that_begins_after_the_release_fails() {
     let mut owning = Owning::new();
     let table = owning.forwarding(4, FlowHash::new());
-    let number = table.open_number().unwrap();
+    let number = table.alloc_counter().unwrap();
     table.publish(owning.entry(number, 1, 1).to_be_made()).unwrap();
     // The newest version whose stamp was released, told after the release.
     let released = AtomicU64::new(0);
@@ -202,7 +202,7 @@ fn a_stamp_check_that_begins_after_the_release_fails() {
                 let Some(entry) = reader.lookup(&flow(1)) else { continue };
                 // Acquire: pairs with the store after the release, so that the checks begin after it.
                 let before = released.load(Ordering::Acquire);
-                let accept = entry.judge(InterfaceNumber(1)) == Verdict::Accept;
+                let accept = entry.judge(VifIndex(1)) == Verdict::Accept;
                 let live = entry.live_outgoing().count();
                 if accept || live > 0 {
                     let version = u64::from(version(entry, 1));

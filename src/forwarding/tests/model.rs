@@ -33,7 +33,7 @@ const KEPT: [u64; 6] = [!0, 0, !0 << 40, 0xFF << 32, 1 << 63 | 1 << 32, 1 << 32]
 
 struct Present {
     version: u32,
-    number: FlowNumber,
+    number: FlowCounterId,
     packets: u64,
 }
 
@@ -56,7 +56,7 @@ proptest! {
             match step {
                 Step::Publish(n) => {
                     let exists = model.contains_key(&n);
-                    let number = if exists || full { spare } else { table.open_number().unwrap() };
+                    let number = if exists || full { spare } else { table.alloc_counter().unwrap() };
                     let expected = match () {
                         () if exists => Err(PublishError::Exists(flow(n))),
                         () if full => Err(PublishError::Full(capacity)),
@@ -84,7 +84,7 @@ proptest! {
                     prop_assert_eq!(table.withdraw(&flow(n)), present.is_some());
                     if let Some(present) = present {
                         prop_assert_eq!(table.counters().totals(present.number).packets, present.packets);
-                        prop_assert!(table.close_number(present.number));
+                        prop_assert!(table.free_counter(present.number));
                     }
                 }
                 Step::Lookup(n) => {

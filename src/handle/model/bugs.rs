@@ -19,7 +19,7 @@ pub(super) enum Bug {
     OutcomeFromOwnerWord,
     /// A helper that finds the operation lost writes that into the descriptor.
     NegativeOutcome,
-    /// Retire answers Held when an operation is under way.
+    /// Retire answers StillOwns when an operation is under way.
     HeldOnBusy,
     /// The flags do not say which operation they belong to.
     UntaggedFlags,

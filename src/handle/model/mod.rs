@@ -53,7 +53,7 @@
 //! owner_of         owner      load                              [free: nobody] [else: name it]
 //! retire           state      load                              [not the handle: Stale]
 //!                  claim      load                              [another life: Stale] [closing: flip, Stale]
-//!                                                               [busy: state again, then help] [count > 0: Held]
+//!                                                               [busy: state again, then help] [count > 0: StillOwns]
 //!     close        claim      idle 0 -> closing                 [failed: again]
 //!     flip         state      live -> dead
 //!                  free list  push

@@ -50,7 +50,7 @@ pub(super) enum Outcome {
     Retired,
     Owned(Handle),
     NotOwner,
-    Held(u8),
+    StillOwns(u8),
     Stale,
     Owner(Option<Handle>),
     Valid(bool),
@@ -131,7 +131,7 @@ impl Spec {
                     after.slots[handle.slot as usize].live = false;
                     Outcome::Retired
                 }
-                held => Outcome::Held(held),
+                held => Outcome::StillOwns(held),
             },
             Operation::OwnerOf(word) => Outcome::Owner(self.words[word as usize].owner),
             Operation::Validate(handle) => Outcome::Valid(self.live(handle)),
@@ -231,7 +231,7 @@ mod tests {
         let both = [claim, retire, None, None];
         let second = [claim, None, None, None];
         assert!(history(&[(1, Outcome::Retired, both), (0, Outcome::Stale, second)]));
-        assert!(history(&[(1, Outcome::Held(1), both), (0, Outcome::Claimed(1), second)]));
+        assert!(history(&[(1, Outcome::StillOwns(1), both), (0, Outcome::Claimed(1), second)]));
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
         // A count raised and lowered again by a claim that fails: nobody ever held what the retirement saw.
         assert!(!history(&[
             (2, Outcome::Claimed(1), [claim, retire, rival, None]),
-            (1, Outcome::Held(1), [claim, retire, None, None]),
+            (1, Outcome::StillOwns(1), [claim, retire, None, None]),
             (0, Outcome::Owned(B), [claim, None, None, None]),
         ]));
     }

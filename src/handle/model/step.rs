@@ -262,7 +262,9 @@ impl Protocol {
                 let handle = handle_of(operation);
                 let found = memory.claim[handle.slot as usize];
                 let next = match found {
-                    ClaimWord::Busy { .. } if self.has(Bug::HeldOnBusy) => Next::Return(Outcome::Held(1)),
+                    ClaimWord::Busy { .. } if self.has(Bug::HeldOnBusy) => {
+                        Next::Return(Outcome::StillOwns(1))
+                    }
                     ClaimWord::Busy { seat, sequence } => to(Stage::RetireCheckBusy { seat, sequence }),
                     ClaimWord::Idle { generation, .. } if generation != handle.generation => {
                         Next::Return(Outcome::Stale)
@@ -272,7 +274,7 @@ impl Protocol {
                     }
                     ClaimWord::Idle { closing: true, .. } => to(Stage::Flip { own: false }),
                     ClaimWord::Idle { count: 0, .. } => to(Stage::Close { found }),
-                    ClaimWord::Idle { count, .. } => Next::Return(Outcome::Held(count)),
+                    ClaimWord::Idle { count, .. } => Next::Return(Outcome::StillOwns(count)),
                 };
                 (Load(At::Claim(handle.slot)), next)
             }

@@ -13,7 +13,9 @@ use crate::handle::claim::{ClaimSlot, ClaimSlots, ClaimStep};
 use crate::handle::layout::Claims;
 use crate::handle::segments::Segments;
 use crate::handle::slot::{self, Slot};
-use crate::handle::{ClaimError, Handle, Kind, OwnerId, Owners, ReleaseError, RetireError, descriptor, seat};
+use crate::handle::{
+    ClaimError, Handle, Kind, OwnerWords, ReleaseError, ResourceId, RetireError, descriptor, seat,
+};
 use crate::sync::{Ordering, SteppedWord, stepping};
 use parking_lot::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -38,8 +40,8 @@ pub(super) enum Event {
 /// Slots, owner words and the free list of one run.
 pub(super) struct Real {
     slots: Segments<Slot<(), Claims>>,
-    owners: Owners,
-    words: [OwnerId; WORDS],
+    owners: OwnerWords,
+    words: [ResourceId; WORDS],
     free: Mutex<Vec<u8>>,
 }
 
@@ -47,7 +49,7 @@ impl Real {
     /// As the scenario begins.
     pub(super) fn new(scenario: &Scenario) -> Self {
         let slots = u32::from(scenario.live + scenario.spare);
-        let owners = Owners::default();
+        let owners = OwnerWords::default();
         let real = Real {
             slots: Segments::new(slots),
             words: owners.append().expect("room for two words"),
@@ -95,13 +97,13 @@ impl Real {
                 Err(ReleaseError::Stale) => Outcome::Stale,
                 Err(ReleaseError::UnknownOwner) => unreachable!("the words were made at the start"),
             },
-            Operation::Retire(handle) => match step.retire_if_unheld(real_handle(handle)) {
+            Operation::Retire(handle) => match step.check_and_retire(real_handle(handle)) {
                 Ok(()) => {
                     at_free_list();
                     self.free.lock().push(handle.slot);
                     Outcome::Retired
                 }
-                Err(RetireError::Held(count)) => Outcome::Held(count as u8),
+                Err(RetireError::StillOwns(count)) => Outcome::StillOwns(count as u8),
                 Err(RetireError::Stale) => Outcome::Stale,
             },
             Operation::OwnerOf(word) => Outcome::Owner(step.owner_of(self.word_id(word)).map(model_handle)),
@@ -113,7 +115,7 @@ impl Real {
         self.slots.get(u32::from(slot)).expect("made at the start")
     }
 
-    fn word_id(&self, word: u8) -> OwnerId {
+    fn word_id(&self, word: u8) -> ResourceId {
         self.words[word as usize]
     }
 

@@ -5,14 +5,14 @@
 //! that of the interface where the packet arrived, when whoever brought the packet said so: a sender can write any source
 //! into a packet, but not choose where it arrives. Otherwise it is that of the interface towards the source.
 
-use crate::forwarding::{Flow, InterfaceNumber};
+use crate::forwarding::{Flow, VifIndex};
 use std::collections::BTreeMap;
 
 /// Whose an entry is; `None`: of no interface that was ever taken.
-pub(in crate::manager) type Account = Option<InterfaceNumber>;
+pub(in crate::manager) type Account = Option<VifIndex>;
 
 #[derive(Default)]
-struct Held {
+struct StillOwns {
     entries: usize,
     /// When each became negative.
     negative: BTreeMap<u64, Flow>,
@@ -21,7 +21,7 @@ struct Held {
 /// How many entries each account has. An account without entries is not kept.
 #[derive(Default)]
 pub(super) struct Accounts {
-    held: BTreeMap<Account, Held>,
+    held: BTreeMap<Account, StillOwns>,
 }
 
 impl Accounts {

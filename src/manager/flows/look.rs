@@ -2,8 +2,8 @@
 
 use super::record::{EntryView, Life, Record};
 use super::{Flows, With};
-use crate::forwarding::{Flow, InterfaceNumber};
-use crate::handle::Owners;
+use crate::forwarding::{Flow, VifIndex};
+use crate::handle::OwnerWords;
 use crate::manager::upstream::PathInfo;
 use crate::manager::{Membership, ReversePath};
 use std::net::IpAddr;
@@ -31,12 +31,12 @@ impl Flows {
     }
 
     /// The flows whose entry has to do with an interface.
-    pub(in crate::manager) fn mentioning(&self, number: InterfaceNumber) -> Vec<Flow> {
+    pub(in crate::manager) fn mentioning(&self, number: VifIndex) -> Vec<Flow> {
         let from = self.mentions.range((number, Flow::first_of(IpAddr::from([0; 4])))..);
         from.take_while(|(n, _)| *n == number).map(|(_, flow)| *flow).collect()
     }
 
-    pub(in crate::manager) fn is_mentioned(&self, number: InterfaceNumber) -> bool {
+    pub(in crate::manager) fn is_mentioned(&self, number: VifIndex) -> bool {
         let from = (number, Flow::first_of(IpAddr::from([0; 4])));
         self.mentions.range(from..).next().is_some_and(|(n, _)| *n == number)
     }
@@ -45,7 +45,7 @@ impl Flows {
     pub(in crate::manager) fn entries(
         &self,
         after: Option<Flow>,
-        owners: &Owners,
+        owners: &OwnerWords,
     ) -> impl Iterator<Item = EntryView<'_>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.records
@@ -55,7 +55,7 @@ impl Flows {
     }
 
     /// The entry of a flow.
-    pub(in crate::manager) fn entry(&self, flow: &Flow, owners: &Owners) -> Option<EntryView<'_>> {
+    pub(in crate::manager) fn entry(&self, flow: &Flow, owners: &OwnerWords) -> Option<EntryView<'_>> {
         self.records.get(flow)?.view(*flow).filter(|entry| entry.upstream.holds(owners))
     }
 

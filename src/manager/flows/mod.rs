@@ -26,10 +26,10 @@ use super::upstream::{PathInfo, Upstream};
 use super::{FlowState, Interface};
 use crate::faults::{self, Point};
 use crate::forwarding::{
-    Flow, FlowNumber, ForwardingTable, Incoming, InterfaceNumber, NewEntry, Outgoing, PublishError, Stamp,
+    Flow, FlowCounterId, ForwardingTable, Incoming, NewEntry, Outgoing, PublishError, Stamp, VifIndex,
     WorkerCounters,
 };
-use crate::handle::Owners;
+use crate::handle::OwnerWords;
 use crate::memory::{self, NoMemory};
 pub(in crate::manager) use accounts::Account;
 use accounts::Accounts;
@@ -42,7 +42,7 @@ use std::time::Duration;
 
 /// What a manager had to do for want of room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Incidents {
+pub struct LimitCounters {
     /// Entries withdrawn because the forwarding table had no room for their successor, or there was no memory for it: their
     /// flow's next packet has them made anew.
     pub entries_withdrawn: u64,
@@ -94,7 +94,7 @@ pub(in crate::manager) struct With<'a> {
 }
 
 impl With<'_> {
-    fn owners(&self) -> &Owners {
+    fn owners(&self) -> &OwnerWords {
         self.table.owners()
     }
 }
@@ -118,7 +118,7 @@ pub(in crate::manager) struct Flows {
     clock: Arc<Clock>,
     /// What is counted of flows before packets find their entries.
     counts: WorkerCounters,
-    pub(in crate::manager) incidents: Incidents,
+    pub(in crate::manager) limit_counters: LimitCounters,
     /// What owners of incoming interfaces are to be told.
     transitions: Vec<Transition>,
     /// Orders events of the lists below.
@@ -128,7 +128,7 @@ pub(in crate::manager) struct Flows {
     idle: BTreeMap<u64, Flow>,
     accounts: Accounts,
     /// Which entries have to do with which interface.
-    mentions: BTreeSet<(InterfaceNumber, Flow)>,
+    mentions: BTreeSet<(VifIndex, Flow)>,
     /// Which entries wait for an interface that was never taken.
     unknown: BTreeSet<(Interface, Flow)>,
 }
@@ -140,7 +140,7 @@ impl Flows {
             limits,
             clock,
             counts,
-            incidents: Incidents::default(),
+            limit_counters: LimitCounters::default(),
             transitions: Vec::new(),
             events: 0,
             deadlines: BTreeSet::new(),
@@ -228,7 +228,7 @@ impl Flows {
         }
         let account = arrival.or(upstream.incoming().map(|incoming| incoming.interface));
         self.check_account(account)?;
-        let number = self.number(flow, with).inspect_err(|_| self.incidents.entries_refused += 1)?;
+        let number = self.number(flow, with).inspect_err(|_| self.limit_counters.entries_refused += 1)?;
         let Some(record) = self.records.get_mut(&flow) else { return Ok(None) };
         let Life::Building { acted } = &record.life else { return Ok(None) };
         record.said.interfaces().for_each(|number| mention(number, with));
@@ -270,7 +270,7 @@ impl Flows {
                     close(number, &mut record.outgoing, with.table);
                 }
                 let no_room = matches!(refused, PublishError::Full(_) | PublishError::Crowded(_));
-                self.incidents.entries_refused += u64::from(no_room);
+                self.limit_counters.entries_refused += u64::from(no_room);
                 return Err(refused);
             }
         };
@@ -300,18 +300,18 @@ impl Flows {
         if self.accounts.entries(account) < most {
             return Ok(());
         }
-        self.incidents.entries_refused_of_interface += 1;
+        self.limit_counters.entries_refused_of_interface += 1;
         Err(PublishError::Full(u32::try_from(most).unwrap_or(u32::MAX)))
     }
 
     /// The number of a flow, its own or a new one, for which the oldest flows without an entry make room; but not when the
     /// table has none for the entry either.
-    fn number(&mut self, flow: Flow, with: With<'_>) -> Result<FlowNumber, PublishError> {
+    fn number(&mut self, flow: Flow, with: With<'_>) -> Result<FlowCounterId, PublishError> {
         if let Some(number) = self.records.get(&flow).and_then(|record| record.number) {
             return Ok(number);
         }
         loop {
-            let full = match with.table.open_number() {
+            let full = match with.table.alloc_counter() {
                 Ok(number) => return Ok(number),
                 Err(PublishError::NoMemory) => return Err(PublishError::NoMemory),
                 Err(full) => full,
@@ -341,7 +341,7 @@ impl Flows {
 
     /// Publishes a flow's entry anew if it is not what the records say any more; `swept` is the interface that is being
     /// swept, if that is why.
-    pub(in crate::manager) fn renew(&mut self, flow: Flow, swept: Option<InterfaceNumber>, with: With<'_>) {
+    pub(in crate::manager) fn renew(&mut self, flow: Flow, swept: Option<VifIndex>, with: With<'_>) {
         let Some(Record { number, outgoing: counted, said, life: Life::Entry(entry), .. }) =
             self.records.get_mut(&flow)
         else {
@@ -368,7 +368,7 @@ impl Flows {
         };
         let Ok(outgoing) = renew() else {
             // When it cannot be published, it must not stay as it is either: the next packet has it made again.
-            self.incidents.entries_withdrawn += 1;
+            self.limit_counters.entries_withdrawn += 1;
             return self.end(flow, with);
         };
         let before = std::mem::replace(&mut entry.outgoing, outgoing);
@@ -443,7 +443,7 @@ impl Flows {
             too_many = too_many.or(self.negative.first_key_value().map(|(_, oldest)| *oldest));
         }
         if let Some(oldest) = too_many {
-            self.incidents.negative_evicted += 1;
+            self.limit_counters.negative_evicted += 1;
             self.end(oldest, with);
         }
     }
@@ -496,7 +496,7 @@ impl Flows {
             self.idle.remove(since);
             if let Some(Record { number: Some(number), mut outgoing, .. }) = self.records.remove(&flow) {
                 close(number, &mut outgoing, with.table);
-                self.incidents.flows_forgotten += 1;
+                self.limit_counters.flows_forgotten += 1;
             }
         }
     }
@@ -533,7 +533,7 @@ impl Flows {
 }
 
 /// Has whoever changes the interface's owner words from now on sweep it.
-fn mention(number: InterfaceNumber, with: With<'_>) {
+fn mention(number: VifIndex, with: With<'_>) {
     if let Some(record) = with.interfaces.get(number) {
         record.set_in_use(true);
     }

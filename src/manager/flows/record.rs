@@ -2,9 +2,9 @@
 
 use super::accounts::Account;
 use crate::forwarding::{
-    Counter, Flow, FlowNumber, ForwardingTable, InterfaceNumber, Outgoing, OutgoingNumber, WorkerCounters,
+    Counter, Flow, FlowCounterId, ForwardingTable, OifCounterId, Outgoing, VifIndex, WorkerCounters,
 };
-use crate::handle::Owners;
+use crate::handle::OwnerWords;
 use crate::manager::FlowState;
 use crate::manager::records::Share;
 use crate::manager::said::Said;
@@ -26,7 +26,7 @@ pub(super) struct Published {
     pub(super) deadline: Duration,
     /// When it became negative, in the order of such events.
     pub(super) negative: Option<u64>,
-    pub(super) mentioned: BTreeSet<InterfaceNumber>,
+    pub(super) mentioned: BTreeSet<VifIndex>,
 }
 
 pub(super) enum Life {
@@ -42,9 +42,9 @@ pub(super) enum Life {
 }
 
 pub(super) struct Record {
-    pub(super) number: Option<FlowNumber>,
+    pub(super) number: Option<FlowCounterId>,
     /// Under which numbers the copies to each interface are counted that was an outgoing one once, by interface.
-    pub(super) outgoing: Vec<(InterfaceNumber, OutgoingNumber)>,
+    pub(super) outgoing: Vec<(VifIndex, OifCounterId)>,
     /// Packets to be counted once it has a number: those that came while the entry was being made, and those that found
     /// the queue full.
     pub(super) early: (u64, u64),
@@ -55,7 +55,7 @@ pub(super) struct Record {
 /// What a walk sees of an entry.
 pub(in crate::manager) struct EntryView<'a> {
     pub(in crate::manager) flow: Flow,
-    pub(in crate::manager) number: Option<FlowNumber>,
+    pub(in crate::manager) number: Option<FlowCounterId>,
     pub(in crate::manager) upstream: Upstream,
     pub(in crate::manager) path: PathInfo,
     pub(in crate::manager) outgoing: &'a [Outgoing],
@@ -79,7 +79,7 @@ impl Record {
 }
 
 /// The state of an entry some of whose interfaces may have changed hands and not been swept yet.
-pub(super) fn state_now(outgoing: &[Outgoing], owners: &Owners) -> FlowState {
+pub(super) fn state_now(outgoing: &[Outgoing], owners: &OwnerWords) -> FlowState {
     let alive = outgoing.iter().any(|out| out.stamp.holds(owners));
     if alive { FlowState::Active } else { FlowState::Negative }
 }
@@ -89,7 +89,7 @@ pub(super) fn state(outgoing: &[Outgoing]) -> FlowState {
 }
 
 /// Counts what came before the flow had a number.
-pub(super) fn count_early(counts: &mut WorkerCounters, record: &mut Record, number: FlowNumber) {
+pub(super) fn count_early(counts: &mut WorkerCounters, record: &mut Record, number: FlowCounterId) {
     // Most flows have none: the memory of what is counted seldom is left alone.
     if record.early != (0, 0) {
         let (uninitialized, overflow) = std::mem::take(&mut record.early);
@@ -100,16 +100,16 @@ pub(super) fn count_early(counts: &mut WorkerCounters, record: &mut Record, numb
 
 /// Has the copies to each interface counted, under the number they were counted under before if they were.
 pub(super) fn count(
-    counted: &mut Vec<(InterfaceNumber, OutgoingNumber)>,
+    counted: &mut Vec<(VifIndex, OifCounterId)>,
     outgoing: &mut [Outgoing],
-    number: FlowNumber,
+    number: FlowCounterId,
     table: &ForwardingTable,
 ) -> Result<(), NoMemory> {
     for outgoing in outgoing {
         let at = counted.binary_search_by_key(&outgoing.interface, |(interface, _)| *interface);
         if let Err(at) = at {
             memory::reserve(counted, 1)?;
-            counted.insert(at, (outgoing.interface, table.open_outgoing_number(number)?));
+            counted.insert(at, (outgoing.interface, table.alloc_oif_counter(number)?));
         }
         let (Ok(at) | Err(at)) = at;
         outgoing.number = counted[at].1;
@@ -119,12 +119,12 @@ pub(super) fn count(
 
 /// Gives the numbers of a flow back.
 pub(super) fn close(
-    number: FlowNumber,
-    counted: &mut Vec<(InterfaceNumber, OutgoingNumber)>,
+    number: FlowCounterId,
+    counted: &mut Vec<(VifIndex, OifCounterId)>,
     table: &ForwardingTable,
 ) {
     for (_, number) in counted.drain(..) {
         table.close_outgoing_number(number);
     }
-    table.close_number(number);
+    table.free_counter(number);
 }

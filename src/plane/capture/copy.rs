@@ -1,6 +1,6 @@
 //! [`Copy`]: a packet on its way out.
 
-use crate::plane::rewrite::{ETHERNET_HEADER, ethernet_header, lower_hop_limit};
+use crate::plane::rewrite::{ETHERNET_HEADER, decrement_ttl, ethernet_header};
 use crate::plane::{CannotForward, Port};
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ impl Copy {
         self.octets.resize(ETHERNET_HEADER, 0);
         self.octets.truncate(ETHERNET_HEADER);
         self.octets.extend_from_slice(datagram);
-        lower_hop_limit(&mut self.octets[ETHERNET_HEADER..])
+        decrement_ttl(&mut self.octets[ETHERNET_HEADER..])
     }
 
     /// As it leaves through a port, once it was loaded.

@@ -3,7 +3,7 @@
 use super::Totals;
 use super::copy::Copy;
 use super::recording::Batch;
-use crate::forwarding::{Entry, Flow, ForwardingReader, InterfaceNumber, Verdict};
+use crate::forwarding::{Entry, Flow, ForwardingReader, Verdict, VifIndex};
 use crate::manager::{GroupManager, NewFlowError};
 use crate::plane::CannotForward;
 use crate::plane::ledger::{Copied, Exits, Ledger, QuickExits};
@@ -28,7 +28,7 @@ pub(super) struct Shared<'r> {
 pub(super) struct Item {
     pub(super) flow: Flow,
     /// Where it came in.
-    pub(super) arrival: InterfaceNumber,
+    pub(super) arrival: VifIndex,
     /// Which frame of the batch.
     pub(super) frame: u32,
     /// Where its datagram lies in the batch.
@@ -110,7 +110,7 @@ impl<'r> Forwarder<'r> {
                 Err(
                     NewFlowError::Full(_)
                     | NewFlowError::NoMemory(_)
-                    | NewFlowError::NotForwarded(_)
+                    | NewFlowError::DropCounters(_)
                     | NewFlowError::TooDeep(_),
                 ) => {
                     break;
@@ -164,7 +164,7 @@ struct Leaving<'a, 'r> {
 
 /// There is no quick way.
 impl QuickExits for Infallible {
-    fn copy(&mut self, _: InterfaceNumber) -> bool {
+    fn copy(&mut self, _: VifIndex) -> bool {
         match *self {}
     }
 }
@@ -184,7 +184,7 @@ impl Exits for Leaving<'_, '_> {
         self.copy.load(self.batch.octets(self.item.at, self.item.length))
     }
 
-    fn copy(&mut self, (): &(), interface: InterfaceNumber) -> Copied {
+    fn copy(&mut self, (): &(), interface: VifIndex) -> Copied {
         let Some(port) = self.shared.numbering.place(interface) else { return Copied::Elsewhere };
         self.copy.through(&self.shared.ports[port], self.item.flow.group());
         self.transmitted[port] += 1;

@@ -15,7 +15,7 @@ mod time;
 mod totals;
 mod write;
 
-pub use super::{NotForwarded, Port};
+pub use super::{DropCounters, Port};
 pub use learned::LearnedRoutes;
 pub use read::{CaptureInterface, CaptureReader, Frame, ReadError};
 pub use recording::Recording;

@@ -27,7 +27,7 @@ const LARGEST_PACKET: usize = 256 << 10;
 const PACKET_BLOCK: u32 = 2;
 /// As many interfaces are believed, of one section and of all together: each costs whoever forwards between them more than
 /// the few octets that describe it.
-const MOST_INTERFACES: usize = 1 << 16;
+const MAX_INTERFACES: usize = 1 << 16;
 const PCAP_HEADER: usize = 24;
 /// Up to where a block says which it is, how long, and, if it begins a section, in which byte order.
 const BLOCK_HEAD: usize = 12;
@@ -348,13 +348,13 @@ impl<R: Read> CaptureReader<R> {
         snap_length: u32,
     ) -> Result<(), &'static str> {
         const TOO_MANY: &str = "more interfaces than a capture has";
-        if self.section.len() == MOST_INTERFACES {
+        if self.section.len() == MAX_INTERFACES {
             return Err(TOO_MANY);
         }
         let name = name.filter(|n| !n.is_empty()).unwrap_or_else(|| format!("if{}", self.section.len()));
         let interface = match self.by_name.get(&name) {
             Some(known) => *known,
-            None if self.interfaces.len() == MOST_INTERFACES => return Err(TOO_MANY),
+            None if self.interfaces.len() == MAX_INTERFACES => return Err(TOO_MANY),
             None => {
                 // Few enough for a u32.
                 let new = self.interfaces.len() as u32;

@@ -1,6 +1,6 @@
 //! What is counted of a run.
 
-use crate::plane::NotForwarded;
+use crate::plane::DropCounters;
 use std::ops::AddAssign;
 
 /// What became of the packets of a run. Always: `packets` is `forwarded_packets` and the sum of `not_forwarded`.
@@ -15,7 +15,7 @@ pub struct Totals {
     /// Copies made of them, over all interfaces.
     pub copies: u64,
     /// The others.
-    pub not_forwarded: NotForwarded,
+    pub not_forwarded: DropCounters,
     /// Frames read, for each interface of the recording.
     pub received: Vec<u64>,
     /// Copies made, for each interface of the recording.

@@ -250,7 +250,7 @@ proptest! {
         }
         if let Class::Data(data) = classify(Link::from_linktype(linktype), &frame) {
             prop_assert!(frame.as_ptr_range().contains(&data.datagram.as_ptr()));
-            prop_assert!(crate::plane::lower_hop_limit(&mut data.datagram.to_vec()).is_ok());
+            prop_assert!(crate::plane::decrement_ttl(&mut data.datagram.to_vec()).is_ok());
         }
     }
 }

@@ -18,7 +18,7 @@
 //! A packet without an entry is told to the manager ([`GroupManager::upcall`](crate::manager::GroupManager::upcall), which
 //! allocates) and goes no further; one that arrived on the wrong interface may be
 //! ([`wrong_interface`](crate::manager::GroupManager::wrong_interface)). Somebody else has to
-//! [`serve`](crate::manager::GroupManager::serve).
+//! [`process_upcalls`](crate::manager::GroupManager::process_upcalls).
 //!
 //! Each ring has one thread at either end ([`frame_ring`]). A worker publishes the copies of a burst together.
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::forwarding::{Family, Flow, FlowTotals};
 use crate::manager::{GroupManager, Interface, ManagerConfig, Membership, ReversePath};
-use crate::plane::{Class, Link, MacAddress, NotForwarded, Port, classify, ethernet_header, lower_hop_limit};
+use crate::plane::{Class, DropCounters, Link, MacAddress, Port, classify, decrement_ttl, ethernet_header};
 use crate::protocol::static_joins::StaticJoins;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -95,7 +95,7 @@ fn drain(rings: &mut [FrameReceiver]) -> Vec<Vec<Vec<u8>>> {
 /// The copy of a datagram that leaves through a port, made the plain way.
 fn copy(flow: Flow, datagram: &[u8], place: usize) -> Vec<u8> {
     let mut datagram = datagram.to_vec();
-    lower_hop_limit(&mut datagram).unwrap();
+    decrement_ttl(&mut datagram).unwrap();
     let port = port(place);
     if port.link.has_ethernet_header() {
         datagram.splice(0..0, ethernet_header(flow.group(), port.mac));
@@ -157,7 +157,7 @@ proptest! {
             }
             worker.forward(*arrival, frames.iter().map(Vec::as_slice), |_| ());
             prop_assert!(drain(&mut rings) == expected);
-            while scene.manager.serve(usize::MAX) > 0 {}
+            while scene.manager.process_upcalls(usize::MAX) > 0 {}
         }
         let totals = worker.totals();
         prop_assert_eq!(totals.packets, received);
@@ -215,7 +215,7 @@ fn a_ring_is_a_way_in_as_well() {
         (first, worker.receive(0, &mut receiver, |_| ()))
     };
     assert_eq!(pass(), (BURST, 40 - BURST));
-    assert_eq!(scene.manager.serve(usize::MAX), 1, "a flow is asked for once");
+    assert_eq!(scene.manager.process_upcalls(usize::MAX), 1, "a flow is asked for once");
     pass();
     assert_eq!(drain(&mut rings).iter().map(Vec::len).collect::<Vec<_>>(), [0, 40, 40, 40]);
     let totals = worker.totals();
@@ -228,7 +228,7 @@ fn what_fits_into_a_slot_leaves() {
     let (mut worker, mut rings) = scene.worker(8);
     let longest = LONGEST_FRAME - 20;
     worker.forward(0, [&v4(1, GROUP4, 9, 0)[..]], |_| ());
-    assert_eq!(scene.manager.serve(usize::MAX), 1);
+    assert_eq!(scene.manager.process_upcalls(usize::MAX), 1);
     // The last port's frames have no Ethernet header, of 14 octets.
     let mut left = |payload| {
         worker.forward(0, [&v4(1, GROUP4, 9, payload)[..]], |_| ());
@@ -255,12 +255,12 @@ fn what_is_not_to_be_forwarded_is_counted_and_control_is_handed_on() {
     worker.forward(0, frames.iter().map(Vec::as_slice), |_| seen += 1);
     worker.forward(7, frames[2..3].iter().map(Vec::as_slice), |_| seen += 1);
     assert_eq!(seen, 1);
-    let expected = NotForwarded {
+    let expected = DropCounters {
         control: 1,
         malformed: 2,
         ttl_expired: 1,
         not_multicast: 2,
-        ..NotForwarded::default()
+        ..DropCounters::default()
     };
     assert_eq!(worker.totals().not_forwarded, expected);
 }
@@ -272,7 +272,7 @@ fn full_rings_drop_and_the_flow_counts_it() {
     let frame = v4(1, GROUP4, 9, 26);
     let mut pass = |times| worker.forward(0, std::iter::repeat_n(&frame[..], times), |_| ());
     pass(1);
-    scene.manager.serve(usize::MAX);
+    scene.manager.process_upcalls(usize::MAX);
     pass(5);
     drain(&mut rings[..1]);
     let flow = Flow::new(Ipv4Addr::new(10, 0, 0, 1).into(), GROUP4.into()).unwrap();
@@ -303,7 +303,7 @@ fn an_interface_that_is_taken_later_is_found() {
     let frame = v4(1, GROUP4, 9, 26);
     for _ in 0..3 {
         worker.forward(0, [&frame[..]], |_| ());
-        manager.serve(usize::MAX);
+        manager.process_upcalls(usize::MAX);
     }
     assert_eq!(ring.discard(), 2);
     let totals = worker.totals();
@@ -320,7 +320,7 @@ fn what_changes_hands_stops_at_once() {
         drain(&mut rings).iter().map(Vec::len).collect::<Vec<_>>()
     };
     assert_eq!(pass(&mut worker), [0; 4]);
-    scene.manager.serve(1);
+    scene.manager.process_upcalls(1);
     assert_eq!(pass(&mut worker), [0, 1, 1, 1]);
     scene.statics.release(interface(2, Family::V4)).unwrap();
     assert_eq!(pass(&mut worker), [0, 1, 0, 1]);
@@ -352,7 +352,7 @@ fn copies_to_many_ports_are_counted_where_they_go() {
     let mut worker = Worker::new(&manager, ports);
     for _ in 0..3 {
         worker.forward(0, [&v4(1, GROUP4, 9, 26)[..]], |_| ());
-        manager.serve(1);
+        manager.process_upcalls(1);
     }
     let there: Vec<usize> = drain(&mut rings).iter().map(Vec::len).collect();
     assert_eq!((there[0], &there[1..]), (1, &[2; OUT][..]));

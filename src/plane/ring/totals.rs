@@ -1,6 +1,6 @@
 //! What is counted of a worker's packets.
 
-use crate::plane::NotForwarded;
+use crate::plane::DropCounters;
 
 /// What became of a worker's packets. Always: `packets` is the sum of `forwarded_packets`, `no_entry`, `no_room` and of all
 /// that is in `not_forwarded`; and `copies` is the sum of what was sent to the `ports`.
@@ -15,7 +15,7 @@ pub struct RingTotals {
     /// Copies made of them, over all interfaces.
     pub copies: u64,
     /// Packets discarded as any plane would.
-    pub not_forwarded: NotForwarded,
+    pub not_forwarded: DropCounters,
     /// Packets that came before their flow had an entry. The manager was told.
     pub no_entry: u64,
     /// Packets of which no copy found room.

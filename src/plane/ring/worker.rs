@@ -2,9 +2,9 @@
 
 use super::frames::{FrameReceiver, FrameSender, Shared, SourceWord, Top};
 use super::{PortTotals, RingTotals, Unsent};
-use crate::forwarding::{Family, Flow, ForwardingReader, InterfaceNumber, Verdict};
+use crate::forwarding::{Family, Flow, ForwardingReader, Verdict, VifIndex};
 use crate::manager::{GroupManager, Upcall};
-use crate::plane::ledger::{Copied, Exits, Ledger, NotForwarded, QuickExits};
+use crate::plane::ledger::{Copied, DropCounters, Exits, Ledger, QuickExits};
 use crate::plane::packet::{Class, Control, Link, classify, plain_v4};
 use crate::plane::port::{Numbering, Port};
 use crate::plane::{CannotForward, Data};
@@ -223,7 +223,7 @@ impl<'m> Worker<'m> {
 
 /// Counts a frame that is not to be forwarded.
 #[cold]
-fn aside(why: &mut NotForwarded, class: Class<'_>, control: &mut dyn FnMut(Control<'_>)) {
+fn aside(why: &mut DropCounters, class: Class<'_>, control: &mut dyn FnMut(Control<'_>)) {
     match class {
         Class::NotMulticast => why.not_multicast += 1,
         Class::Malformed(_) => why.malformed += 1,
@@ -245,12 +245,12 @@ fn miss(
     flow: Flow,
     datagram: &[u8],
     no_entry: &mut u64,
-    why: &mut NotForwarded,
+    why: &mut DropCounters,
 ) {
     match manager.upcall(flow, Port::interface(port, flow.family()), datagram) {
         Upcall::Queued | Upcall::Waiting => *no_entry += 1,
         Upcall::Refused => why.queue_full += 1,
-        Upcall::NotForwarded => why.link_local += 1,
+        Upcall::DropCounters => why.link_local += 1,
     }
 }
 
@@ -266,7 +266,7 @@ impl Doors<'_> {
     }
 
     /// The numbers of a port's IPv4 interface and of its IPv6 interface.
-    fn arrivals(&mut self, port: usize) -> [InterfaceNumber; 2] {
+    fn arrivals(&mut self, port: usize) -> [VifIndex; 2] {
         self.numbering.arrivals_now(self.manager, port)
     }
 }
@@ -297,7 +297,7 @@ impl<'f> Exits for Copies<'_, '_, 'f> {
     }
 
     #[inline(never)]
-    fn copy(&mut self, older: &Shared<'f>, interface: InterfaceNumber) -> Copied {
+    fn copy(&mut self, older: &Shared<'f>, interface: VifIndex) -> Copied {
         let Doors { manager, numbering, doors } = &mut *self.doors;
         let place = numbering.place(interface).or_else(|| numbering.place_now(manager, interface));
         let Some(door) = place.and_then(|place| doors.get_mut(place)) else { return Copied::Elsewhere };
@@ -325,7 +325,7 @@ struct Quick<'q> {
 
 impl QuickExits for Quick<'_> {
     #[inline(always)]
-    fn copy(&mut self, interface: InterfaceNumber) -> bool {
+    fn copy(&mut self, interface: VifIndex) -> bool {
         if let Some(place) = self.places.get(interface.0 as usize)
             && let Some(door) = self.doors.get_mut(*place as usize)
         {

@@ -4,7 +4,9 @@ use super::Wanted;
 use super::plan::{self, Step};
 use super::tracker::{Task, Told, Tracker};
 use crate::handle::Handle;
-use crate::manager::{Client, CreationAlert, Effect, GroupManager, Interface, Membership, MembershipError};
+use crate::manager::{
+    Client, CreationAlert, GroupManager, Interface, Membership, MembershipError, StateChange,
+};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -94,8 +96,8 @@ impl Registration {
         // The tracker lets only groups and sources in.
         let Ok(membership) = membership else { return Ok(()) };
         let effect = match step {
-            Step::PutOn(_) | Step::PutOff(_) => Effect::Forward,
-            _ => Effect::Join,
+            Step::PutOn(_) | Step::PutOff(_) => StateChange::Forward,
+            _ => StateChange::Join,
         };
         match step {
             Step::AddAny | Step::Add(_) | Step::PutOn(_) => {

@@ -258,15 +258,15 @@ fn damage_is_told_from_a_cut() {
 #[test]
 fn so_many_interfaces_are_believed_and_no_more() {
     let order = BOTH[0];
-    let many = order.interface(&[]).repeat(MOST_INTERFACES);
+    let many = order.interface(&[]).repeat(MAX_INTERFACES);
     let packet = order.packet(7, 0, &[1; 4], &[]);
     let (frames, interfaces, end) = read(&[order.section(), many.clone(), packet.clone()].concat());
     assert!(end.is_ok() && frames.len() == 1);
-    assert_eq!((interfaces.len(), &*interfaces[MOST_INTERFACES - 1].name), (MOST_INTERFACES, "if65535"));
+    assert_eq!((interfaces.len(), &*interfaces[MAX_INTERFACES - 1].name), (MAX_INTERFACES, "if65535"));
 
     let one_more = [order.section(), many.clone(), packet.clone(), order.interface(&[])].concat();
     let (frames, interfaces, end) = read(&one_more);
-    assert_eq!((frames.len(), interfaces.len()), (1, MOST_INTERFACES), "what was read before stands");
+    assert_eq!((frames.len(), interfaces.len()), (1, MAX_INTERFACES), "what was read before stands");
     assert!(
         matches!(end, Err(ReadError::Damaged { what: "more interfaces than a capture has", .. })),
         "{end:?}"
@@ -276,7 +276,7 @@ fn so_many_interfaces_are_believed_and_no_more() {
     let named = order.interface(&[order.option(2, b"new")]);
     let again = [order.section(), many.clone(), order.section(), many, packet].concat();
     let (frames, interfaces, end) = read(&again);
-    assert!(end.is_ok() && frames.len() == 1 && interfaces.len() == MOST_INTERFACES);
+    assert!(end.is_ok() && frames.len() == 1 && interfaces.len() == MAX_INTERFACES);
     let (_, _, end) = read(&[again, order.section(), named].concat());
     assert!(matches!(end, Err(ReadError::Damaged { .. })));
 }

@@ -1,0 +1,81 @@
+//! No memory, through the C interface: each function that is documented to answer 8 does, whichever of its allocations fails,
+//! and has changed nothing; and where the pages know no 8, the answer is 1003.
+
+#[macro_use]
+mod c_stage;
+
+use c_stage::*;
+use mgm::faults::{memory_refused_at, refuse_memory};
+use mgm_capi::*;
+use std::ptr::null_mut;
+
+/// Makes a call with its first allocation failed, then its second, and so on, until it needs no more: it answers `refused`
+/// each time, and `done` at last. How often it was refused. (What was made before a failure stays for the next attempt.)
+fn sweep(name: &str, refused: DWORD, done: DWORD, call: impl Fn() -> DWORD) -> u64 {
+    for nth in 1.. {
+        refuse_memory(nth);
+        let code = call();
+        let failed = memory_refused_at();
+        refuse_memory(0);
+        if failed.is_none() || code != refused {
+            // A start of an enumeration waits a turn where its table has no slot, and tries again.
+            assert!(code == done, "{name}: {code}, after {failed:?}");
+            println!("{name:30} {refused:5} {} times, then {code}", nth - 1);
+            return nth - 1;
+        }
+    }
+    unreachable!("a call makes a bounded number of allocations")
+}
+
+#[test]
+fn whatever_fails_the_documented_code_is_returned_and_the_call_can_be_made_again() {
+    // The first to take anything, before interfaces are known: those stay so for the life of the process.
+    let mut limits = LIMITS;
+    assert_eq!(c!(MgmExtInitialize(&raw mut limits)), NO_ERROR);
+    let client = register(PROTOCOL, 0, no_callbacks());
+    let taking =
+        sweep("MgmTakeInterfaceOwnership", 8, NO_ERROR, || MgmTakeInterfaceOwnership(client, UPSTREAM, 0));
+    assert_eq!(MgmDeInitialize(), NO_ERROR);
+
+    let stage = Stage::new();
+    assert_eq!(MgmTakeInterfaceOwnership(stage.client, OTHER, 0), NO_ERROR);
+    let made = [
+        taking,
+        sweep("MgmRegisterMProtocol", 8, NO_ERROR, || {
+            let (mut config, mut handle) = (no_callbacks(), null_mut());
+            c!(MgmRegisterMProtocol(&raw mut config, PROTOCOL, 1, &raw mut handle))
+        }),
+        sweep("MgmAddGroupMembershipEntry", 8, NO_ERROR, || stage.add(SOURCE, GROUP, OTHER)),
+        sweep("MgmDeleteGroupMembershipEntry", 1003, NO_ERROR, || {
+            let flags = MGM_FORWARD_STATE_FLAG;
+            MgmDeleteGroupMembershipEntry(stage.client, 0, 0, GROUP, ONES, OTHER, 0, flags)
+        }),
+        sweep("MgmExtNewFlow", 8, NO_ERROR, || new_flow(SOURCE, GROUP)),
+        sweep("MgmGroupEnumerationStart", 8, NO_ERROR, || {
+            let mut handle = null_mut();
+            c!(MgmGroupEnumerationStart(stage.client, ALL_SOURCES, &raw mut handle))
+        }),
+    ];
+    assert!(made.iter().all(|made| *made > 0), "{made:?}: every one of them needs memory");
+    let mut enumeration = null_mut();
+    assert_eq!(c!(MgmGroupEnumerationStart(stage.client, ALL_SOURCES, &raw mut enumeration)), NO_ERROR);
+    let page = |size| {
+        Reply::of(size, |size, buffer, count| {
+            c!(MgmGroupEnumerationGetNext(enumeration, size, buffer, count))
+        })
+    };
+    // One record fits: there is another, and neither is lost.
+    let pages = sweep("MgmGroupEnumerationGetNext", 8, ERROR_MORE_DATA, || {
+        let mut size = 16;
+        let (mut buffer, mut count) = ([0_u8; 16], 0);
+        let code =
+            c!(MgmGroupEnumerationGetNext(enumeration, &raw mut size, buffer.as_mut_ptr(), &raw mut count));
+        assert_eq!((size, count), (16, DWORD::from(code == ERROR_MORE_DATA)));
+        code
+    });
+    assert!(pages > 0);
+    let rest = page(64);
+    assert_eq!((rest.code, rest.count), (ERROR_NO_MORE_ITEMS, 1));
+    assert_eq!(MgmReleaseInterfaceOwnership(stage.client, OTHER, 0), NO_ERROR);
+    assert_eq!(MgmExtPanics(), 0);
+}

@@ -1,0 +1,129 @@
+//! `mgm forward --out`: what each interface transmitted.
+
+mod program;
+
+use mgm::forwarding::Flow;
+use mgm::plane::capture::CaptureReader;
+use mgm::plane::{Class, ETHERNET_HEADER, Link, MacAddress, classify};
+use program::{EXAMPLE, at_root, directory, forward};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+/// A packet: when, its link header, its datagram.
+type Packet = (Duration, Vec<u8>, Vec<u8>);
+
+fn read(path: &Path, name: &str) -> HashMap<Flow, Vec<Packet>> {
+    let mut reader = CaptureReader::new(File::open(path).unwrap()).unwrap();
+    let mut packets: HashMap<_, Vec<_>> = HashMap::new();
+    while let Some(frame) = reader.next_frame().unwrap() {
+        // Checksums are verified by this. What has one hop left ends here, but came here rightly.
+        if matches!(classify(frame.link, frame.octets), Class::Data(_) | Class::TtlExpired) {
+            let (header, datagram) = frame.octets.split_at(ETHERNET_HEADER);
+            let (flow, datagram) = parse(datagram);
+            packets.entry(flow).or_default().push((frame.time, header.to_vec(), datagram.to_vec()));
+        }
+    }
+    assert!(name.is_empty() || reader.interfaces().iter().map(|i| i.name.as_str()).eq([name]));
+    packets
+}
+
+/// The flow of a datagram, and the datagram without what the link put behind it.
+fn parse(datagram: &[u8]) -> (Flow, &[u8]) {
+    fn address<const N: usize>(octets: &[u8]) -> IpAddr
+    where
+        IpAddr: From<[u8; N]>,
+    {
+        IpAddr::from(<[u8; N]>::try_from(&octets[..N]).unwrap())
+    }
+    let length = |at: usize| usize::from(u16::from_be_bytes([datagram[at], datagram[at + 1]]));
+    let (source, group, length) = if datagram[0] >> 4 == 4 {
+        (address::<4>(&datagram[12..]), address::<4>(&datagram[16..]), length(2))
+    } else {
+        (address::<16>(&datagram[8..]), address::<16>(&datagram[24..]), 40 + length(4))
+    };
+    (Flow::new(source, group).unwrap(), &datagram[..length])
+}
+
+/// What forwarding changes of a datagram, made undone as far as it can be.
+fn hops_and_rest(datagram: &[u8]) -> (u8, Vec<u8>) {
+    let mut rest = datagram.to_vec();
+    if rest[0] >> 4 == 4 {
+        rest[10..12].fill(0);
+        (std::mem::take(&mut rest[8]), rest)
+    } else {
+        (std::mem::take(&mut rest[7]), rest)
+    }
+}
+
+#[test]
+fn every_copy_is_its_original_one_hop_later() {
+    let directory = directory("every_copy_is_its_original_one_hop_later");
+    let report = forward(&["--out", directory.to_str().unwrap(), EXAMPLE]);
+    let mut originals = read(&at_root(EXAMPLE), "");
+    // Keep what came in where it should: the mirror repeats the camera's packets on the wrong interface.
+    for packets in originals.values_mut() {
+        packets.sort_by_key(|(time, ..)| *time);
+    }
+    let mut senders = HashMap::new();
+    for interface in report["interfaces"].as_array().unwrap() {
+        let name = interface["name"].as_str().unwrap();
+        let copies = read(&directory.join(format!("{name}.pcapng")), name);
+        let number: usize = copies.values().map(Vec::len).sum();
+        assert_eq!(interface["transmitted"], number, "{name}: one that is not forwardable again was written");
+        for (flow, copies) in copies {
+            let mut originals = originals[&flow].iter();
+            let mut last = Duration::ZERO;
+            for (time, header, datagram) in copies {
+                assert!(time >= last);
+                last = time;
+                let (hops, rest) = hops_and_rest(&datagram);
+                let original = originals.find(|(then, _, original)| {
+                    *then == time && hops_and_rest(original) == (hops + 1, rest.clone())
+                });
+                assert!(original.is_some(), "{name}: no original of {flow} at {time:?}");
+                assert_eq!(header[..6], MacAddress::of_group(flow.group()).0);
+                senders.insert(name.to_owned(), header[6..12].to_vec());
+            }
+        }
+    }
+    let mut addresses: Vec<_> = senders.values().collect();
+    addresses.sort();
+    addresses.dedup();
+    assert_eq!((senders.len(), addresses.len()), (4, 4), "each interface sends, from an address of its own");
+}
+
+#[test]
+fn the_files_depend_on_neither_workers_nor_passes() {
+    let first = directory("the_files_depend_on_neither_workers_nor_passes_1");
+    let second = directory("the_files_depend_on_neither_workers_nor_passes_2");
+    forward(&["--out", first.to_str().unwrap(), EXAMPLE]);
+    // What was there before is overwritten.
+    fs::write(second.join("lab.pcapng"), vec![0; 5_000_000]).unwrap();
+    forward(&["--out", second.to_str().unwrap(), "--threads", "4", "--repeat", "3", "--churn", "1", EXAMPLE]);
+    for name in ["studio", "office", "lab", "uplink"] {
+        let file = format!("{name}.pcapng");
+        assert!(fs::read(first.join(&file)).unwrap() == fs::read(second.join(&file)).unwrap(), "{name}");
+    }
+}
+
+/// A raw interface sends bare datagrams; cooked headers are for what is received.
+#[test]
+fn links_are_what_they_can_be() {
+    let directory = directory("links_are_what_they_can_be");
+    forward(&["--out", directory.to_str().unwrap(), "tests/captures/links.pcapng"]);
+    for (name, link) in [
+        ("ether", Link::Ethernet),
+        ("raw", Link::Ip),
+        ("cooked", Link::Ethernet),
+        ("cooked2", Link::Ethernet),
+    ] {
+        let file = File::open(directory.join(format!("{name}.pcapng"))).unwrap();
+        let mut reader = CaptureReader::new(file).unwrap();
+        let frame = reader.next_frame().unwrap().expect("something is sent everywhere");
+        assert_eq!(frame.link, link, "{name}");
+        assert!(matches!(classify(frame.link, frame.octets), Class::Data(_)), "{name}");
+    }
+}

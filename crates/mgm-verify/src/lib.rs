@@ -1,0 +1,3 @@
+//! What checks the multicast group manager: its sequential specification.
+
+pub mod spec;
