@@ -16,16 +16,50 @@ mod sync;
 #[cfg_attr(loom, allow(dead_code, reason = "models make less"))]
 mod memory;
 
-#[cfg(all(feature = "faults", not(loom)))]
+#[cfg(mgm_instrumented)]
 #[doc(hidden)]
 pub mod faults;
-#[cfg(not(all(feature = "faults", not(loom))))]
-#[allow(unreachable_pub, reason = "reachable with the feature")]
+#[cfg(not(mgm_instrumented))]
+#[allow(unreachable_pub, reason = "reachable in an instrumented build")]
 mod faults;
 
-#[cfg(all(feature = "stepped", not(loom)))]
+/// Every fault point, collected from the rooms that declare them.
+#[cfg(mgm_instrumented)]
+#[doc(hidden)]
+pub mod fault_points {
+    use crate::faults::Point;
+
+    pub mod handle {
+        pub use crate::handle::points::*;
+    }
+    #[cfg(feature = "manager")]
+    pub mod forwarding {
+        pub use crate::forwarding::points::*;
+    }
+    #[cfg(feature = "manager")]
+    pub mod manager {
+        pub use crate::manager::points::*;
+    }
+
+    /// Returns every fault point, from the ground up.
+    pub fn all() -> impl Iterator<Item = Point> {
+        let rooms = [
+            handle::ALL,
+            #[cfg(feature = "manager")]
+            forwarding::ALL,
+            #[cfg(feature = "manager")]
+            manager::ALL,
+        ];
+        rooms.into_iter().flatten().copied()
+    }
+}
+
+#[cfg(mgm_instrumented)]
 #[doc(hidden)]
 pub use sync::stepping;
+
+#[cfg(all(loom, mgm_instrumented))]
+compile_error!("loom's build has the planted bugs, and cannot be instrumented");
 
 #[cfg(feature = "manager")]
 pub mod forwarding;

@@ -23,13 +23,13 @@ const RECORDS: usize = 64 << 10;
 
 /// Whether the allocation that is about to be made may be made: always, but in tests.
 #[inline(always)]
-#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+#[cfg_attr(mgm_instrumented, track_caller)]
 pub(crate) fn granted() -> Result<(), NoMemory> {
     if faults::memory_is_granted() { Ok(()) } else { Err(NoMemory) }
 }
 
 /// A value in a box.
-#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+#[cfg_attr(mgm_instrumented, track_caller)]
 pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, NoMemory> {
     let layout = Layout::new::<T>();
     if layout.size() == 0 {
@@ -48,7 +48,7 @@ pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, NoMemory> {
 }
 
 /// A value that is shared. std has none that can be refused, so that this is a look and no promise, as [`room_for_records`].
-#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+#[cfg_attr(mgm_instrumented, track_caller)]
 pub(crate) fn shared<T>(value: T) -> Result<Arc<T>, NoMemory> {
     /// As large as what a value is shared in.
     struct WithCounts<T>(#[expect(dead_code, reason = "it is never made")] [usize; 2], MaybeUninit<T>);
@@ -57,7 +57,7 @@ pub(crate) fn shared<T>(value: T) -> Result<Arc<T>, NoMemory> {
 }
 
 /// An empty vector with room for so many.
-#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+#[cfg_attr(mgm_instrumented, track_caller)]
 pub(crate) fn vec<T>(room: usize) -> Result<Vec<T>, NoMemory> {
     let mut vec = Vec::new();
     reserve(&mut vec, room)?;
@@ -84,7 +84,7 @@ pub(crate) fn in_large_pages(memory: *mut u8, octets: usize) {
 }
 
 /// A slice of what an iterator yields, which is not more than `most`.
-#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+#[cfg_attr(mgm_instrumented, track_caller)]
 pub(crate) fn slice<T>(most: usize, items: impl Iterator<Item = T>) -> Result<Box<[T]>, NoMemory> {
     let mut slice = vec::<T>(most)?;
     in_large_pages(slice.as_mut_ptr().cast(), most.saturating_mul(size_of::<T>()));
@@ -94,7 +94,7 @@ pub(crate) fn slice<T>(most: usize, items: impl Iterator<Item = T>) -> Result<Bo
 }
 
 /// Room for so many more, which pushing then needs no memory for.
-#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+#[cfg_attr(mgm_instrumented, track_caller)]
 pub(crate) fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), NoMemory> {
     if vec.capacity() - vec.len() >= more {
         return Ok(());
@@ -105,7 +105,7 @@ pub(crate) fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), NoMemory> 
 }
 
 /// Room for so many more in a set.
-#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+#[cfg_attr(mgm_instrumented, track_caller)]
 pub(crate) fn reserve_in_set<T: Eq + Hash, S: BuildHasher>(
     set: &mut HashSet<T, S>,
     more: usize,
@@ -118,7 +118,7 @@ pub(crate) fn reserve_in_set<T: Eq + Hash, S: BuildHasher>(
 }
 
 /// Room for one more at the end of a queue.
-#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+#[cfg_attr(mgm_instrumented, track_caller)]
 pub(crate) fn reserve_one<T>(queue: &mut VecDeque<T>) -> Result<(), NoMemory> {
     if queue.capacity() > queue.len() {
         return Ok(());
@@ -128,7 +128,7 @@ pub(crate) fn reserve_one<T>(queue: &mut VecDeque<T>) -> Result<(), NoMemory> {
 }
 
 /// Whether there is memory now for what one call adds to trees and maps.
-#[cfg_attr(all(feature = "faults", not(loom)), track_caller)]
+#[cfg_attr(mgm_instrumented, track_caller)]
 pub(crate) fn room_for_records() -> Result<(), NoMemory> {
     vec::<u8>(RECORDS).map(drop)
 }

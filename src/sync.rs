@@ -132,14 +132,14 @@ impl SteppedWord {
 
     #[inline(always)]
     pub(crate) fn load(&self, order: Ordering) -> u64 {
-        #[cfg(all(not(loom), any(test, feature = "stepped")))]
+        #[cfg(all(not(loom), any(test, mgm_instrumented)))]
         stepping::step(stepping::Access::Load, self.address());
         self.0.load(order)
     }
 
     #[inline(always)]
     pub(crate) fn store(&self, value: u64, order: Ordering) {
-        #[cfg(all(not(loom), any(test, feature = "stepped")))]
+        #[cfg(all(not(loom), any(test, mgm_instrumented)))]
         stepping::step(stepping::Access::Store { value }, self.address());
         self.0.store(value, order);
     }
@@ -152,13 +152,13 @@ impl SteppedWord {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        #[cfg(all(not(loom), any(test, feature = "stepped")))]
+        #[cfg(all(not(loom), any(test, mgm_instrumented)))]
         stepping::step(stepping::Access::CompareExchange { current, new }, self.address());
         self.0.compare_exchange(current, new, success, failure)
     }
 
     /// What the hook is told, and what a test looks up to learn which word it is.
-    #[cfg(all(not(loom), any(test, feature = "stepped")))]
+    #[cfg(all(not(loom), any(test, mgm_instrumented)))]
     pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -167,7 +167,7 @@ impl SteppedWord {
 /// A fence of the claim step.
 #[inline(always)]
 pub(crate) fn stepped_fence(order: Ordering) {
-    #[cfg(all(not(loom), any(test, feature = "stepped")))]
+    #[cfg(all(not(loom), any(test, mgm_instrumented)))]
     stepping::step(stepping::Access::Fence, 0);
     fence(order);
 }
@@ -230,8 +230,8 @@ pub(crate) fn yield_now() {
 }
 
 /// Running the claim step access by access. For tests only.
-#[cfg(all(not(loom), any(test, feature = "stepped")))]
-#[cfg_attr(not(feature = "stepped"), allow(unreachable_pub, reason = "reachable with the feature"))]
+#[cfg(all(not(loom), any(test, mgm_instrumented)))]
+#[cfg_attr(not(mgm_instrumented), allow(unreachable_pub, reason = "reachable in an instrumented build"))]
 pub mod stepping {
     use std::cell::RefCell;
 

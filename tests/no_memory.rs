@@ -6,6 +6,8 @@
 //!
 //! `cargo test --features faults --test no_memory -- --nocapture` prints which allocations were failed.
 
+#![cfg(mgm_instrumented)]
+
 mod common;
 mod counting;
 

@@ -2,6 +2,8 @@
 //!
 //! `cargo test --features faults --test stopped_threads -- --nocapture` prints the table.
 
+#![cfg(mgm_instrumented)]
+
 mod common;
 mod counting;
 #[path = "stopped/others.rs"]
@@ -9,6 +11,7 @@ mod others;
 #[path = "stopped/stage.rs"]
 mod stage;
 
+use mgm::fault_points;
 use mgm::faults::{self, Point, Stop};
 use mgm::forwarding::{NewEntry, PublishError};
 use mgm::handle::{ClaimError, HandleTable, RetireError};
@@ -52,7 +55,7 @@ fn whoever_is_stopped_at_any_point_the_others_finish_without_memory() {
         "point", "operations", "allocations", "longest wait"
     );
     let mut all = Done::default();
-    for &point in Point::ALL {
+    for point in fault_points::all() {
         let done = stopped_at(point);
         println!(
             "{:22} {:>10} {:>11} {:>9.1} us  {} ({})",
@@ -60,7 +63,7 @@ fn whoever_is_stopped_at_any_point_the_others_finish_without_memory() {
             done.operations,
             done.allocations,
             done.longest.as_secs_f64() * 1e6,
-            point.what(),
+            point.state(),
             done.longest_of,
         );
         assert_eq!(done.allocations, 0, "while a thread is stopped at {point:?}");
@@ -68,7 +71,7 @@ fn whoever_is_stopped_at_any_point_the_others_finish_without_memory() {
     }
     println!(
         "{} points, {} operations, {} allocations, longest wait {:.1} us ({})",
-        Point::ALL.len(),
+        fault_points::all().count(),
         all.operations,
         all.allocations,
         all.longest.as_secs_f64() * 1e6,
@@ -161,7 +164,7 @@ fn forwarded(stage: &Stage) -> usize {
 
 /// Entries are withdrawn, and numbers opened, under locks of the forwarding table's.
 fn has_a_lock_of_the_tables(point: Point) -> bool {
-    (Point::EntryUnpublished..=Point::NumberUnopened).contains(&point)
+    fault_points::forwarding::ALL.contains(&point) && point != fault_points::forwarding::COUNTS_HALF_CLEARED
 }
 
 /// Once nobody is stopped any more, nothing is lost: all objects that are gone are forgotten.
@@ -255,7 +258,7 @@ fn igmp_has_to_wait_for_whoever_is_stopped_with_a_notice_of_its_and_nobody_else_
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let router = common::Router::new();
     let (igmp, p) = (router.igmp(&[1, 2]), router.client(1, &[3]));
-    let stop = Stop::at(Point::NoticeInHand);
+    let stop = Stop::at(fault_points::manager::NOTICE_DEQUEUED);
     thread::scope(|scope| {
         let _stopped = GoOn(vec![stop.clone()]);
         let making = scope.spawn(|| {

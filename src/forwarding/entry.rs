@@ -216,7 +216,7 @@ impl Entry {
     pub fn judge(&self, arrival: VifIndex) -> Verdict {
         let Some(way) = self.ways.way_in() else { return Verdict::NoReceivers };
         // SAFETY: it is one of `self.ways`, which keep the words they lead to.
-        let holds = planted!("bug-dead-stamp-forwards") || unsafe { way.holds() };
+        let holds = planted!("dead-stamp-forwards") || unsafe { way.holds() };
         if !holds {
             Verdict::Miss
         } else if way.interface != arrival {
@@ -267,7 +267,7 @@ impl Entry {
 #[inline(always)]
 unsafe fn is_live(way: &Way) -> bool {
     // SAFETY: the caller's promise.
-    planted!("bug-dead-outgoing-copied") || unsafe { way.holds() }
+    planted!("dead-outgoing-copied") || unsafe { way.holds() }
 }
 
 /// Ways out of an entry.

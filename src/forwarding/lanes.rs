@@ -35,7 +35,8 @@
 //! which lies within the look-up's own time, so it is answered right: it probes one array, never two. Old arrays are kept
 //! until the table goes: together they are smaller than the newest.
 
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::forwarding::points;
 use crate::memory::{self, NoMemory};
 use crate::prefetch::prefetch;
 use crate::sync::{OnceLock, Ordering, Word};
@@ -195,7 +196,7 @@ impl Lanes {
             );
         }
         if passed > 0 {
-            faults::point(Point::LaneOverflowing);
+            faults::point(points::BUCKET_OVERFLOWING);
         }
         if let Some(bucket) = self.path(hash).nth(passed) {
             let lane = &bucket.lanes[lane];
@@ -209,7 +210,7 @@ impl Lanes {
     pub(super) fn replace(&self, hash: u64, old: u32, new: u32) -> bool {
         let Some((_, lane)) = self.place(hash, old) else { return false };
         let word = own(lane) & (FINGERPRINT | OVERFLOW) | low_bits(new);
-        if planted!("bug-replace-withdraws-first") {
+        if planted!("replace-withdraws-first") {
             lane.store(word & OVERFLOW, Ordering::Release);
         }
         // Release: pairs with the load in `find`.
@@ -223,7 +224,7 @@ impl Lanes {
         // Relaxed: a look-up that finds the lane empty reads nothing through it. That a reader which pins after the
         // entry's grace period finds it empty is by the grace period's own order.
         lane.store(own(lane) & OVERFLOW, Ordering::Relaxed);
-        faults::point(Point::LaneEmptied);
+        faults::point(points::BUCKET_SLOT_EMPTIED);
         for bucket in self.path(hash).take(passed) {
             bucket.count_overflow(
                 |overflow| if overflow < OVERFLOW { overflow - OVERFLOW_ONE } else { overflow },
@@ -240,13 +241,13 @@ impl Lanes {
             return Ok(self);
         }
         let larger = memory::boxed(Lanes::of(log)?)?;
-        if planted!("bug-growth-published-empty") {
+        if planted!("growth-published-empty") {
             return Ok(self.fill(self.next.get_or_init(|| larger)));
         }
         self.fill(&larger);
-        faults::point(Point::LanesUnshown);
+        faults::point(points::BUCKETS_UNPUBLISHED);
         let larger = self.next.get_or_init(|| larger);
-        faults::point(Point::LanesShown);
+        faults::point(points::BUCKETS_PUBLISHED);
         Ok(larger)
     }
 
@@ -257,7 +258,7 @@ impl Lanes {
             if let Some(index) = index(word) {
                 larger.put(word, index);
             }
-            faults::point(Point::LanesFilling);
+            faults::point(points::BUCKETS_FILLING);
         }
         larger
     }
@@ -298,7 +299,7 @@ impl Bucket {
 /// Orders an entry before the lane that leads to it.
 #[inline(always)]
 fn publishing() -> Ordering {
-    if planted!("bug-lane-relaxed") { Ordering::Relaxed } else { Ordering::Release }
+    if planted!("bucket-relaxed") { Ordering::Relaxed } else { Ordering::Release }
 }
 
 /// What the writer itself last stored. Relaxed: writers follow one another through the writer lock.

@@ -8,6 +8,7 @@ mod growing;
 mod hash;
 mod lanes;
 mod numbers;
+pub(crate) mod points;
 mod reader;
 mod search;
 mod shares;

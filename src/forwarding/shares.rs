@@ -30,7 +30,8 @@
 
 use super::growing::{Growing, Use};
 use super::numbers::{LineId, MAX_LINES, NOWHERE, OifCounterId};
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::forwarding::points;
 use crate::memory::NoMemory;
 use crate::prefetch::prefetch;
 use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering, fence};
@@ -271,14 +272,14 @@ impl<const N: usize> Block<N> {
 
     /// Clears the counts for a new generation.
     fn restart(&self, generation: u32) {
-        if !planted!("bug-restart-unmarked") {
+        if !planted!("restart-unmarked") {
             self.generation.store(0, Ordering::Relaxed);
         }
         // Pairs with the fence in `read`: who sees a count stored below sees the old generation gone.
         fence(Ordering::Release);
         self.counts.0.iter().for_each(|count| {
             count.store(0, Ordering::Relaxed);
-            faults::point(Point::CountsHalfCleared);
+            faults::point(points::COUNTS_HALF_CLEARED);
         });
         // Release: pairs with the first load of `read`.
         self.generation.store(generation, Ordering::Release);

@@ -5,7 +5,8 @@ use super::lanes::Lanes;
 use super::reader::ForwardingReader;
 use super::ways::AllWays;
 use super::{Counters, Entry, Flow, FlowCounterId, NewEntry, OifCounterId};
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::forwarding::points;
 use crate::handle::{Handle, HandleTable, OwnerWords};
 use crate::memory::NoMemory;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
@@ -189,9 +190,9 @@ impl ForwardingTable {
             return Err(PublishError::Crowded(flow));
         }
         let handle = self.insert(&entry, &mut writing.ways)?;
-        faults::point(Point::EntryUnpublished);
+        faults::point(points::ENTRY_UNPUBLISHED);
         let there_was_room = lanes.put(hash, handle.index());
-        faults::point(Point::EntryUncounted);
+        faults::point(points::ENTRY_UNCOUNTED);
         debug_assert!(there_was_room, "arrays have more lanes than the table has entries");
         self.set_live(&mut writing, |live| live + 1);
         drop(writing);
@@ -215,7 +216,7 @@ impl ForwardingTable {
         };
         let new = self.insert(&entry, &mut writing.ways)?;
         lanes.replace(hash, old.index(), new.index());
-        faults::point(Point::EntryReplaced);
+        faults::point(points::ENTRY_REPLACED);
         self.retire(old);
         drop(writing);
         self.changed(flow);
@@ -230,7 +231,7 @@ impl ForwardingTable {
         let Some(old) = self.written(lanes, hash, flow) else { return false };
         // The lane goes before the entry: what an index in a lane leads to has not begun to wait for its readers.
         lanes.remove(hash, old.index());
-        faults::point(Point::EntryWithdrawn);
+        faults::point(points::ENTRY_WITHDRAWN);
         self.retire(old);
         self.set_live(&mut writing, |live| live - 1);
         drop(writing);

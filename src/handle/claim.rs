@@ -71,7 +71,8 @@ use super::error::{ClaimError, ReleaseError, RetireError};
 use super::owner::{OwnerWord, OwnerWords};
 use super::seat;
 use super::{Handle, ResourceId};
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::handle::points;
 use crate::sync::{Ordering, SteppedWord};
 
 const BUSY: u64 = 1 << 63;
@@ -212,7 +213,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
     #[inline]
     fn change(self, what: What, handle: Handle, id: ResourceId) -> Outcome {
         let Some(slot) = self.slots.claim_slot(handle.index()) else { return OutcomeKind::Stale.alone() };
-        if planted!("bug-count-first") && what == What::Claim {
+        if planted!("count-first") && what == What::Claim {
             return self.claim_count_first(slot, handle, id);
         }
         // Refusals end here, without a call.
@@ -267,7 +268,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
             match ClaimState::of(before) {
                 ClaimState::Busy(ticket) => self.help(slot, handle.index(), before, ticket),
                 ClaimState::Idle { generation, .. }
-                    if generation != handle.generation() && !planted!("bug-claim-for-next") =>
+                    if generation != handle.generation() && !planted!("claim-for-next") =>
                 {
                     return OutcomeKind::Stale.alone();
                 }
@@ -343,10 +344,10 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
             if slot.claim.compare_exchange(before, announced, Ordering::SeqCst, Ordering::SeqCst).is_err() {
                 return false;
             }
-            faults::point(Point::ClaimAnnounced);
+            faults::point(points::CLAIM_ANNOUNCED);
             perform(descriptor, sequence, task, slot, owner, index, announced, true);
-            faults::point(Point::ClaimSettled);
-            if planted!("bug-outcome-from-owner-word") {
+            faults::point(points::CLAIM_SETTLED);
+            if planted!("outcome-from-owner-word") {
                 return self.owners.word(task.owner) == Some(task.after(index));
             }
             descriptor.is_done(sequence)
@@ -361,7 +362,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
             // Always there: the task is of this table.
             && let Some(owner) = self.owners.stepped(task.owner)
         {
-            faults::point(Point::HelperBegun);
+            faults::point(points::HELPER_BEGUN);
             perform(descriptor, ticket.sequence, &task, slot, owner, index, announced, false);
         }
     }
@@ -386,7 +387,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
                     if slot.state.load(Ordering::SeqCst) != handle.bits() {
                         return Err(RetireError::Stale);
                     }
-                    if planted!("bug-held-on-busy") {
+                    if planted!("still-owns-on-busy") {
                         return Err(RetireError::StillOwns(1));
                     }
                     self.help(slot, handle.index(), before, ticket);
@@ -410,7 +411,7 @@ impl<'a, S: ClaimSlots> ClaimStep<'a, S> {
                 .compare_exchange(before, before | CLOSING, Ordering::SeqCst, Ordering::SeqCst)
                 .is_ok()
             {
-                faults::point(Point::RetireClosed);
+                faults::point(points::RETIRE_CLOSED);
                 flip_closed(slot, handle);
                 return Ok(());
             }
@@ -463,7 +464,7 @@ fn perform(
     let point = |at, helping| faults::point(if own { at } else { helping });
     // Confirm. SeqCst, paired with everybody's act, whose chain carries `seen` (3 above).
     if word.load(Ordering::SeqCst) == task.expected.0 {
-        point(Point::ClaimConfirmed, Point::HelperConfirmed);
+        point(points::CLAIM_CONFIRMED, points::HELPER_CONFIRMED);
         descriptor.set_seen(sequence, own);
     }
     let Some(seen) = descriptor.was_seen(sequence) else {
@@ -471,11 +472,11 @@ fn perform(
         return;
     };
     let mut done = false;
-    if seen || planted!("bug-act-without-confirm") {
-        point(Point::ClaimSeen, Point::HelperSeen);
+    if seen || planted!("act-without-confirm") {
+        point(points::CLAIM_SEEN, points::HELPER_SEEN);
         // Act. SeqCst, paired with all loads of owner words.
         let act = word.compare_exchange(task.expected.0, after.0, Ordering::SeqCst, Ordering::SeqCst);
-        point(Point::ClaimActed, Point::HelperActed);
+        point(points::CLAIM_ACTED, points::HELPER_ACTED);
         done = match task.what {
             What::Release => true,
             What::Claim => act.is_ok() || act == Err(after.0),
@@ -490,8 +491,8 @@ fn perform(
         What::Release => task.count.saturating_sub(1),
     };
     let settled = idle(task.generation, count);
-    point(Point::ClaimUnsettled, Point::HelperUnsettled);
-    if planted!("bug-settle-without-ticket") {
+    point(points::CLAIM_UNSETTLED, points::HELPER_UNSETTLED);
+    if planted!("settle-without-ticket") {
         let now = slot.claim.load(Ordering::SeqCst);
         if now & BUSY != 0 {
             let _ = slot.claim.compare_exchange(now, settled, Ordering::SeqCst, Ordering::SeqCst);
@@ -517,7 +518,7 @@ impl Task {
 /// Finishes a retirement that somebody else began.
 #[cold]
 fn flip(slot: ClaimSlot<'_>, handle: Handle) {
-    if !planted!("bug-stale-without-flip") {
+    if !planted!("stale-without-flip") {
         flip_closed(slot, handle);
     }
 }

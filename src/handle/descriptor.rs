@@ -22,7 +22,8 @@
 use super::ResourceId;
 use super::owner::OwnerWord;
 use super::seat::SEATS;
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::handle::points;
 use crate::sync::{Ordering, SteppedWord, stepped_fence};
 
 /// What is to be done, as whoever announced it has written it down.
@@ -95,7 +96,7 @@ impl Descriptor {
         // Relaxed: the last write was this thread's, or an earlier holder's of the seat, who gave it back before.
         let sequence = (self.sequence.unstepped().load(Ordering::Relaxed) + 1) & SEQUENCE_MASK;
         self.sequence.store(sequence, Ordering::Relaxed);
-        faults::point(Point::DescriptorHalfWritten);
+        faults::point(points::DESCRIPTOR_HALF_WRITTEN);
         // Release fence, paired with the acquire fence in `read`: a helper that reads any field below finds this
         // sequence number, or a later one, when it then looks.
         stepped_fence(Ordering::Release);

@@ -17,7 +17,8 @@
 //! retired before the epoch it joined began. Without the fence (nor an acquire of the epoch), a read after the re-pin
 //! may still return a handle's old state, in an epoch that does not protect what it leads to.
 
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::handle::points;
 use crate::sync::{Ordering, Word};
 use crossbeam_epoch::{Collector, LocalHandle};
 use crossbeam_utils::CachePadded;
@@ -100,7 +101,7 @@ pub(super) fn advance() {
 }
 
 fn push(pin: Pin) {
-    faults::point(Point::EpochAdvancing);
+    faults::point(points::EPOCH_ADVANCING);
     pin.flush();
     drop(pin);
     // Relaxed: see "The bell".
@@ -138,7 +139,7 @@ impl Participant {
     #[cold]
     fn pin_again(&mut self, bell: u64) {
         self.bell = bell;
-        if planted!("bug-bare-repin")
+        if planted!("bare-repin")
             && let Some(pin) = &mut self.pin
         {
             pin.repin();
@@ -146,10 +147,10 @@ impl Participant {
         }
         // First out, then in: a second pin inside the first would keep the first's epoch.
         self.pin = None;
-        faults::point(Point::ReaderUnpinned);
+        faults::point(points::READER_UNPINNED);
         self.pin = Some(self.local.pin());
         fence_under_loom();
-        faults::point(Point::ReaderPinned);
+        faults::point(points::READER_PINNED);
     }
 
     /// Unpins.

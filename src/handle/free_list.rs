@@ -15,7 +15,8 @@
 
 use super::handle::{INDEX_BITS, INDEX_MASK};
 use super::slot::NIL;
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::handle::points;
 use crate::sync::{Ordering, Word};
 
 /// How lists are linked: through the slots.
@@ -49,9 +50,9 @@ impl FreeList {
             if top == NIL {
                 return None;
             }
-            let tag = if planted!("bug-untagged-free-list") { 0 } else { TAG_ONE };
+            let tag = if planted!("untagged-free-list") { 0 } else { TAG_ONE };
             let below = (head & !INDEX_MASK).wrapping_add(tag) | u64::from(slots.link(top));
-            faults::point(Point::FreeListPopping);
+            faults::point(points::FREE_LIST_POPPING);
             // Acquire on success, paired with `push`: all that the slot's last owner did to it. (It is a
             // read-modify-write, so it stands in the release sequence of every push below it.)
             match self.head.compare_exchange(head, below, Ordering::Acquire, Ordering::Acquire) {
@@ -68,7 +69,7 @@ impl FreeList {
         loop {
             slots.set_link(last, (head & INDEX_MASK) as u32);
             let pushed = head & !INDEX_MASK | u64::from(first);
-            faults::point(Point::FreeListPushing);
+            faults::point(points::FREE_LIST_PUSHING);
             // Release, paired with `pop`: the links, and all that was done to the slots.
             match self.head.compare_exchange(head, pushed, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,

@@ -24,7 +24,8 @@ use super::epoch;
 use super::free_list::Links;
 use super::handle::{INDEX_BITS, INDEX_MASK};
 use super::slot::NIL;
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::handle::points;
 use crate::sync::{Ordering, Word};
 use std::sync::Arc;
 
@@ -98,7 +99,7 @@ impl Limbo {
     pub(super) fn push(&self, slots: &impl Links, index: u32, mut head: Head) -> u64 {
         loop {
             let pushed = (count(head.0) + 1) << COUNT_SHIFT | u64::from(index);
-            faults::point(Point::LimboPushing);
+            faults::point(points::LIMBO_PUSHING);
             // Release, paired with `take`: the link, and that the slot was retired before. The latter is what the
             // grace period rests on: retired before the batch is given to the epoch. Later pushes are
             // read-modify-writes and keep the order for those below.
@@ -174,20 +175,20 @@ impl Batches {
             return false;
         };
         let cell = &self.cells[at];
-        faults::point(Point::BatchFilling);
+        faults::point(points::BATCH_FILLING);
         let Some(chain) = limbo.take() else {
             // Release, paired with the next closing's acquire, as above. Somebody else took the stack.
             cell.store(EMPTY, Ordering::Release);
             return false;
         };
-        faults::point(Point::BatchTaken);
+        faults::point(points::BATCH_TAKEN);
         // Relaxed: a count. It grows before the slots leave `pending`'s sight and may be seen early or late.
         self.closed.fetch_add(chain.count, Ordering::Relaxed);
         let waiting = chain.count << COUNT_SHIFT | WAITING | u64::from(chain.first);
         // Release, paired with `take_mature`: the links, which `take` above has acquired.
         cell.store(waiting, Ordering::Release);
-        faults::point(Point::BatchUntold);
-        if planted!("bug-no-grace-on-reuse") {
+        faults::point(points::BATCH_UNDEFERRED);
+        if planted!("no-grace-on-reuse") {
             self.ripen(at);
             return true;
         }
@@ -198,7 +199,7 @@ impl Batches {
     }
 
     fn ripen(&self, at: usize) {
-        faults::point(Point::BatchRipening);
+        faults::point(points::BATCH_MARKING);
         // Release, paired with `take_mature`: that every reader which was pinned has unpinned, which the epoch has
         // made happen before this call. A read-modify-write, so it passes on the release of `close` too.
         self.cells[at].fetch_add(RIPEN, Ordering::Release);
@@ -217,7 +218,7 @@ impl Batches {
             }
             // First up, then out of the cell, so that `pending` does not miss it.
             self.in_hand(count(word));
-            faults::point(Point::BatchReaping);
+            faults::point(points::BATCH_RECLAIMING);
             if cell.compare_exchange(word, EMPTY, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return Chain::of(word);
             }

@@ -11,6 +11,8 @@
 //! (use `Arc`s), or when the removing thread must see the destructor run before it goes on.
 
 mod claim;
+#[cfg(all(test, not(loom)))]
+mod conformance;
 mod descriptor;
 mod epoch;
 mod error;
@@ -19,9 +21,8 @@ mod free_list;
 mod handle;
 mod layout;
 mod limbo;
-#[cfg(all(test, not(loom)))]
-mod model;
 mod owner;
+pub(crate) mod points;
 mod reader;
 mod seat;
 mod segments;

@@ -13,7 +13,8 @@
 //! leads to a word not issued yet is found out without a second look anywhere.
 
 use super::error::OwnersError;
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::handle::points;
 use crate::memory::{self, NoMemory};
 use crate::sync::{AtomicPtr, Ordering, SteppedWord, Word};
 use crossbeam_utils::CachePadded;
@@ -215,7 +216,7 @@ impl OwnerWords {
             self.ensure(place(index).0).map_err(|NoMemory| OwnersError::NoMemory)?;
             match self.pairs.compare_exchange(pair, pair + 1, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
-                    faults::point(Point::OwnersUnset);
+                    faults::point(points::OWNERS_UNSET);
                     let ids = [ResourceId(index * 2), ResourceId(index * 2 + 1)];
                     for id in ids {
                         // SeqCst, paired with all loads of the word. The ids are known to nobody yet.
@@ -237,7 +238,7 @@ impl OwnerWords {
         let length = segment_length(segment);
         let made = memory::slice(length, std::iter::repeat_with(Pair::default))?;
         let made = Box::into_raw(made).cast::<Pair>();
-        faults::point(Point::OwnersMade);
+        faults::point(points::OWNERS_ALLOCATED);
         // Release, paired with `stepped`: the segment's words.
         if entry.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire).is_err() {
             // SAFETY: made just now with this length, and shown to nobody.

@@ -94,7 +94,7 @@ impl<'t, T, L: Layout> Reader<'t, T, L> {
     #[inline]
     pub fn get(&mut self, handle: Handle) -> Option<&T> {
         self.participant.refresh();
-        #[cfg(feature = "bug-extra-load")]
+        #[cfg(mgm_bug = "extra-load")]
         self.participant.refresh();
         // SAFETY: pinned just now or earlier, and until the next call of a method that takes `&mut self`; the
         // reference borrows `self` and ends before.

@@ -2,7 +2,8 @@
 //! and neither moves nor goes away while the table lives, so a slot may be looked at through any handle, however old,
 //! by anybody, without asking.
 
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::handle::points;
 #[cfg(not(loom))]
 use crate::memory::{LARGE_PAGE, in_large_pages};
 use crate::sync::{AtomicPtr, Ordering};
@@ -111,7 +112,7 @@ impl<S: Zeroed> Segments<S> {
             if made.is_null() {
                 return None;
             }
-            faults::point(Point::SegmentMade);
+            faults::point(points::SEGMENT_ALLOCATED);
             // Release on success, paired with `get`. Nothing is read through what a failure finds.
             if entry.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 // SAFETY: made just now with this length, and shown to nobody.

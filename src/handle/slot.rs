@@ -28,7 +28,8 @@
 use super::handle::{GENERATION_SHIFT, Handle, INDEX_MASK, Kind};
 use super::layout::{ClaimWord, Layout};
 use super::segments::{SEGMENTS, Zeroed};
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::handle::points;
 use crate::sync::{Ordering, SteppedWord, UnsafeCell};
 use std::mem::MaybeUninit;
 
@@ -104,8 +105,8 @@ impl<T, L: Layout> Slot<T, L> {
             unsafe { (*cell).write(value) };
         });
         self.claim.open(generation);
-        faults::point(Point::SlotHalfOpened);
-        let order = if planted!("bug-publish-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+        faults::point(points::SLOT_HALF_OPENED);
+        let order = if planted!("publish-relaxed") { Ordering::Relaxed } else { Ordering::Release };
         // Release, paired with `is` and `occupant`: publishes the value and the claim word. No stronger, since nobody
         // can ask for this handle before it has been returned.
         self.state.store(handle.bits(), order);

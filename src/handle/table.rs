@@ -9,7 +9,8 @@ use super::segments::Segments;
 use super::slot::{NIL, Slot};
 use super::vacancy::{Stock, Vacancies};
 use super::{Handle, Kind, OwnerWord, OwnerWords, ResourceId};
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::handle::points;
 use crate::prefetch::prefetch;
 use crate::sync::Arc;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -246,7 +247,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     #[inline]
     unsafe fn open(&self, index: u32, value: T) -> Result<Handle, Full<T>> {
         let Some(slot) = self.slots.get(index) else { return Err(Full(value)) };
-        faults::point(Point::SlotVacant);
+        faults::point(points::SLOT_TAKEN);
         // SAFETY: the caller's word.
         Ok(unsafe { slot.open(self.shape.kind, index, value) })
     }
@@ -322,7 +323,7 @@ impl<T, L: Layout> HandleTable<T, L> {
     #[must_use]
     pub fn get(&self, handle: Handle) -> Option<Guard<'_, T>> {
         let pin = epoch::pin();
-        faults::point(Point::GuardPinned);
+        faults::point(points::REF_PINNED);
         // SAFETY: pinned before, and until the guard is dropped.
         let value = unsafe { self.find(handle) }?;
         // SAFETY: as the constructor asks: this pin.

@@ -15,7 +15,8 @@ use super::limbo::{Batches, Chain, Head, Limbo};
 use super::seat;
 use super::segments::Segments;
 use super::slot::{NIL, Slot};
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::handle::points;
 use crate::sync::{Ordering, Word, yield_now};
 use crossbeam_utils::CachePadded;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -231,7 +232,7 @@ impl<T, L: Layout> Stock<'_, T, L> {
             // Who finds no slot meanwhile waits a little for those that are neither unused any more nor on a list yet.
             let rest = end - next - 1;
             batches.in_hand(rest);
-            let taken = if planted!("bug-chunk-twice") {
+            let taken = if planted!("chunk-twice") {
                 fresh.store(end, Ordering::Relaxed);
                 Ok(next)
             } else {
@@ -242,7 +243,7 @@ impl<T, L: Layout> Stock<'_, T, L> {
                 next = now;
                 continue;
             }
-            faults::point(Point::ChunkInHand);
+            faults::point(points::CHUNK_TAKEN);
             let (first, second, last) = (next as u32, next as u32 + 1, end as u32 - 1);
             if rest > 0 {
                 (second..last).for_each(|index| self.slots.set_link(index, index + 1));
@@ -306,7 +307,7 @@ impl<T, L: Layout> Stock<'_, T, L> {
 
     #[inline]
     fn into_limbo<E>(self, shard: &Shard, handle: Handle, head: Head) -> Result<(), E> {
-        faults::point(Point::SlotRetired);
+        faults::point(points::SLOT_RETIRED);
         let waiting = shard.limbo.push(self.slots, handle.index(), head);
         if waiting.is_multiple_of(BATCH) { self.batch_gathered(&shard.limbo) } else { Ok(()) }
     }
@@ -338,7 +339,7 @@ impl<T, L: Layout> Stock<'_, T, L> {
     /// Drops the values of a batch that is the caller's alone, and gives the slots to the shard, linked as they are but for those
     /// that are worn out. If destructors panic, so does this, at the end.
     fn drop_values(self, chain: Chain, shard: &Shard) {
-        faults::point(Point::BatchInHand);
+        faults::point(points::BATCH_RECLAIMED);
         let mut panicked = None;
         let (mut first, mut last, mut gap) = (NIL, NIL, false);
         let mut next = chain.first;
@@ -363,7 +364,7 @@ impl<T, L: Layout> Stock<'_, T, L> {
             }
             (last, gap) = (index, false);
         }
-        faults::point(Point::SlotsInHand);
+        faults::point(points::SLOTS_DROPPED);
         if first != NIL {
             shard.free.push(self.slots, first, last);
         }

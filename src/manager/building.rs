@@ -11,9 +11,10 @@ use super::{
     CreationAlert, FlowState, GroupManager, Interface, NewFlowError, Protocol, ReversePath,
     ReversePathQuestion,
 };
-use crate::faults::{self, Point};
+use crate::faults;
 use crate::forwarding::{Flow, Incoming, Outgoing, PublishError, Stamp};
 use crate::handle::Handle;
+use crate::manager::points;
 use crate::memory::NoMemory;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -101,7 +102,7 @@ impl GroupManager {
         }
         // From here on the flow is being built, by this thread alone; it is not any more when this goes out of scope.
         let mut building = Building { manager: self, flow, unfinished: true };
-        faults::point(Point::FlowBuilding);
+        faults::point(points::FLOW_BUILDING);
         for _ in 0..ROUNDS {
             let changes = self.routing.changes();
             let routed =

@@ -5,8 +5,9 @@ use super::directory::Directory;
 use super::interfaces::Role;
 use super::outlet::Outlet;
 use super::{Client, DeregisterError, ManagerConfig, Protocol, RegisterError};
-use crate::faults::{self, Point};
+use crate::faults;
 use crate::handle::{Claims, Handle, HandleTable, RetireError};
+use crate::manager::points;
 use crate::memory::{self, NoMemory};
 use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
@@ -92,7 +93,7 @@ impl Clients {
                 let registered = Registered { protocol };
                 let handle = self.table.insert(registered).map_err(|_| RegisterError::Full(self.most))?;
                 self.directory.enter(handle, protocol);
-                faults::point(Point::ClientWithoutOutlet);
+                faults::point(points::CLIENT_WITHOUT_CHANNEL);
                 let room = self.notices as usize;
                 let (client, code) = (client.clone(), self.code.clone());
                 {
@@ -123,7 +124,7 @@ impl Clients {
             RetireError::Stale => DeregisterError::Stale,
             RetireError::StillOwns(n) => DeregisterError::StillOwns(n),
         })?;
-        faults::point(Point::DeregisterEffective);
+        faults::point(points::DEREGISTER_EFFECTIVE);
         self.names.remove_if(&protocol, |_, named| *named == handle);
         Ok(self.outlets.remove(&handle).map(|(_, outlet)| outlet))
     }

@@ -19,7 +19,7 @@ impl Cursor {
     /// The next part of `all` places, at most `most` of them: the caller's alone. Lock-free.
     pub fn take(&self, most: usize, all: usize) -> Range<usize> {
         let after = |given: usize| given.saturating_add(most).min(all);
-        if planted!("bug-page-twice") {
+        if planted!("page-twice") {
             let given = self.given.load(Ordering::Relaxed);
             self.given.store(after(given), Ordering::Relaxed);
             return given..after(given);

@@ -2,8 +2,9 @@
 //! must get by without memory, and a thread's first pin needs some.
 
 use super::Protocol;
-use crate::faults::{self, Point};
+use crate::faults;
 use crate::handle::Handle;
+use crate::manager::points;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// For each slot of the table of clients, the handle issued last and its protocol. A slot belongs to the one thread that
@@ -31,7 +32,7 @@ impl Directory {
     pub(super) fn enter(&self, handle: Handle, protocol: Protocol) {
         if let Some(slot) = self.slots.get(handle.index() as usize) {
             slot.handle.store(0, Ordering::SeqCst);
-            faults::point(Point::ClientHalfEntered);
+            faults::point(points::CLIENT_UNINDEXED);
             let bits = u64::from(protocol.id) << 32 | u64::from(protocol.component);
             slot.protocol.store(bits, Ordering::SeqCst);
             slot.handle.store(handle.bits(), Ordering::SeqCst);

@@ -15,7 +15,8 @@
 //! leaves a gap between the two in which the client leaves, the count is zero, nobody waits, and the callback runs after
 //! all: the feature `bug-gate-late-entry` plants it.
 
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::manager::points;
 use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
 
 const CLOSED: usize = 1;
@@ -37,7 +38,7 @@ pub struct Inside<'g> {
 impl Gate {
     /// Goes in, unless the gate is closed or the client is not `registered` any more. Wait-free but for `registered`.
     pub fn enter(&self, registered: impl Fn() -> bool) -> Option<Inside<'_>> {
-        if planted!("bug-gate-late-entry") {
+        if planted!("rundown-late-entry") {
             if !registered() {
                 return None;
             }
@@ -50,7 +51,7 @@ impl Gate {
         // Acquire: pairs with `close`, so that what the one who closes did before is seen by the look below. Its place
         // in the word's order is what matters: before the closing, and then it is waited for, or after, and then it sees it.
         let before = self.word.fetch_add(INSIDE, Ordering::Acquire);
-        faults::point(Point::GateEntered);
+        faults::point(points::RUNDOWN_ENTERED);
         let inside = Inside { gate: self };
         (before & CLOSED == 0 && registered()).then_some(inside)
     }

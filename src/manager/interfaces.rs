@@ -7,9 +7,10 @@
 
 use super::Interface;
 use super::upcalls::Share;
-use crate::faults::{self, Point};
+use crate::faults;
 use crate::forwarding::VifIndex;
 use crate::handle::{OwnersError, ResourceId};
+use crate::manager::points;
 use crate::memory::{self, NoMemory};
 use crate::sync::OnceLock;
 use std::hash::BuildHasher;
@@ -164,7 +165,7 @@ impl Interfaces {
             waiting: Share::default(),
         });
         maker.made += 1;
-        faults::point(Point::InterfaceUnlisted);
+        faults::point(points::INTERFACE_UNLISTED);
         self.put(table, record);
         self.present.store(present, Ordering::SeqCst);
         Ok(record)

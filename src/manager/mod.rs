@@ -75,6 +75,7 @@ mod membership;
 mod outbox;
 mod outlet;
 mod ownership;
+pub(crate) mod points;
 mod receivers;
 mod records;
 mod routes;

@@ -18,7 +18,8 @@
 //!
 //! It is bounded. What does not fit is counted, and the client is told to look again once it has worked off what did fit.
 
-use crate::faults::{self, Point};
+use crate::faults;
+use crate::manager::points;
 use crate::memory;
 use crate::sync::Mutex;
 use std::collections::VecDeque;
@@ -82,7 +83,7 @@ impl<T> Outbox<T> {
             state.delivering = true;
         }
         while let Some(next) = self.next() {
-            faults::point(Point::NoticeInHand);
+            faults::point(points::NOTICE_DEQUEUED);
             tell(next);
         }
     }
@@ -96,7 +97,7 @@ impl<T> Outbox<T> {
         if state.lost > 0 {
             return Some(Next::Lost(std::mem::take(&mut state.lost)));
         }
-        if planted!("bug-outbox-late-rest") {
+        if planted!("outbox-late-idle") {
             drop(state);
             state = self.state.lock();
         }

@@ -8,9 +8,10 @@ use super::walks::steady;
 use super::{
     GroupManager, Interface, Membership, MembershipError, NoOwner, Protocol, ReleaseError, State, TakeError,
 };
-use crate::faults::{self, Point};
+use crate::faults;
 use crate::forwarding::{Stamp, VifIndex};
 use crate::handle::{ClaimError, Handle, OwnerWord, OwnersError, ReleaseError as TableReleaseError};
+use crate::manager::points;
 
 /// Who owned an interface at one instant.
 #[derive(Clone, Copy, PartialEq)]
@@ -101,7 +102,7 @@ impl GroupManager {
             // The owner word is of this very table.
             ClaimError::Owned(_) | ClaimError::UnknownOwner => TakeError::Owned(interface),
         })?;
-        faults::point(Point::TakeEffective);
+        faults::point(points::TAKE_EFFECTIVE);
         self.after_change(client, role, record, word);
         Ok(())
     }
@@ -128,7 +129,7 @@ impl GroupManager {
                 ReleaseError::NotOwner(interface)
             }
         })?;
-        faults::point(Point::ReleaseEffective);
+        faults::point(points::RELEASE_EFFECTIVE);
         self.after_change(client, role, record, word);
         Ok(())
     }

@@ -6,9 +6,10 @@ use super::ownership::Towards;
 use super::records::{Contribution, Share};
 use super::said::Action;
 use super::{GroupManager, Interface, Membership, MembershipError, State, StateChange};
-use crate::faults::{self, Point};
+use crate::faults;
 use crate::forwarding::VifIndex;
 use crate::handle::Handle;
+use crate::manager::points;
 use crate::memory;
 
 impl GroupManager {
@@ -123,7 +124,7 @@ impl GroupManager {
         // counts beside it is dead at that instant, because there is nothing dead after it, and under the lock nothing comes
         // to life. Each further look is due to a change of hands, somebody else's call that succeeded.
         record.set_in_use(true);
-        faults::point(Point::MembershipLocked);
+        faults::point(points::MEMBERSHIP_LOCKED);
         let (owned, towards, listed) = loop {
             let upstream = change.state.towards(membership).or(towards);
             let looked = self.owned_by(client, role, record, upstream)?;
@@ -131,7 +132,7 @@ impl GroupManager {
             if role == Role::Igmp && !change.state.switches.settled(record.number, igmp, routing) {
                 return Err(MembershipError::ChangingHands(interface));
             }
-            if !self.settle(&mut change, membership) || planted!("bug-settle-once") {
+            if !self.settle(&mut change, membership) || planted!("sweep-once") {
                 break looked;
             }
         };
@@ -139,7 +140,7 @@ impl GroupManager {
         let counts = role == Role::Routing || owned.without_routing();
         let contribution = Contribution { client, stamp: owned.stamp(record, role), counts };
         say(&mut change, (record.number, role), contribution, towards)?;
-        faults::point(Point::MembershipHalfAdded);
+        faults::point(points::MEMBERSHIP_HALF_ADDED);
         let (flows, with) = self.split(&mut change.state);
         for flow in flows.covered(membership) {
             flows.renew(flow, None, with);

@@ -26,8 +26,9 @@ use super::clock::nanos;
 use super::flows::Account;
 use super::waiting::{Closed, Counts, Waiting};
 use super::{GroupManager, Interface, ManagerConfig, NewFlowError, WrongInterfaceAlert};
-use crate::faults::{self, Point};
+use crate::faults;
 use crate::forwarding::Flow;
+use crate::manager::points;
 use crate::memory::{self, NoMemory};
 use crossbeam_queue::ArrayQueue;
 use papaya::HashMap;
@@ -208,7 +209,7 @@ impl Upcalls {
     /// of memory.
     fn queue(&self, brought: Brought<'_>, waiting: &Arc<Waiting>, share: &Share) -> Upcall {
         let flow = brought.flow;
-        faults::point(Point::UpcallUnqueued);
+        faults::point(points::UPCALL_UNQUEUED);
         let queued = || memory::boxed((Packet::of(brought)?, waiting.clone()));
         if queued().is_ok_and(|queued| self.queue.push(queued).is_ok()) {
             return Upcall::Queued;
@@ -395,7 +396,7 @@ impl GroupManager {
     fn serve_upcall(&self, (packet, waiting): &Queued) {
         let flow = packet.flow;
         give_back(&self.share(packet.account).queued);
-        faults::point(Point::UpcallInHand);
+        faults::point(points::UPCALL_DEQUEUED);
         let made = self.make_flow(flow, &packet.octets, packet.account);
         if let Err(NewFlowError::Full(_) | NewFlowError::NoMemory(_)) = made
             && self.upcalls.reserve_parking()

@@ -99,7 +99,7 @@ fn count(word: &AtomicU64) -> Result<(), Closed> {
 }
 
 fn close(word: &AtomicU64) -> Option<u64> {
-    if planted!("bug-upcall-late-close") {
+    if planted!("upcall-late-seal") {
         let count = word.load(Ordering::Relaxed);
         return (word.fetch_or(CLOSED, Ordering::Relaxed) & CLOSED == 0).then_some(count);
     }

@@ -2,7 +2,8 @@
 
 use crate::counting::allocations;
 use crate::stage::{Own, Stage};
-use mgm::faults::{self, Point};
+use mgm::fault_points::handle::SLOT_RETIRED;
+use mgm::faults;
 use mgm::forwarding::{Counter, FlowCounterId, ForwardingReader, WorkerCounters};
 use mgm::handle::{Claims, Handle, Reader, ReleaseError, RetireError};
 use mgm::manager::GroupManager;
@@ -78,7 +79,7 @@ impl<'s> Other<'s> {
     pub(crate) fn new(stage: &'s Stage, own: &'s Own) -> Other<'s> {
         let forwarding = stage.manager.forwarding();
         faults::set(|at| {
-            if at == Point::SlotRetired && RETIRED.get().is_none() {
+            if at == SLOT_RETIRED && RETIRED.get().is_none() {
                 RETIRED.set(Some(allocations()));
             }
         });

@@ -1,6 +1,7 @@
 //! What stopped threads and others meet on, and how each point is come to.
 
 use crate::common::{flow, membership};
+use mgm::fault_points::{forwarding::*, handle::*, manager::*};
 use mgm::faults::Point;
 use mgm::forwarding::{Counter, Flow, NewEntry};
 use mgm::handle::{Claims, Handle, HandleTable, ResourceId};
@@ -158,69 +159,68 @@ pub(crate) type Way = fn(&Stage);
 
 /// The threads to be stopped, in this order, and the way of each; the last is stopped at `point`.
 pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
-    use Point::*;
     let way: Way = match point {
-        DescriptorHalfWritten
-        | ClaimAnnounced
-        | ClaimConfirmed
-        | ClaimSeen
-        | ClaimActed
-        | ClaimUnsettled
-        | ClaimSettled => Stage::hold,
-        HelperBegun | HelperConfirmed | HelperSeen | HelperActed | HelperUnsettled => {
+        DESCRIPTOR_HALF_WRITTEN
+        | CLAIM_ANNOUNCED
+        | CLAIM_CONFIRMED
+        | CLAIM_SEEN
+        | CLAIM_ACTED
+        | CLAIM_UNSETTLED
+        | CLAIM_SETTLED => Stage::hold,
+        HELPER_BEGUN | HELPER_CONFIRMED | HELPER_SEEN | HELPER_ACTED | HELPER_UNSETTLED => {
             let help: Way = |stage| _ = stage.table.claim(stage.victim, stage.elsewhere);
-            return vec![(ClaimAnnounced, Stage::hold), (point, help)];
+            return vec![(CLAIM_ANNOUNCED, Stage::hold), (point, help)];
         }
-        RetireClosed => |stage| _ = stage.table.check_and_retire(stage.victim),
-        SegmentMade | ChunkInHand => |stage| _ = stage.table.insert(1),
-        FreeListPopping | SlotVacant | SlotHalfOpened | SlotRetired | LimboPushing | BatchFilling
-        | BatchTaken | BatchUntold | EpochAdvancing | BatchRipening | BatchReaping | BatchInHand
-        | SlotsInHand | FreeListPushing => Stage::churn,
-        OwnersMade | OwnersUnset => |stage| _ = stage.table.new_resource().unwrap(),
-        GuardPinned => |stage| _ = stage.table.get(stage.victim),
-        ReaderUnpinned | ReaderPinned => |stage| _ = stage.table.reader().get(stage.victim),
-        EntryUnpublished | EntryUncounted | LaneOverflowing | LanesFilling | LanesUnshown | LanesShown => {
-            |stage| _ = stage.publish()
-        }
-        EntryReplaced => |stage| {
+        RETIRE_CLOSED => |stage| _ = stage.table.check_and_retire(stage.victim),
+        SEGMENT_ALLOCATED | CHUNK_TAKEN => |stage| _ = stage.table.insert(1),
+        FREE_LIST_POPPING | SLOT_TAKEN | SLOT_HALF_OPENED | SLOT_RETIRED | LIMBO_PUSHING | BATCH_FILLING
+        | BATCH_TAKEN | BATCH_UNDEFERRED | EPOCH_ADVANCING | BATCH_MARKING | BATCH_RECLAIMING
+        | BATCH_RECLAIMED | SLOTS_DROPPED | FREE_LIST_PUSHING => Stage::churn,
+        OWNERS_ALLOCATED | OWNERS_UNSET => |stage| _ = stage.table.new_resource().unwrap(),
+        REF_PINNED => |stage| _ = stage.table.get(stage.victim),
+        READER_UNPINNED | READER_PINNED => |stage| _ = stage.table.reader().get(stage.victim),
+        ENTRY_UNPUBLISHED | ENTRY_UNCOUNTED | BUCKET_OVERFLOWING | BUCKETS_FILLING | BUCKETS_UNPUBLISHED
+        | BUCKETS_PUBLISHED => |stage| _ = stage.publish(),
+        ENTRY_REPLACED => |stage| {
             let flow = stage.publish();
             let forwarding = stage.manager.forwarding();
             let number = forwarding.alloc_counter().unwrap();
             forwarding.replace(NewEntry::new(flow, number, None, &[])).unwrap();
         },
-        LaneEmptied | EntryWithdrawn => |stage| {
+        BUCKET_SLOT_EMPTIED | ENTRY_WITHDRAWN => |stage| {
             let flow = stage.publish();
             assert!(stage.manager.forwarding().withdraw(&flow));
         },
-        NumberUnopened => |stage| _ = stage.manager.forwarding().alloc_counter().unwrap(),
-        CountsHalfCleared => |stage| {
+        COUNTER_UNALLOCATED => |stage| _ = stage.manager.forwarding().alloc_counter().unwrap(),
+        COUNTS_HALF_CLEARED => |stage| {
             let forwarding = stage.manager.forwarding();
             let number = forwarding.alloc_counter().unwrap();
             forwarding.counters().worker().add(number, Counter::Packets, 1);
         },
-        ClientHalfEntered | ClientWithoutOutlet | DeregisterEffective => Stage::register_and_leave,
-        InterfaceUnlisted => |stage| {
+        CLIENT_UNINDEXED | CLIENT_WITHOUT_CHANNEL | DEREGISTER_EFFECTIVE => Stage::register_and_leave,
+        INTERFACE_UNLISTED => |stage| {
             let interface = Interface::v4(stage.fresh());
             stage.manager.take(stage.client, interface).unwrap();
         },
-        TakeEffective | ReleaseEffective => Stage::take_and_release,
-        MembershipLocked | MembershipHalfAdded | NoticeInHand | GateEntered => Stage::join,
-        FlowUnlisted | FlowBuilding => |stage| _ = stage.manager.new_flow(stage.fresh_flow()).unwrap(),
-        UpcallUnqueued | UpcallInHand => |stage| {
+        TAKE_EFFECTIVE | RELEASE_EFFECTIVE => Stage::take_and_release,
+        MEMBERSHIP_LOCKED | MEMBERSHIP_HALF_ADDED | NOTICE_DEQUEUED | RUNDOWN_ENTERED => Stage::join,
+        FLOW_UNLISTED | FLOW_BUILDING => |stage| _ = stage.manager.new_flow(stage.fresh_flow()).unwrap(),
+        UPCALL_UNQUEUED | UPCALL_DEQUEUED => |stage| {
             stage.manager.upcall(stage.fresh_flow(), Interface::v4(1), &[]);
             stage.manager.process_upcalls(1);
         },
+        _ => panic!("no call reaches {point:?}"),
     };
     vec![(point, way)]
 }
 
 /// Whether a thread that is stopped there has the membership lock.
 pub(crate) fn has_the_membership_lock(point: Point) -> bool {
-    matches!(point, Point::MembershipLocked | Point::MembershipHalfAdded | Point::FlowUnlisted)
+    matches!(point, MEMBERSHIP_LOCKED | MEMBERSHIP_HALF_ADDED | FLOW_UNLISTED)
 }
 
 /// Whether a thread that is stopped there has locked a name, and with it others, not known which: those who have them may
 /// have to wait to be rid of theirs.
 pub(crate) fn has_locked_names(point: Point) -> bool {
-    matches!(point, Point::ClientHalfEntered | Point::ClientWithoutOutlet)
+    matches!(point, CLIENT_UNINDEXED | CLIENT_WITHOUT_CHANNEL)
 }

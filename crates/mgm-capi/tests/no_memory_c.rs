@@ -1,6 +1,8 @@
 //! No memory, through the C interface: each function that is documented to answer 8 does, whichever of its allocations fails,
 //! and has changed nothing; and where the pages know no 8, the answer is 1003.
 
+#![cfg(mgm_instrumented)]
+
 #[macro_use]
 mod c_stage;
 

@@ -1,7 +1,8 @@
 //! Which lines are in use, and for what.
 
-use crate::faults::{self, Point};
+use crate::faults;
 use crate::forwarding::numbers::{FlowCounterId, LineId, MAX_LINES, OifCounterId};
+use crate::forwarding::points;
 use crate::forwarding::shares::{LINE, OFTEN};
 use crate::memory::{self, NoMemory};
 
@@ -55,7 +56,7 @@ impl Lines {
             return Ok(None);
         }
         make_room(len)?;
-        faults::point(Point::NumberUnopened);
+        faults::point(points::COUNTER_UNALLOCATED);
         let index = self.free.pop().unwrap_or(self.all.len() as u32);
         if index as usize == self.all.len() {
             self.all.push(Line::default());

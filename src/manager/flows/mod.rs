@@ -24,12 +24,13 @@ use super::records::{Records, Share};
 use super::said::{Action, Said, Which};
 use super::upstream::{PathInfo, Upstream};
 use super::{FlowState, Interface};
-use crate::faults::{self, Point};
+use crate::faults;
 use crate::forwarding::{
     Flow, FlowCounterId, ForwardingTable, Incoming, NewEntry, Outgoing, PublishError, Stamp, VifIndex,
     WorkerCounters,
 };
 use crate::handle::OwnerWords;
+use crate::manager::points;
 use crate::memory::{self, NoMemory};
 pub(in crate::manager) use accounts::Account;
 use accounts::Accounts;
@@ -274,7 +275,7 @@ impl Flows {
                 return Err(refused);
             }
         };
-        faults::point(Point::FlowUnlisted);
+        faults::point(points::FLOW_UNLISTED);
         record.number = Some(number);
         count_early(&mut self.counts, record, number);
         let state = state(&published.outgoing);
@@ -350,7 +351,7 @@ impl Flows {
         if let Some(swept) = swept {
             said.forget_dead(swept, with.owners());
         }
-        let which = if planted!("bug-renew-live") { Which::Live } else { Which::Kept };
+        let which = if planted!("republish-live") { Which::Live } else { Which::Kept };
         let (Some(number), true) = (*number, entry.upstream.holds(with.owners())) else {
             return self.end(flow, with);
         };

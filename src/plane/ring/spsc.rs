@@ -115,7 +115,7 @@ impl<S: Copy + Send> Sender<S> {
         if self.published != self.written {
             self.published = self.written;
             // Release, paired with the load in `receive`: who sees the count sees what was written.
-            let order = if planted!("bug-ring-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+            let order = if planted!("ring-relaxed") { Ordering::Relaxed } else { Ordering::Release };
             self.ring.sent.store(self.written, order);
         }
     }

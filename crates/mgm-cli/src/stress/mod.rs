@@ -58,9 +58,8 @@ pub(crate) struct Arguments {
     /// How much is written down and checked.
     #[arg(long, value_enum, default_value_t = Check::All)]
     check: Check,
-    /// Stop threads at random points inside operations, mostly for microseconds, at times for milliseconds. Only in a program
-    /// that was built with the feature `faults`.
-    #[cfg(feature = "faults")]
+    /// Stop threads at random points inside operations, mostly for microseconds, at times for milliseconds. Only in a
+    /// program built with `--cfg mgm_instrumented`.
     #[arg(long)]
     stops: bool,
     /// Print one JSON object.
@@ -117,6 +116,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let destination =
         arguments.report.as_deref().map(Destination::open).transpose().map_err(Failure::usage)?;
+    if arguments.stops && !cfg!(mgm_instrumented) {
+        return Err(Failure::usage(anyhow::anyhow!(
+            "--stops needs fault points: build with RUSTFLAGS=\"--cfg mgm_instrumented\" cargo run --release -- stress --stops"
+        )));
+    }
     let config = ManagerConfig { clients: (universe.clients + 1) * 64, ..ManagerConfig::default() };
     let states = States::from_iter([Spec::new(&config)]);
     let manager = GroupManager::new(config, calls::world::routes()).map_err(Failure::usage)?;
@@ -126,7 +130,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         for number in 0..universe.threads {
             let arena = &arena;
             scope.spawn(move || {
-                #[cfg(feature = "faults")]
+                #[cfg(mgm_instrumented)]
                 if arguments.stops {
                     mgm::faults::stop_at_random(arena.seed(number));
                 }
@@ -239,10 +243,7 @@ fn replay(file: &std::path::Path) -> Result<(), Failure> {
 
 fn command(arguments: &Arguments, seed: u64) -> String {
     let Arguments { threads, seconds, mix, interfaces, clients, groups, .. } = arguments;
-    #[cfg(feature = "faults")]
     let stops = if arguments.stops { " --stops" } else { "" };
-    #[cfg(not(feature = "faults"))]
-    let stops = "";
     format!(
         "mgm stress --threads {threads} --seconds {seconds} --seed {seed} --mix {mix} --interfaces {interfaces} --clients {clients} --groups {groups}{stops}"
     )

@@ -1,74 +1,74 @@
-//! Bugs to plant: each is one step of the protocol left out, moved or weakened, and the checker must find what it
-//! breaks. A checker that passes them all has not shown anything.
+//! The planted bugs. Each is one step of the protocol left out, moved or weakened, and the checker must find a broken promise:
+//! a checker that misses them has not shown anything.
 
-use super::memory::*;
-use super::spec::Operation;
-use super::stage::{Next, Stage, Task};
-use super::step::{Protocol, alive, handle_of, word_of};
+use crate::memory::*;
+use crate::protocol::{Protocol, alive, handle_of, word_of};
+use crate::spec::Operation;
+use crate::stage::{Next, Stage, Task};
 
-/// What is wrong.
+/// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bug {
+pub enum Bug {
     /// The count is raised first and lowered again when the claim fails.
     CountFirst,
-    /// The owner word is changed without first confirming, while installed, that it reads `expected`.
+    /// The owner word is changed without first confirming, while the operation is announced, that it reads `expected`.
     ActWithoutConfirm,
-    /// The settle takes any operation of the descriptor for the one it carried out.
+    /// The settle does not distinguish the operation it carried out from others of the same descriptor.
     SettleWithoutTicket,
-    /// The announcer learns its outcome from the owner word.
+    /// The announcer reads its outcome from the owner word.
     OutcomeFromOwnerWord,
-    /// A helper that finds the operation lost writes that into the descriptor.
+    /// A helper that finds the operation lost writes that outcome into the descriptor.
     NegativeOutcome,
-    /// Retire answers StillOwns when an operation is under way.
-    HeldOnBusy,
-    /// The flags do not say which operation they belong to.
+    /// Retire returns StillOwns while an operation is announced.
+    StillOwnsOnBusy,
+    /// The flags do not carry the sequence of their operation.
     UntaggedFlags,
-    /// A helper does not look at the sequence again after reading the fields.
-    NoSecondSequence,
-    /// Stale is answered on seeing a retirement begun, without finishing it.
+    /// A helper does not read the sequence again after the fields.
+    SequenceNotRechecked,
+    /// An operation that finds a retirement begun returns Stale without finishing it.
     StaleWithoutFlip,
     /// A release counts as done only if the owner word shows it.
-    ReleaseJudgedByOwnerWord,
+    ReleaseOutcomeFromOwnerWord,
     /// The state is checked before the owner word is read.
     StateBeforeOwner,
-    /// The owner's generation is read without checking that it still owns the word.
-    NameWithoutSecondLook,
+    /// The owner's generation is read without checking that the owner still owns the word.
+    ResolveWithoutRecheck,
     /// The outcome is written after the settle.
     DoneAfterSettle,
-    /// Insert publishes the slot before its operation word is reset.
+    /// Insert publishes the slot before it resets the claim word.
     StateBeforeClaim,
-    /// Retire does not check the state before the operation word.
+    /// Retire does not check the state before the claim word.
     RetireUnborn,
 }
 
 impl Bug {
-    /// Every bug, with a scenario that contains its pattern.
-    pub(super) const ALL: [(Bug, &str); 15] = [
+    /// Every bug, with the name of a scenario that contains its pattern.
+    pub const ALL: [(Bug, &str); 15] = [
         (Bug::CountFirst, "a claim that fails, and a retirement"),
         (Bug::ActWithoutConfirm, "one object claims one word twice"),
         (Bug::SettleWithoutTicket, "one object claims two words in two threads"),
         (Bug::OutcomeFromOwnerWord, "one object claims one word twice"),
         (Bug::NegativeOutcome, "a late helper, and the claim is released"),
-        (Bug::HeldOnBusy, "claim against retire"),
+        (Bug::StillOwnsOnBusy, "claim against retire"),
         (Bug::UntaggedFlags, "claim against release of one object"),
-        (Bug::NoSecondSequence, "one object claims one word twice"),
+        (Bug::SequenceNotRechecked, "one object claims one word twice"),
         (Bug::StaleWithoutFlip, "claim against retire"),
-        (Bug::ReleaseJudgedByOwnerWord, "a late helper, and the word is another's"),
-        (Bug::StateBeforeOwner, "a refusal against the end of the refused"),
-        (Bug::NameWithoutSecondLook, "the owner is asked for, and its slot is reused"),
+        (Bug::ReleaseOutcomeFromOwnerWord, "a late helper, and the word has another owner"),
+        (Bug::StateBeforeOwner, "a refusal against the retirement of the refused object"),
+        (Bug::ResolveWithoutRecheck, "owner_of, and the owner's slot is reused"),
         (Bug::DoneAfterSettle, "a late helper, and the claim is released"),
-        (Bug::StateBeforeClaim, "the next life's handle is guessed"),
-        (Bug::RetireUnborn, "the next life's handle is guessed"),
+        (Bug::StateBeforeClaim, "the next generation's handle is guessed"),
+        (Bug::RetireUnborn, "the next generation's handle is guessed"),
     ];
 }
 
-/// Accesses that only a planted bug makes.
+/// The accesses that only a planted bug makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Planted {
+pub enum Planted {
     StateFirst,
     ThenOwner,
     StoreNegative(Task),
-    /// Count first: raise it, ...
+    /// Count first: raise the count, ...
     Raise {
         seen: Owner,
         found: ClaimWord,
@@ -77,7 +77,7 @@ pub(super) enum Planted {
     Change {
         seen: Owner,
     },
-    /// ... and lower it: `done` is the outcome if the operation succeeded.
+    /// ... and lower the count; `done` is the new stamp if the operation succeeded.
     ReadToLower {
         done: Option<u8>,
     },
@@ -88,8 +88,8 @@ pub(super) enum Planted {
 }
 
 impl Planted {
-    /// What count first does instead of announcing.
-    pub(super) fn count_first(operation: Operation, seen: Owner, generation: u8, count: u8) -> Planted {
+    /// Returns the first access of "count first", which replaces the announcement.
+    pub fn count_first(operation: Operation, seen: Owner, generation: u8, count: u8) -> Planted {
         match operation {
             Operation::Claim(..) => Planted::Raise { seen, found: ClaimWord::idle(generation, count) },
             _ => Planted::Change { seen },
@@ -98,14 +98,14 @@ impl Planted {
 }
 
 impl Protocol {
-    pub(super) fn planted(
+    pub fn planted(
         self,
         planted: Planted,
         memory: &mut Memory,
         operation: Operation,
         again: Next,
     ) -> (Access, Next) {
-        use super::spec::Outcome;
+        use crate::spec::Outcome;
         use Access::Load;
         use Location as At;
         let to = |planted| Next::Stage(Stage::Planted(planted));
@@ -118,10 +118,10 @@ impl Protocol {
             }
             Planted::ThenOwner => {
                 let word = word_of(operation);
-                (Load(At::Owner(word)), self.judge(operation, memory.owner[word as usize]))
+                (Load(At::Owner(word)), self.check_owner(operation, memory.owner[word as usize]))
             }
             Planted::StoreNegative(task) => {
-                let at = At::Done(task.seat);
+                let at = At::Done(task.thread);
                 let (access, _) = memory.exchange_flag(at, task.flag(true), task.flag(false));
                 (access, self.settle(task, false))
             }
@@ -161,7 +161,7 @@ impl Protocol {
     }
 }
 
-/// The idle word with its count changed by `by`.
+/// Returns an idle word with its count changed by `by`.
 fn counted(claim: ClaimWord, by: i8) -> ClaimWord {
     match claim {
         ClaimWord::Idle { closing, generation, count } => {

@@ -1,99 +1,100 @@
-//! A scenario as a stateright model: its states, and what must hold in each.
+//! A scenario as a stateright model: its states, and the properties of each.
 
-use super::memory::*;
-use super::spec::{Handle, Monitor, Operation, Outcome, Spec, SpecSlot, SpecWord, THREADS, WORDS};
-use super::stage::{Next, Stage};
-use super::step::Protocol;
-use super::witness::Witness;
+use crate::memory::*;
+use crate::protocol::Protocol;
+use crate::spec::{Handle, Monitor, Operation, Outcome, Spec, SpecSlot, SpecWord, THREADS, WORDS};
+use crate::stage::{Next, Stage};
+use crate::witness::Witness;
 use stateright::{Model, Property};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Whose handle a call is made with.
+/// The handle with which a call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
-    Of(Handle),
-    /// The last handle this thread's own insert gave it.
-    Mine,
+pub enum Subject {
+    Given(Handle),
+    /// The handle that the thread's own last insert returned.
+    Inserted,
 }
 
-pub(super) const A: Who = Who::Of(Handle { slot: 0, generation: 1 });
-pub(super) const B: Who = Who::Of(Handle { slot: 1, generation: 1 });
-/// The handle slot 0 will have in its next life: a number that somebody guessed.
-pub(super) const A2: Who = Who::Of(Handle { slot: 0, generation: 2 });
-pub(super) const MINE: Who = Who::Mine;
+pub const A: Subject = Subject::Given(Handle { slot: 0, generation: 1 });
+pub const B: Subject = Subject::Given(Handle { slot: 1, generation: 1 });
+/// The handle that slot 0 will have in its next generation: a guess.
+pub const A_NEXT: Subject = Subject::Given(Handle { slot: 0, generation: 2 });
+pub const INSERTED: Subject = Subject::Inserted;
 
 /// One call of a thread's script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub enum Call {
     Insert,
-    Claim(Who, u8),
-    Release(Who, u8),
-    Retire(Who),
+    Claim(Subject, u8),
+    Release(Subject, u8),
+    Retire(Subject),
     OwnerOf(u8),
-    Validate(Who),
+    Validate(Subject),
 }
 
-/// Who does what, from where.
+/// The initial state, and the calls of each thread.
 #[derive(Clone, Debug)]
-pub(super) struct Scenario {
-    pub(super) name: &'static str,
-    /// Slots 0.. that are alive in generation 1 to begin with.
-    pub(super) live: u8,
-    /// Slots after those, never used yet.
-    pub(super) spare: u8,
-    /// Who owns which word to begin with: (slot, word).
-    pub(super) held: &'static [(u8, u8)],
-    pub(super) scripts: &'static [&'static [Call]],
-    /// What some interleaving must reach, or the scenario does not contain its pattern.
-    pub(super) reaches: &'static [Witness],
+pub struct Scenario {
+    pub name: &'static str,
+    /// Slots from 0 on that are live in generation 1 at the start.
+    pub live: u8,
+    /// Slots after those that were never used.
+    pub spare: u8,
+    /// The owned words at the start: (slot, word).
+    pub owned: &'static [(u8, u8)],
+    pub scripts: &'static [&'static [Call]],
+    /// The situations that some interleaving must reach; without them the scenario does not contain its pattern.
+    pub reaches: &'static [Witness],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Thread {
-    /// The call it makes now or next.
-    pub(super) call: u8,
-    pub(super) mine: Option<Handle>,
-    pub(super) stage: Stage,
+pub struct Thread {
+    /// Index of the call that the thread makes now or next.
+    pub call: u8,
+    pub inserted: Option<Handle>,
+    pub stage: Stage,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct SystemState {
-    pub(super) memory: Memory,
-    pub(super) threads: [Thread; THREADS],
-    pub(super) monitor: Monitor,
-    /// For whom each owned word was claimed. The words name only the slot.
-    pub(super) owned_by: [Option<Handle>; WORDS],
+pub struct SystemState {
+    pub memory: Memory,
+    pub threads: [Thread; THREADS],
+    pub monitor: Monitor,
+    /// The handle for which each owned word was claimed. The words name only the slot.
+    pub owned_by: [Option<Handle>; WORDS],
 }
 
 /// A scenario under a protocol.
 #[derive(Clone, Debug)]
-pub(super) struct System {
-    pub(super) scenario: Scenario,
-    pub(super) protocol: Protocol,
-    /// The most accesses a thread needed to finish an operation alone, from any state.
-    pub(super) longest: Arc<AtomicU32>,
+pub struct System {
+    pub scenario: Scenario,
+    pub protocol: Protocol,
+    /// The most accesses that a thread needed to finish an operation alone, from any state.
+    pub longest: Arc<AtomicU32>,
 }
 
-/// What callers are promised. The other properties are how the protocol keeps these.
-pub(super) const PROMISES: [&str; 3] =
-    ["linearizable", "a dead object owns nothing", "each thread alone finishes"];
+/// The promises to callers. The other properties are the invariants by which the protocol keeps them.
+pub const PROMISES: [&str; 3] = ["linearizable", "a dead object owns nothing", "each thread alone finishes"];
 
-/// The most accesses a thread that runs alone needs to finish one operation, from every state of every scenario. The
-/// scenarios must reach it, so that it is tight.
+/// The most accesses that a thread which runs alone needs to finish one operation, from every state of every scenario.
+/// Some scenario reaches it, so the bound is tight.
 ///
-/// They are: 9 to help, late, an operation that is settled (4 to read the descriptor, confirm, `seen`, act, note,
-/// settle); 13 to start over and help the next one from its beginning (owner, state and claim word, then 10); and 17 to
-/// do its own (these 3, 6 to write the descriptor, announce, 6 to carry it out, and the look at `done`).
-pub(super) const SOLO_BOUND: u32 = 39;
+/// The accesses are: 9 to help, late, an operation that is settled (4 to read the descriptor, confirm, `seen`, act, note,
+/// settle); 13 to start over and help the next operation from its beginning (owner, state and claim word, then 10); and
+/// 17 for the thread's own (these 3, 6 to write the descriptor, announce, 6 to carry it out, and the load of `done`).
+pub const SOLO_BOUND: u32 = 39;
 
 impl System {
-    pub(super) fn new(scenario: Scenario, protocol: Protocol) -> Self {
+    /// Creates the system of a scenario under a protocol.
+    pub fn new(scenario: Scenario, protocol: Protocol) -> Self {
         assert!(scenario.scripts.len() <= THREADS);
         System { scenario, protocol, longest: Arc::default() }
     }
 
-    pub(super) fn initial(&self) -> SystemState {
+    /// Returns the state in which the scenario starts.
+    pub fn initial(&self) -> SystemState {
         let mut memory = Memory::default();
         let mut owned_by = [None; WORDS];
         memory.owner = [Owner { stamp: 1, slot: None }; WORDS];
@@ -101,15 +102,15 @@ impl System {
             memory.free.push(slot);
         }
         for slot in 0..self.scenario.live {
-            let count = self.scenario.held.iter().filter(|(of, _)| *of == slot).count() as u8;
+            let count = self.scenario.owned.iter().filter(|(of, _)| *of == slot).count() as u8;
             memory.state[slot as usize] = State { generation: 1, live: true };
             memory.claim[slot as usize] = ClaimWord::idle(1, count);
         }
-        for &(slot, word) in self.scenario.held {
+        for &(slot, word) in self.scenario.owned {
             memory.owner[word as usize] = Owner { stamp: 2, slot: Some(slot) };
             owned_by[word as usize] = Some(Handle { slot, generation: 1 });
         }
-        let thread = Thread { call: 0, mine: None, stage: Stage::Between };
+        let thread = Thread { call: 0, inserted: None, stage: Stage::Between };
         SystemState {
             monitor: Monitor::new(abstraction(&memory, &owned_by)),
             threads: std::array::from_fn(|_| thread.clone()),
@@ -118,29 +119,37 @@ impl System {
         }
     }
 
-    pub(super) fn slots(&self) -> u8 {
+    /// Returns the number of slots.
+    pub fn slots(&self) -> u8 {
         self.scenario.live + self.scenario.spare
     }
 
-    /// The operation a thread is in or makes next; none when its script is over.
-    pub(super) fn operation(&self, threads: &[Thread; THREADS], thread: usize) -> Option<Operation> {
-        let Thread { call, mine, .. } = threads[thread];
-        let handle = |who| match who {
-            Who::Of(handle) => Some(handle),
-            Who::Mine => mine,
+    /// Returns the operation that a thread is in or makes next; `None` when its script is over.
+    pub fn operation(&self, threads: &[Thread; THREADS], thread: usize) -> Option<Operation> {
+        let Thread { call, inserted, .. } = threads[thread];
+        let handle = |subject| match subject {
+            Subject::Given(handle) => Some(handle),
+            Subject::Inserted => inserted,
         };
         Some(match *self.scenario.scripts.get(thread)?.get(call as usize)? {
             Call::Insert => Operation::Insert,
-            Call::Claim(who, word) => Operation::Claim(handle(who)?, word),
-            Call::Release(who, word) => Operation::Release(handle(who)?, word),
-            Call::Retire(who) => Operation::Retire(handle(who)?),
+            Call::Claim(subject, word) => Operation::Claim(handle(subject)?, word),
+            Call::Release(subject, word) => Operation::Release(handle(subject)?, word),
+            Call::Retire(subject) => Operation::Retire(handle(subject)?),
             Call::OwnerOf(word) => Operation::OwnerOf(word),
-            Call::Validate(who) => Operation::Validate(handle(who)?),
+            Call::Validate(subject) => Operation::Validate(handle(subject)?),
         })
     }
 
-    /// One access of `thread`: what it was, and what the operation returned if that ended it.
-    pub(super) fn step(&self, state: &mut SystemState, thread: usize) -> Option<(Access, Option<Outcome>)> {
+    /// Returns the threads that can make an access.
+    pub fn movable(&self, state: &SystemState) -> Vec<usize> {
+        let mut threads = Vec::new();
+        self.actions(state, &mut threads);
+        threads.into_iter().map(usize::from).collect()
+    }
+
+    /// Makes one access of `thread`. Returns the access, and the outcome if it ended the operation.
+    pub fn step(&self, state: &mut SystemState, thread: usize) -> Option<(Access, Option<Outcome>)> {
         let operation = self.operation(&state.threads, thread)?;
         let stage = state.threads[thread].stage;
         let owners = state.memory.owner;
@@ -150,7 +159,7 @@ impl System {
             if after != *before {
                 let generation = match stage {
                     Stage::Act(task) => task.holder.generation,
-                    _ => super::step::handle_of(operation).generation,
+                    _ => crate::protocol::handle_of(operation).generation,
                 };
                 state.owned_by[word] = after.slot.map(|slot| Handle { slot, generation });
             }
@@ -170,7 +179,7 @@ impl System {
                 thread.stage = Stage::Between;
                 thread.call += 1;
                 if let Outcome::Inserted(handle) = outcome {
-                    thread.mine = Some(handle);
+                    thread.inserted = Some(handle);
                 }
                 Some(outcome)
             }
@@ -178,7 +187,7 @@ impl System {
         Some((access, outcome))
     }
 
-    /// How many accesses `thread` needs to finish its operation if nobody else moves; none if it does not.
+    /// Returns the number of accesses that `thread` needs to finish its operation while no other thread moves; `None` if it does not finish.
     fn alone(&self, state: &SystemState, thread: usize) -> Option<u32> {
         let Some(operation) = self.operation(&state.threads, thread) else { return Some(0) };
         let mut memory = state.memory;
@@ -203,7 +212,7 @@ impl System {
     }
 }
 
-/// The state of the specification that the words stand for, between operations.
+/// Returns the state of the specification that the words represent, between operations.
 fn abstraction(memory: &Memory, owned_by: &[Option<Handle>; WORDS]) -> Spec {
     Spec {
         slots: memory.state.map(|State { generation, live }| SpecSlot { generation, live }),
@@ -214,7 +223,9 @@ fn abstraction(memory: &Memory, owned_by: &[Option<Handle>; WORDS]) -> Spec {
 fn no_dead_object_owns(state: &SystemState) -> bool {
     state.memory.owner.iter().zip(&state.owned_by).all(|(owner, owned_by)| match (owner.slot, owned_by) {
         (None, None) => true,
-        (Some(slot), Some(owned_by)) => slot == owned_by.slot && super::step::alive(&state.memory, *owned_by),
+        (Some(slot), Some(owned_by)) => {
+            slot == owned_by.slot && crate::protocol::alive(&state.memory, *owned_by)
+        }
         _ => false,
     })
 }
@@ -243,7 +254,7 @@ fn quiet_words_are_the_specification(state: &SystemState) -> bool {
 
 impl Model for System {
     type State = SystemState;
-    /// Which thread makes its next access.
+    /// The thread that makes its next access.
     type Action = u8;
 
     fn init_states(&self) -> Vec<SystemState> {
@@ -252,7 +263,7 @@ impl Model for System {
 
     fn actions(&self, state: &SystemState, actions: &mut Vec<u8>) {
         if !state.monitor.explains() || state.memory.free.is_overfull() {
-            return; // a planted bug has done its work: what follows says nothing more
+            return; // a planted bug has broken a promise: later states show nothing more
         }
         let threads = 0..self.scenario.scripts.len();
         actions.extend(threads.filter(|t| self.operation(&state.threads, *t).is_some()).map(|t| t as u8));
@@ -270,7 +281,7 @@ impl Model for System {
             Property::always(PROMISES[2], |system: &System, state| system.each_alone_finishes(state)),
             Property::always("a free slot is dead, and free once", |_, state| free_slots_are_dead(state)),
             Property::always("an idle slot's count is exact", |_, state| idle_counts_are_exact(state)),
-            Property::always("between operations the words are what the specification says", |_, state| {
+            Property::always("between operations the words are change the specification says", |_, state| {
                 quiet_words_are_the_specification(state)
             }),
         ];

@@ -1,14 +1,14 @@
-//! The scenarios. Each is small, and each holds a pattern the others do not: a bug shows only in a model that contains
-//! its pattern.
+//! The scenarios. Each is small, and contains a pattern that the others do not: a bug shows only in a scenario with its
+//! pattern.
 
-use super::system::Call::{Claim, Insert, OwnerOf, Release, Retire, Validate};
-use super::system::{A, A2, B, MINE, Scenario};
-use super::witness::Witness::*;
+use crate::system::Call::{Claim, Insert, OwnerOf, Release, Retire, Validate};
+use crate::system::{A, A_NEXT, B, INSERTED, Scenario};
+use crate::witness::Witness::*;
 
-const NONE: Scenario = Scenario { name: "", live: 2, spare: 0, held: &[], scripts: &[], reaches: &[] };
+const NONE: Scenario = Scenario { name: "", live: 2, spare: 0, owned: &[], scripts: &[], reaches: &[] };
 
-/// The scenarios explored with every run of the tests.
-pub(super) const QUICK: &[Scenario] = &[
+/// The scenarios that every run of the tests explores.
+pub const QUICK: &[Scenario] = &[
     Scenario {
         name: "two objects claim one word",
         scripts: &[&[Claim(A, 0), Release(A, 0)], &[Claim(B, 0), Retire(B)]],
@@ -32,7 +32,7 @@ pub(super) const QUICK: &[Scenario] = &[
     Scenario {
         name: "claim against release of one object",
         live: 1,
-        held: &[(0, 0)],
+        owned: &[(0, 0)],
         scripts: &[&[Release(A, 0), Claim(A, 0)], &[Claim(A, 0), Release(A, 0)]],
         reaches: &[Helping, LateHelper, TornRead, SettledByHelper],
         ..NONE
@@ -40,7 +40,7 @@ pub(super) const QUICK: &[Scenario] = &[
     Scenario {
         name: "one object released twice",
         live: 1,
-        held: &[(0, 0)],
+        owned: &[(0, 0)],
         scripts: &[&[Release(A, 0), Claim(A, 0)], &[Release(A, 0), OwnerOf(0)]],
         reaches: &[Helping, LateHelper, SettledByHelper],
         ..NONE
@@ -55,58 +55,58 @@ pub(super) const QUICK: &[Scenario] = &[
     Scenario {
         name: "release against retire",
         live: 1,
-        held: &[(0, 0)],
+        owned: &[(0, 0)],
         scripts: &[&[Release(A, 0), Retire(A)], &[Retire(A), Validate(A)]],
         reaches: &[Helping, SettledByHelper, FlipForAnother],
         ..NONE
     },
     Scenario {
-        name: "a late helper, and the word is another's",
-        held: &[(0, 0)],
+        name: "a late helper, and the word has another owner",
+        owned: &[(0, 0)],
         scripts: &[&[Release(A, 0)], &[Retire(A)], &[Claim(B, 0), Retire(B)]],
-        reaches: &[Helping, LateHelper, LateHelperReowned],
+        reaches: &[Helping, LateHelper, LateHelperWordTaken],
         ..NONE
     },
     Scenario {
         name: "a late helper, and the slot is reused",
         live: 1,
-        held: &[(0, 0)],
-        scripts: &[&[Release(A, 0), Retire(A), Insert, Claim(MINE, 0)], &[Retire(A)]],
-        reaches: &[Helping, LateHelper, LateHelperNextLife, Reuse],
+        owned: &[(0, 0)],
+        scripts: &[&[Release(A, 0), Retire(A), Insert, Claim(INSERTED, 0)], &[Retire(A)]],
+        reaches: &[Helping, LateHelper, LateHelperSlotReused, Reuse],
         ..NONE
     },
     Scenario {
         name: "a late helper's claim, and the slot is reused",
         live: 1,
-        scripts: &[&[Claim(A, 0), Release(A, 0), Retire(A), Insert, Claim(MINE, 0)], &[Retire(A)]],
-        reaches: &[Helping, LateHelper, LateHelperNextLife, Reuse],
+        scripts: &[&[Claim(A, 0), Release(A, 0), Retire(A), Insert, Claim(INSERTED, 0)], &[Retire(A)]],
+        reaches: &[Helping, LateHelper, LateHelperSlotReused, Reuse],
         ..NONE
     },
     Scenario {
-        name: "the owner is asked for during a hand-over",
-        held: &[(0, 0)],
+        name: "owner_of during a change of owner",
+        owned: &[(0, 0)],
         scripts: &[&[Release(A, 0), Retire(A)], &[Claim(B, 0)], &[OwnerOf(0), Validate(A)]],
-        reaches: &[NameMoved],
+        reaches: &[OwnerChangedWhileResolved],
         ..NONE
     },
     Scenario {
-        name: "the owner is asked for, and its slot is reused",
+        name: "owner_of, and the owner's slot is reused",
         live: 1,
-        held: &[(0, 0)],
-        scripts: &[&[Release(A, 0), Retire(A), Insert, Claim(MINE, 0)], &[OwnerOf(0), OwnerOf(0)]],
-        reaches: &[NameMoved, NameNextLife, Reuse],
+        owned: &[(0, 0)],
+        scripts: &[&[Release(A, 0), Retire(A), Insert, Claim(INSERTED, 0)], &[OwnerOf(0), OwnerOf(0)]],
+        reaches: &[OwnerChangedWhileResolved, SlotReusedWhileResolved, Reuse],
         ..NONE
     },
     Scenario {
         name: "a claim is refused, and the owner's slot is reused",
         live: 2,
-        held: &[(0, 0)],
-        scripts: &[&[Release(A, 0), Retire(A), Insert, Claim(MINE, 0)], &[Claim(B, 0), Retire(B)]],
-        reaches: &[NameMoved, NameNextLife, Reuse],
+        owned: &[(0, 0)],
+        scripts: &[&[Release(A, 0), Retire(A), Insert, Claim(INSERTED, 0)], &[Claim(B, 0), Retire(B)]],
+        reaches: &[OwnerChangedWhileResolved, SlotReusedWhileResolved, Reuse],
         ..NONE
     },
     Scenario {
-        name: "a refusal against the end of the refused",
+        name: "a refusal against the retirement of the refused object",
         scripts: &[&[Claim(A, 0), Release(A, 0)], &[Retire(A), Claim(B, 0)]],
         reaches: &[Helping, FlipForAnother],
         ..NONE
@@ -118,17 +118,20 @@ pub(super) const QUICK: &[Scenario] = &[
         ..NONE
     },
     Scenario {
-        name: "the next life's handle is guessed",
+        name: "the next generation's handle is guessed",
         live: 1,
-        scripts: &[&[Retire(A), Insert, Validate(MINE)], &[Validate(A2), Claim(A2, 0), Retire(A2)]],
+        scripts: &[
+            &[Retire(A), Insert, Validate(INSERTED)],
+            &[Validate(A_NEXT), Claim(A_NEXT, 0), Retire(A_NEXT)],
+        ],
         reaches: &[Reuse],
         ..NONE
     },
     Scenario {
-        name: "two retire, two insert",
+        name: "two threads retire and insert",
         live: 1,
         spare: 1,
-        scripts: &[&[Retire(A), Insert, Claim(MINE, 0)], &[Retire(A), Insert, Claim(MINE, 0)]],
+        scripts: &[&[Retire(A), Insert, Claim(INSERTED, 0)], &[Retire(A), Insert, Claim(INSERTED, 0)]],
         reaches: &[Reuse, FlipForAnother, Lost],
         ..NONE
     },
@@ -149,7 +152,7 @@ pub(super) const QUICK: &[Scenario] = &[
     Scenario {
         name: "one object in three threads, released and claimed",
         live: 1,
-        held: &[(0, 0)],
+        owned: &[(0, 0)],
         scripts: &[&[Release(A, 0)], &[Claim(A, 0), Release(A, 0)], &[Claim(A, 0)]],
         reaches: &[Helping, LateHelper, SettledByHelper, Lost],
         ..NONE
@@ -157,7 +160,7 @@ pub(super) const QUICK: &[Scenario] = &[
     Scenario {
         name: "one object, two words, a release and two claims",
         live: 1,
-        held: &[(0, 0)],
+        owned: &[(0, 0)],
         scripts: &[&[Release(A, 0)], &[Claim(A, 0)], &[Claim(A, 1)]],
         reaches: &[Helping, LateHelper, SettledByHelper],
         ..NONE
@@ -165,7 +168,7 @@ pub(super) const QUICK: &[Scenario] = &[
     Scenario {
         name: "three threads, two objects, one word",
         scripts: &[&[Claim(A, 0), Release(A, 0)], &[Claim(B, 0), Release(B, 0)], &[Retire(A)]],
-        reaches: &[Helping, LateHelper, LateHelperReowned, Lost],
+        reaches: &[Helping, LateHelper, LateHelperWordTaken, Lost],
         ..NONE
     },
     Scenario {
@@ -177,52 +180,52 @@ pub(super) const QUICK: &[Scenario] = &[
     Scenario {
         name: "two helpers",
         live: 1,
-        held: &[(0, 0)],
+        owned: &[(0, 0)],
         scripts: &[&[Release(A, 0)], &[Retire(A)], &[Retire(A), Validate(A)]],
         reaches: &[Helping, LateHelper, SettledByHelper, FlipForAnother],
         ..NONE
     },
     Scenario {
-        name: "two helpers, one of them in the slot's next life",
+        name: "two helpers, one of them in the slot's next generation",
         live: 1,
-        held: &[(0, 0)],
-        scripts: &[&[Release(A, 0), Retire(A), Insert], &[Retire(A)], &[Claim(A2, 0), Retire(A2)]],
-        reaches: &[Helping, LateHelper, LateHelperNextLife, Reuse],
+        owned: &[(0, 0)],
+        scripts: &[&[Release(A, 0), Retire(A), Insert], &[Retire(A)], &[Claim(A_NEXT, 0), Retire(A_NEXT)]],
+        reaches: &[Helping, LateHelper, LateHelperSlotReused, Reuse],
         ..NONE
     },
     Scenario {
-        name: "a late helper, slot reused, word another's",
-        held: &[(0, 0)],
+        name: "a late helper, slot reused, word with another owner",
+        owned: &[(0, 0)],
         scripts: &[
-            &[Release(A, 0), Retire(A), Insert, Claim(MINE, 1)],
+            &[Release(A, 0), Retire(A), Insert, Claim(INSERTED, 1)],
             &[Retire(A), OwnerOf(1)],
             &[Claim(B, 0), Release(B, 0)],
         ],
-        reaches: &[Helping, LateHelper, LateHelperReowned, LateHelperNextLife, Reuse],
+        reaches: &[Helping, LateHelper, LateHelperWordTaken, LateHelperSlotReused, Reuse],
         ..NONE
     },
     Scenario {
-        name: "the owner is asked for through hand-overs and reuse",
-        held: &[(0, 0)],
+        name: "owner_of through changes of owner and reuse",
+        owned: &[(0, 0)],
         scripts: &[
-            &[Release(A, 0), Retire(A), Insert, Claim(MINE, 0)],
+            &[Release(A, 0), Retire(A), Insert, Claim(INSERTED, 0)],
             &[Claim(B, 0), Release(B, 0)],
             &[OwnerOf(0), OwnerOf(0)],
         ],
-        reaches: &[NameMoved, NameNextLife, Reuse, Lost],
+        reaches: &[OwnerChangedWhileResolved, SlotReusedWhileResolved, Reuse, Lost],
         ..NONE
     },
     Scenario {
-        name: "three claim one word for two objects, one retires",
+        name: "three threads claim one word for two objects, one retires",
         scripts: &[&[Claim(A, 0), Release(A, 0)], &[Claim(A, 0)], &[Claim(B, 0), Retire(B)]],
-        reaches: &[Helping, LateHelper, LateHelperReowned, SettledByHelper, Lost],
+        reaches: &[Helping, LateHelper, LateHelperWordTaken, SettledByHelper, Lost],
         ..NONE
     },
     Scenario {
         name: "four threads",
-        held: &[(0, 0)],
+        owned: &[(0, 0)],
         scripts: &[&[Release(A, 0)], &[Claim(B, 0)], &[OwnerOf(0)], &[Retire(A)]],
-        reaches: &[Helping, LateHelper, LateHelperReowned, NameMoved],
+        reaches: &[Helping, LateHelper, LateHelperWordTaken, OwnerChangedWhileResolved],
         ..NONE
     },
     Scenario {
@@ -234,9 +237,8 @@ pub(super) const QUICK: &[Scenario] = &[
     },
 ];
 
-/// Longer ones, of 3 to 14 million states: minutes each.
-#[cfg(feature = "long-models")]
-pub(super) const LONG: &[Scenario] = &[
+/// Longer scenarios, of 3 to 14 million states: minutes each.
+pub const LONG: &[Scenario] = &[
     Scenario {
         name: "one object, two words, three threads",
         live: 1,
@@ -251,18 +253,18 @@ pub(super) const LONG: &[Scenario] = &[
             &[Claim(A, 0), Release(A, 0), Retire(A)],
             &[Claim(B, 0)],
         ],
-        reaches: &[Helping, LateHelper, LateHelperReowned, SettledByHelper, Lost],
+        reaches: &[Helping, LateHelper, LateHelperWordTaken, SettledByHelper, Lost],
         ..NONE
     },
     Scenario {
-        name: "three threads through two lives of a slot",
-        held: &[(0, 0)],
+        name: "three threads through two generations of a slot",
+        owned: &[(0, 0)],
         scripts: &[
-            &[Release(A, 0), Retire(A), Insert, Claim(MINE, 0)],
+            &[Release(A, 0), Retire(A), Insert, Claim(INSERTED, 0)],
             &[Claim(A, 1), Release(A, 1), Claim(B, 0)],
-            &[Retire(A), Claim(A2, 0), Retire(A2)],
+            &[Retire(A), Claim(A_NEXT, 0), Retire(A_NEXT)],
         ],
-        reaches: &[Helping, LateHelper, LateHelperReowned, LateHelperNextLife, Reuse],
+        reaches: &[Helping, LateHelper, LateHelperWordTaken, LateHelperSlotReused, Reuse],
         ..NONE
     },
 ];

@@ -1,35 +1,33 @@
-//! What the operations mean, one at a time: the sequential specification, and the monitor that holds a concurrent
-//! history against it.
+//! The sequential specification of the operations, and the monitor that checks a concurrent history against it.
 //!
-//! The specification knows nothing of descriptors or counts: a slot is alive in some generation or dead, a word has an
-//! owner or none, and a stamp that grows with every change of hands. An operation that fails changes nothing, so a
-//! failure is only ever explained by what *successful* operations did. That is the strict reading of linearizability
-//! the claim step promises.
+//! The specification knows neither descriptors nor counts. A slot is live in some generation or dead; a word has an owner
+//! or none, and a stamp that grows with every change of owner. An operation that fails changes nothing, so only
+//! *successful* operations can explain a failure. This is the strict linearizability that the claim step promises.
 //!
-//! The monitor follows every explanation of the history so far at once. An explanation ([`Explanation`]) is a state of
-//! the specification, and for each operation still running whether it has already happened, and with which outcome.
-//! When an operation returns, each explanation is extended by every order of running operations that ends with it, and
-//! those that do not give its outcome are dropped. An explanation never needs to be extended earlier than that: an
-//! operation may as well happen just before the next return. A history with no explanation left is not linearizable.
+//! The monitor follows every explanation of the history so far at once. An [`Explanation`] is a state of the
+//! specification and, for each operation still running, whether it has taken effect and with which outcome. When an
+//! operation returns, each explanation is extended by every order of running operations that ends with it; extensions
+//! with another outcome are dropped. Extending earlier is never necessary: an operation may as well take effect just
+//! before the next return. A history without an explanation is not linearizable.
 //! (The method is Lowe's just-in-time linearization, "Testing for linearizability", 2017.)
 
 use std::sync::Arc;
 
-/// The largest models: bounds for the fixed arrays below.
-pub(super) const THREADS: usize = 4;
-pub(super) const SLOTS: usize = 3;
-pub(super) const WORDS: usize = 2;
+// The largest scenario: bounds for the fixed arrays below.
+pub const THREADS: usize = 4;
+pub const SLOTS: usize = 3;
+pub const WORDS: usize = 2;
 
-/// A handle: which slot, which of its lives.
+/// A handle: a slot and one of its generations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Handle {
-    pub(super) slot: u8,
-    pub(super) generation: u8,
+pub struct Handle {
+    pub slot: u8,
+    pub generation: u8,
 }
 
-/// An operation as the specification sees it.
+/// An operation with its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Operation {
+pub enum Operation {
     Insert,
     Claim(Handle, u8),
     Release(Handle, u8),
@@ -38,9 +36,9 @@ pub(super) enum Operation {
     Validate(Handle),
 }
 
-/// What an operation returned.
+/// The result of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Outcome {
+pub enum Outcome {
     Inserted(Handle),
     Full,
     /// The word's new stamp.
@@ -57,22 +55,22 @@ pub(super) enum Outcome {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct SpecSlot {
-    pub(super) generation: u8,
-    pub(super) live: bool,
+pub struct SpecSlot {
+    pub generation: u8,
+    pub live: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct SpecWord {
-    pub(super) stamp: u8,
-    pub(super) owner: Option<Handle>,
+pub struct SpecWord {
+    pub stamp: u8,
+    pub owner: Option<Handle>,
 }
 
 /// A state of the specification.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Spec {
-    pub(super) slots: [SpecSlot; SLOTS],
-    pub(super) words: [SpecWord; WORDS],
+pub struct Spec {
+    pub slots: [SpecSlot; SLOTS],
+    pub words: [SpecWord; WORDS],
 }
 
 impl Spec {
@@ -80,13 +78,14 @@ impl Spec {
         self.slots[handle.slot as usize] == SpecSlot { generation: handle.generation, live: true }
     }
 
-    fn held(&self, handle: Handle) -> u8 {
+    fn owned_by(&self, handle: Handle) -> u8 {
         self.words.iter().filter(|word| word.owner == Some(handle)).count() as u8
     }
 
-    /// Every way the operation can happen now: insert is free to choose among the dead slots of `slots`, all others
-    /// have one outcome. `Full` is always possible: how soon a retired slot can be used again is the free list's
-    /// promise, not the claim step's.
+    /// Calls `each` with every state and outcome to which the operation can lead now.
+    ///
+    /// Insert may choose any dead slot below `slots`; every other operation has one outcome. `Full` is always possible:
+    /// how soon a retired slot can be reused is a promise of the free list, not of the claim step.
     fn apply(self, operation: Operation, slots: u8, mut each: impl FnMut(Spec, Outcome)) {
         let mut after = self;
         let outcome = match operation {
@@ -126,12 +125,12 @@ impl Spec {
                     Outcome::NotOwner
                 }
             }
-            Operation::Retire(handle) => match self.held(handle) {
+            Operation::Retire(handle) => match self.owned_by(handle) {
                 0 => {
                     after.slots[handle.slot as usize].live = false;
                     Outcome::Retired
                 }
-                held => Outcome::StillOwns(held),
+                count => Outcome::StillOwns(count),
             },
             Operation::OwnerOf(word) => Outcome::Owner(self.words[word as usize].owner),
             Operation::Validate(handle) => Outcome::Valid(self.live(handle)),
@@ -140,34 +139,35 @@ impl Spec {
     }
 }
 
-/// One way to explain the history so far.
+/// One sequential execution that explains the history so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Explanation {
-    pub(super) spec: Spec,
-    /// For each thread: the outcome of its running operation, if that has already happened.
-    happened: [Option<Outcome>; THREADS],
+pub struct Explanation {
+    pub spec: Spec,
+    /// For each thread: the outcome of its running operation, if that has taken effect.
+    took_effect: [Option<Outcome>; THREADS],
 }
 
-/// Every way to explain the history so far, sorted. None: the history is not linearizable.
+/// Every explanation of the history so far, sorted. Without any the history is not linearizable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Monitor(Arc<[Explanation]>);
+pub struct Monitor(Arc<[Explanation]>);
 
 impl Monitor {
-    pub(super) fn new(spec: Spec) -> Self {
-        Monitor([Explanation { spec, happened: [None; THREADS] }].into())
+    pub fn new(spec: Spec) -> Self {
+        Monitor([Explanation { spec, took_effect: [None; THREADS] }].into())
     }
 
-    pub(super) fn explains(&self) -> bool {
+    /// Whether the history so far has an explanation.
+    pub fn explains(&self) -> bool {
         !self.0.is_empty()
     }
 
-    /// Whether some explanation ends in a state that `is_it` accepts.
-    pub(super) fn any(&self, is_it: impl Fn(&Spec) -> bool) -> bool {
-        self.0.iter().any(|explanation| is_it(&explanation.spec))
+    /// Whether some explanation ends in a state for which `accepts` returns true.
+    pub fn any(&self, accepts: impl Fn(&Spec) -> bool) -> bool {
+        self.0.iter().any(|explanation| accepts(&explanation.spec))
     }
 
-    /// Thread `thread` returns with `outcome`; `running` are the operations between call and return, its own included.
-    pub(super) fn returned(
+    /// Records that `thread` returns with `outcome`. `running` are the operations between call and return, its own included.
+    pub fn returned(
         &mut self,
         thread: usize,
         outcome: Outcome,
@@ -177,20 +177,20 @@ impl Monitor {
         let mut open: Vec<Explanation> = self.0.to_vec();
         let mut kept = Vec::new();
         while let Some(explanation) = open.pop() {
-            if let Some(happened) = explanation.happened[thread] {
-                if happened == outcome {
+            if let Some(took_effect) = explanation.took_effect[thread] {
+                if took_effect == outcome {
                     let mut explanation = explanation;
-                    explanation.happened[thread] = None;
+                    explanation.took_effect[thread] = None;
                     kept.push(explanation);
                 }
                 continue;
             }
             for (other, operation) in running.iter().enumerate() {
-                if let (Some(operation), None) = (operation, explanation.happened[other]) {
+                if let (Some(operation), None) = (operation, explanation.took_effect[other]) {
                     explanation.spec.apply(*operation, slots, |spec, outcome| {
                         let mut next = explanation;
                         next.spec = spec;
-                        next.happened[other] = Some(outcome);
+                        next.took_effect[other] = Some(outcome);
                         open.push(next);
                     });
                 }
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_operations_may_happen_in_either_order() {
+    fn overlapping_operations_take_effect_in_either_order() {
         let claim = Some(Operation::Claim(A, 0));
         let retire = Some(Operation::Retire(A));
         let both = [claim, retire, None, None];
@@ -239,7 +239,7 @@ mod tests {
         let claim = Some(Operation::Claim(A, 0));
         let retire = Some(Operation::Retire(A));
         let rival = Some(Operation::Claim(B, 0));
-        // A count raised and lowered again by a claim that fails: nobody ever held what the retirement saw.
+        // A claim that fails raised the count and lowered it again. The retirement counted a word that was never owned.
         assert!(!history(&[
             (2, Outcome::Claimed(1), [claim, retire, rival, None]),
             (1, Outcome::StillOwns(1), [claim, retire, None, None]),

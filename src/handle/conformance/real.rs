@@ -1,14 +1,11 @@
-//! The real claim step, on threads that make one shared access whenever they are told to.
+//! The real claim step, on threads that make one shared access whenever the scheduler lets them.
 //!
-//! Each thread of a scenario is a thread here, with a hook that is called before each shared access of the claim step
-//! (`crate::sync::stepping`): it tells what the thread is about to do and waits for leave. So exactly one thread moves
+//! Each thread of a scenario is a real thread with a hook that is called before each shared access of the claim step
+//! (`crate::sync::stepping`). The hook reports the access and blocks until the scheduler answers. So exactly one thread moves
 //! at a time, by exactly one access, and between two moves the words stand still and can be compared.
 //!
-//! The slots are the table's own; only the free list is one of the test's, because the table's is not stepped.
+//! The slots are the table's own. The free list is one of this test, because the table's is not stepped.
 
-use super::memory::{ClaimWord, Location, State, Value, What};
-use super::spec::{Handle as ModelHandle, Operation, Outcome, WORDS};
-use super::system::{Scenario, System};
 use crate::handle::claim::{ClaimSlot, ClaimSlots, ClaimStep};
 use crate::handle::layout::Claims;
 use crate::handle::segments::Segments;
@@ -17,23 +14,26 @@ use crate::handle::{
     ClaimError, Handle, Kind, OwnerWords, ReleaseError, ResourceId, RetireError, descriptor, seat,
 };
 use crate::sync::{Ordering, SteppedWord, stepping};
+use mgm_claim_model::memory::{Change, ClaimWord, Location, State, Value};
+use mgm_claim_model::spec::{Handle as ModelHandle, Operation, Outcome, WORDS};
+use mgm_claim_model::system::{Scenario, System};
 use parking_lot::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
 
-/// What a thread is about to do.
+/// The next move of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Move {
     Access(stepping::Access, usize),
     FreeList,
 }
 
-/// What a thread tells.
+/// A report of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     About(Move),
     Returned(Outcome),
-    /// Its script is over.
+    /// The script is over.
     Over,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Real {
 }
 
 impl Real {
-    /// As the scenario begins.
+    /// Creates the state in which the scenario starts.
     pub(super) fn new(scenario: &Scenario) -> Self {
         let slots = u32::from(scenario.live + scenario.spare);
         let owners = OwnerWords::default();
@@ -63,14 +63,14 @@ impl Real {
             let handle = ModelHandle { slot, generation: 1 };
             assert_eq!(real.perform(Operation::Insert, &|| ()), Outcome::Inserted(handle));
         }
-        for &(slot, word) in scenario.held {
+        for &(slot, word) in scenario.owned {
             let handle = ModelHandle { slot, generation: 1 };
             assert_eq!(real.perform(Operation::Claim(handle, word), &|| ()), Outcome::Claimed(2));
         }
         real
     }
 
-    /// The operation, by the code. `at_free_list` is called before the free list is used.
+    /// Performs the operation with the code. Calls `at_free_list` before it uses the free list.
     fn perform(&self, operation: Operation, at_free_list: &dyn Fn()) -> Outcome {
         let step = ClaimStep { slots: self, owners: &self.owners };
         let stamp = |word: crate::handle::OwnerWord| word.stamp() as u8;
@@ -79,9 +79,9 @@ impl Real {
                 at_free_list();
                 let Some(slot) = self.free.lock().pop() else { return Outcome::Full };
                 let index = u32::from(slot);
-                let opened = self.slots.get(index).expect("made at the start");
-                // SAFETY: a slot is on the list when it was never used or was retired, and whoever pops it has it
-                // alone. Its value has no bytes, so no reader's grace period matters.
+                let opened = self.slots.get(index).expect("created at the start");
+                // SAFETY: a slot on the list was never used or was retired, and the thread that pops it has it alone. Its
+                // value has no octets, so no reader's grace period matters.
                 let handle = unsafe { opened.open(Kind::DEFAULT, index, ()) };
                 Outcome::Inserted(model_handle(handle))
             }
@@ -89,13 +89,13 @@ impl Real {
                 Ok(word) => Outcome::Claimed(stamp(word)),
                 Err(ClaimError::Owned(holder)) => Outcome::Owned(model_handle(holder)),
                 Err(ClaimError::Stale) => Outcome::Stale,
-                Err(ClaimError::UnknownOwner) => unreachable!("the words were made at the start"),
+                Err(ClaimError::UnknownOwner) => unreachable!("the words were created at the start"),
             },
             Operation::Release(handle, word) => match step.release(real_handle(handle), self.word_id(word)) {
                 Ok(word) => Outcome::Released(stamp(word)),
                 Err(ReleaseError::NotOwner) => Outcome::NotOwner,
                 Err(ReleaseError::Stale) => Outcome::Stale,
-                Err(ReleaseError::UnknownOwner) => unreachable!("the words were made at the start"),
+                Err(ReleaseError::UnknownOwner) => unreachable!("the words were created at the start"),
             },
             Operation::Retire(handle) => match step.check_and_retire(real_handle(handle)) {
                 Ok(()) => {
@@ -112,14 +112,14 @@ impl Real {
     }
 
     fn slot(&self, slot: u8) -> &Slot<(), Claims> {
-        self.slots.get(u32::from(slot)).expect("made at the start")
+        self.slots.get(u32::from(slot)).expect("created at the start")
     }
 
     fn word_id(&self, word: u8) -> ResourceId {
         self.words[word as usize]
     }
 
-    /// Has a thread of its own run the script of `thread`, one move at a time.
+    /// Starts a thread that runs the script of `thread`, one move at a time.
     pub(super) fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -128,18 +128,18 @@ impl Real {
     ) -> Puppet {
         let (tell, events) = channel();
         let (leave, wait) = channel();
-        let (tell_seat, told_seat) = channel();
+        let (report_id, reported_id) = channel();
         scope.spawn(move || {
-            let _ = tell_seat.send(seat::with(|seat| seat));
+            let _ = report_id.send(seat::with(|id| id));
             self.play(system, thread, tell, wait);
         });
-        let seat = told_seat.recv().expect("the thread has begun");
-        let base = words_of(seat)[0].unstepped().load(Ordering::SeqCst);
-        Puppet { events, leave, seat, base }
+        let id = reported_id.recv().expect("the thread has begun");
+        let base = words_of(id)[0].unstepped().load(Ordering::SeqCst);
+        Puppet { events, leave, id, base }
     }
 
     fn play(&self, system: &System, thread: usize, tell: Sender<Event>, wait: Receiver<()>) {
-        // When nobody listens any more the run is over: go on without leave.
+        // When the receiver is dropped the run is over: continue without leave.
         let about = std::rc::Rc::new(move |event| {
             if tell.send(event).is_ok() && matches!(event, Event::About(_)) {
                 let _ = wait.recv();
@@ -151,7 +151,7 @@ impl Real {
         while let Some(operation) = system.operation(&threads, thread) {
             let outcome = self.perform(operation, &|| about(Event::About(Move::FreeList)));
             if let Outcome::Inserted(handle) = outcome {
-                threads[thread].mine = Some(handle);
+                threads[thread].inserted = Some(handle);
             }
             threads[thread].call += 1;
             about(Event::Returned(outcome));
@@ -167,43 +167,43 @@ impl ClaimSlots for Real {
     }
 }
 
-/// A thread that is being stepped.
+/// A thread that is stepped.
 pub(super) struct Puppet {
     pub(super) events: Receiver<Event>,
     pub(super) leave: Sender<()>,
-    seat: u16,
-    /// The sequence number its descriptor had at the start: the model's 0.
+    id: u16,
+    /// The sequence number of its descriptor at the start, which is 0 in the model.
     base: u64,
 }
 
-/// How the model's words read in the real ones.
+/// Translates the words of the model into the real ones.
 pub(super) struct Reading<'a> {
     pub(super) real: &'a Real,
     pub(super) puppets: &'a [Puppet],
 }
 
 impl Reading<'_> {
-    /// The real word.
+    /// Returns the real word.
     pub(super) fn word(&self, at: Location) -> &SteppedWord {
-        let of = |seat: u8, field: usize| words_of(self.puppets[seat as usize].seat)[field];
+        let of = |thread: u8, field: usize| words_of(self.puppets[thread as usize].id)[field];
         match at {
             Location::State(slot) => self.real.slot(slot).state(),
             Location::Claim(slot) => &self.real.slot(slot).claim().word,
             Location::Owner(word) => {
-                self.real.owners.stepped(self.real.word_id(word)).expect("made at the start")
+                self.real.owners.stepped(self.real.word_id(word)).expect("created at the start")
             }
-            Location::Sequence(seat) => of(seat, 0),
-            Location::Target(seat) => of(seat, 1),
-            Location::Holder(seat) => of(seat, 2),
-            Location::Expected(seat) => of(seat, 3),
-            Location::Seen(seat) => of(seat, 4),
-            Location::Done(seat) => of(seat, 5),
+            Location::Sequence(thread) => of(thread, 0),
+            Location::Target(thread) => of(thread, 1),
+            Location::Holder(thread) => of(thread, 2),
+            Location::Expected(thread) => of(thread, 3),
+            Location::Seen(thread) => of(thread, 4),
+            Location::Done(thread) => of(thread, 5),
         }
     }
 
-    /// The bits of a value of the model in the word at `at`, as the pictures at the top of this module draw them.
+    /// Returns the bits of a value of the model in the word at `at`, as the pictures of the model draw them.
     pub(super) fn bits(&self, at: Location, value: Value) -> u64 {
-        let sequence = |seat: u8, sequence: u8| self.puppets[seat as usize].base + u64::from(sequence);
+        let sequence = |thread: u8, sequence: u8| self.puppets[thread as usize].base + u64::from(sequence);
         match value {
             Value::State(State { generation, live: true }) => {
                 let Location::State(slot) = at else { unreachable!("a state in {at:?}") };
@@ -214,34 +214,34 @@ impl Reading<'_> {
             Value::Claim(ClaimWord::Idle { closing, generation, count }) => {
                 u64::from(closing) << 62 | u64::from(generation) << 30 | u64::from(count)
             }
-            Value::Claim(ClaimWord::Busy { seat, sequence: number }) => {
-                let real_seat = self.puppets[seat as usize].seat;
-                1 << 63 | u64::from(real_seat) << 49 | sequence(seat, number)
+            Value::Claim(ClaimWord::Busy { thread, sequence: number }) => {
+                let id = self.puppets[thread as usize].id;
+                1 << 63 | u64::from(id) << 49 | sequence(thread, number)
             }
             Value::Owner(owner) => {
                 u64::from(owner.stamp) << 20 | owner.slot.map_or(0, |slot| u64::from(slot) + 1)
             }
             Value::Target(target) => {
-                let release = u64::from(target.what == What::Release);
+                let release = u64::from(target.change == Change::Release);
                 release << 32 | u64::from(self.real.word_id(target.word).0)
             }
             Value::Holder(holder) => u64::from(holder.generation) << 32 | u64::from(holder.count),
-            Value::Sequence(number) => sequence(seat_of(at), number),
-            Value::Flag(flag) => sequence(seat_of(at), flag.sequence) << 1 | u64::from(flag.set),
+            Value::Sequence(number) => sequence(thread_of(at), number),
+            Value::Flag(flag) => sequence(thread_of(at), flag.sequence) << 1 | u64::from(flag.set),
         }
     }
 }
 
-fn seat_of(at: Location) -> u8 {
+fn thread_of(at: Location) -> u8 {
     match at {
-        Location::Sequence(seat) | Location::Seen(seat) | Location::Done(seat) => seat,
+        Location::Sequence(thread) | Location::Seen(thread) | Location::Done(thread) => thread,
         _ => unreachable!("not of a descriptor: {at:?}"),
     }
 }
 
-/// A descriptor's words, in the order in which it names them.
-fn words_of(seat: u16) -> [&'static SteppedWord; 6] {
-    let words = descriptor::of(seat).expect("every seat has a descriptor").words();
+/// Returns a descriptor's words, in the order in which it names them.
+fn words_of(id: u16) -> [&'static SteppedWord; 6] {
+    let words = descriptor::of(id).expect("every thread id has a descriptor").words();
     assert_eq!(words.map(|(name, _)| name), ["sequence", "target", "holder", "expected", "seen", "done"]);
     words.map(|(_, word)| word)
 }

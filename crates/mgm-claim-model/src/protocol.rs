@@ -1,29 +1,30 @@
-//! The protocol as a state machine: one call of [`Protocol::step`] makes one shared access of one thread.
+//! The claim step as a state machine: one call of [`Protocol::step`] makes one shared access of one thread.
 
-use super::bugs::Bug;
-use super::memory::*;
-use super::spec::{Handle, Operation, Outcome};
-use super::stage::{Next, Stage, Task};
+use crate::bugs::Bug;
+use crate::memory::*;
+use crate::spec::{Handle, Operation, Outcome};
+use crate::stage::{Next, Stage, Task};
 
-/// The claim step's protocol, right or with a bug planted.
+/// The protocol of the claim step, correct or with a planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Protocol {
-    pub(super) bug: Option<Bug>,
+pub struct Protocol {
+    pub bug: Option<Bug>,
 }
 
 impl Protocol {
-    pub(super) const RIGHT: Protocol = Protocol { bug: None };
+    /// The protocol without a bug.
+    pub const CORRECT: Protocol = Protocol { bug: None };
 
-    pub(super) fn has(self, bug: Bug) -> bool {
+    pub(crate) fn has(self, bug: Bug) -> bool {
         self.bug == Some(bug)
     }
 
-    /// The first access of an operation.
-    pub(super) fn first(self, operation: Operation) -> Stage {
+    /// Returns the stage of an operation's first access.
+    pub fn first(self, operation: Operation) -> Stage {
         match operation {
             Operation::Insert => Stage::PopFree,
             Operation::Claim(..) | Operation::Release(..) if self.has(Bug::StateBeforeOwner) => {
-                Stage::Planted(super::bugs::Planted::StateFirst)
+                Stage::Planted(crate::bugs::Planted::StateFirst)
             }
             Operation::Claim(..) | Operation::Release(..) | Operation::OwnerOf(_) => Stage::ReadOwner,
             Operation::Retire(_) if self.has(Bug::RetireUnborn) => Stage::RetireReadClaim,
@@ -32,17 +33,11 @@ impl Protocol {
         }
     }
 
-    /// Thread `me`, at `stage` of `operation`, makes one access.
-    pub(super) fn step(
-        self,
-        memory: &mut Memory,
-        me: u8,
-        operation: Operation,
-        stage: Stage,
-    ) -> (Access, Next) {
+    /// Makes the access of thread `me` at `stage` of `operation`.
+    pub fn step(self, memory: &mut Memory, me: u8, operation: Operation, stage: Stage) -> (Access, Next) {
         use Access::{Load, Store};
         use Location as At;
-        // Where an operation starts over, when another one got in its way.
+        // The stage at which the operation starts over, after another one has interfered.
         let again = Next::Stage(match operation {
             Operation::Retire(_) => Stage::RetireReadClaim,
             _ => self.first(operation),
@@ -51,14 +46,14 @@ impl Protocol {
         match stage {
             Stage::Between => self.step(memory, me, operation, self.first(operation)),
 
-            // (1) The owner word before the state: whoever owned it then is what a refusal reports, and the state
-            // check that follows is the instant at which the refusal was true.
+            // (1) The owner word before the state: a refusal reports the owner read here, and takes effect at the
+            // check of the state that follows.
             Stage::ReadOwner => {
                 let word = word_of(operation);
                 let seen = memory.owner[word as usize];
                 let next = match operation {
                     Operation::OwnerOf(_) if seen.slot.is_none() => Next::Return(Outcome::Owner(None)),
-                    Operation::OwnerOf(_) => to(Stage::NameState { seen }),
+                    Operation::OwnerOf(_) => to(Stage::ResolveState { seen }),
                     _ => to(Stage::CheckState { seen }),
                 };
                 (Load(At::Owner(word)), next)
@@ -68,26 +63,26 @@ impl Protocol {
                 let next = if !alive(memory, handle) {
                     Next::Return(Outcome::Stale)
                 } else {
-                    self.judge(operation, seen)
+                    self.check_owner(operation, seen)
                 };
                 (Load(At::State(handle.slot)), next)
             }
-            Stage::NameState { seen } => {
-                let slot = seen.slot.expect("only an owned word is named");
+            Stage::ResolveState { seen } => {
+                let slot = seen.slot.expect("only the owner of an owned word is resolved");
                 let generation = memory.state[slot as usize].generation;
-                let next = if self.has(Bug::NameWithoutSecondLook) {
-                    Next::Return(named(operation, Handle { slot, generation }))
+                let next = if self.has(Bug::ResolveWithoutRecheck) {
+                    Next::Return(owner_outcome(operation, Handle { slot, generation }))
                 } else {
-                    to(Stage::NameOwner { seen, generation })
+                    to(Stage::ResolveOwner { seen, generation })
                 };
                 (Load(At::State(slot)), next)
             }
-            // Unchanged: the slot owned the word throughout, so it could not be retired, so the generation is right.
-            Stage::NameOwner { seen, generation } => {
+            // If the word is unchanged, the slot has owned it throughout; so it was not retired, and the generation is right.
+            Stage::ResolveOwner { seen, generation } => {
                 let word = word_of(operation);
-                let slot = seen.slot.expect("only an owned word is named");
+                let slot = seen.slot.expect("only the owner of an owned word is resolved");
                 let next = if memory.owner[word as usize] == seen {
-                    Next::Return(named(operation, Handle { slot, generation }))
+                    Next::Return(owner_outcome(operation, Handle { slot, generation }))
                 } else {
                     again
                 };
@@ -96,7 +91,7 @@ impl Protocol {
             Stage::ReadClaim { seen } => {
                 let handle = handle_of(operation);
                 let next = match memory.claim[handle.slot as usize] {
-                    ClaimWord::Busy { seat, sequence } => to(help(handle.slot, seat, sequence)),
+                    ClaimWord::Busy { thread, sequence } => to(help(handle.slot, thread, sequence)),
                     ClaimWord::Idle { generation, .. } if generation != handle.generation => {
                         Next::Return(Outcome::Stale)
                     }
@@ -105,11 +100,11 @@ impl Protocol {
                     }
                     ClaimWord::Idle { closing: true, .. } => to(Stage::Flip { own: false }),
                     ClaimWord::Idle { generation, count, .. } if self.has(Bug::CountFirst) => to(
-                        Stage::Planted(super::bugs::Planted::count_first(operation, seen, generation, count)),
+                        Stage::Planted(crate::bugs::Planted::count_first(operation, seen, generation, count)),
                     ),
                     ClaimWord::Idle { generation, count, .. } => to(Stage::StoreSequence(Task {
                         own: true,
-                        seat: me,
+                        thread: me,
                         sequence: memory.descriptor[me as usize].sequence + 1,
                         slot: handle.slot,
                         target: target_of(operation),
@@ -120,8 +115,8 @@ impl Protocol {
                 (Load(At::Claim(handle.slot)), next)
             }
 
-            // The descriptor, field by field. The new sequence comes first, so that a helper of the operation before
-            // cannot take these fields for that one's.
+            // The descriptor, field by field. The new sequence is first, so that a helper of the previous operation
+            // cannot mistake these fields for that operation's.
             Stage::StoreSequence(task) => {
                 memory.descriptor[me as usize].sequence = task.sequence;
                 (Store(At::Sequence(me), Value::Sequence(task.sequence)), to(Stage::StoreTarget(task)))
@@ -151,107 +146,111 @@ impl Protocol {
             Stage::Announce(task) => {
                 let idle = ClaimWord::idle(task.holder.generation, task.holder.count);
                 let (access, result) = memory.exchange_claim(task.slot, idle, task.busy());
-                (access, if result.is_ok() { self.carry(task) } else { again })
+                (access, if result.is_ok() { self.carry_out(task) } else { again })
             }
-            // The outcome, from the descriptor only. The owner word proves nothing by now.
+            // The outcome comes from the descriptor alone. The owner word proves nothing any more.
             Stage::ReadDone(task) => {
                 if self.has(Bug::OutcomeFromOwnerWord) {
-                    let won = memory.owner[task.target.word as usize] == task.after();
-                    return (Load(At::Owner(task.target.word)), if won { success(task) } else { again });
+                    let performed = memory.owner[task.target.word as usize] == task.after();
+                    return (
+                        Load(At::Owner(task.target.word)),
+                        if performed { success(task) } else { again },
+                    );
                 }
-                let won = memory.descriptor[me as usize].done == self.tagged(task.flag(true));
-                (Load(At::Done(me)), if won { success(task) } else { again })
+                let performed = memory.descriptor[me as usize].done == self.tagged(task.flag(true));
+                (Load(At::Done(me)), if performed { success(task) } else { again })
             }
 
-            // The fields of another's operation, and then whether they were still that operation's.
-            Stage::LoadTarget { slot, seat, sequence } => {
-                let target = memory.descriptor[seat as usize].target;
-                (Load(At::Target(seat)), to(Stage::LoadHolder { slot, seat, sequence, target }))
+            // A helper reads the fields of another thread's operation, and then checks that they still were that operation's.
+            Stage::LoadTarget { slot, thread, sequence } => {
+                let target = memory.descriptor[thread as usize].target;
+                (Load(At::Target(thread)), to(Stage::LoadHolder { slot, thread, sequence, target }))
             }
-            Stage::LoadHolder { slot, seat, sequence, target } => {
-                let holder = memory.descriptor[seat as usize].holder;
-                let stage = Stage::LoadExpected { slot, seat, sequence, target, holder };
-                (Load(At::Holder(seat)), to(stage))
+            Stage::LoadHolder { slot, thread, sequence, target } => {
+                let holder = memory.descriptor[thread as usize].holder;
+                let stage = Stage::LoadExpected { slot, thread, sequence, target, holder };
+                (Load(At::Holder(thread)), to(stage))
             }
-            Stage::LoadExpected { slot, seat, sequence, target, holder } => {
-                let expected = memory.descriptor[seat as usize].expected;
-                let task = Task { own: false, seat, sequence, slot, target, holder, expected };
-                let next = if self.has(Bug::NoSecondSequence) {
-                    self.carry(task)
+            Stage::LoadExpected { slot, thread, sequence, target, holder } => {
+                let expected = memory.descriptor[thread as usize].expected;
+                let task = Task { own: false, thread, sequence, slot, target, holder, expected };
+                let next = if self.has(Bug::SequenceNotRechecked) {
+                    self.carry_out(task)
                 } else {
                     to(Stage::CheckSequence(task))
                 };
-                (Load(At::Expected(seat)), next)
+                (Load(At::Expected(thread)), next)
             }
             Stage::CheckSequence(task) => {
-                let same = memory.descriptor[task.seat as usize].sequence == task.sequence;
-                (Load(At::Sequence(task.seat)), if same { self.carry(task) } else { again })
+                let same = memory.descriptor[task.thread as usize].sequence == task.sequence;
+                (Load(At::Sequence(task.thread)), if same { self.carry_out(task) } else { again })
             }
 
-            // Confirm: the owner word still read `expected` while the operation was installed.
+            // Confirm: the owner word still read `expected` while the operation was announced.
             Stage::Confirm(task) => {
                 let unchanged = memory.owner[task.target.word as usize] == task.expected;
                 let next = if unchanged { Stage::SetSeen(task) } else { Stage::ReadSeen(task) };
                 (Load(At::Owner(task.target.word)), to(next))
             }
             Stage::SetSeen(task) => {
-                (self.raise(memory, task, At::Seen(task.seat)), to(Stage::ReadSeen(task)))
+                (self.set_flag(memory, task, At::Seen(task.thread)), to(Stage::ReadSeen(task)))
             }
             Stage::ReadSeen(task) => {
-                let seen = memory.descriptor[task.seat as usize].seen;
+                let seen = memory.descriptor[task.thread as usize].seen;
                 let next = if seen.sequence != self.tagged(task.flag(true)).sequence {
-                    again // the descriptor has been used again, so the operation was settled long ago
+                    again // the descriptor has been reused, so the operation is settled
                 } else if seen.set {
                     to(Stage::Act(task))
                 } else {
                     self.settle(task, false)
                 };
-                (Load(At::Seen(task.seat)), next)
+                (Load(At::Seen(task.thread)), next)
             }
             Stage::Act(task) => {
                 let (access, result) = memory.exchange_owner(task.target.word, task.expected, task.after());
-                let certain = task.target.what == What::Release && !self.has(Bug::ReleaseJudgedByOwnerWord);
-                let won = certain || result.is_ok() || result == Err(task.after());
+                let certain =
+                    task.target.change == Change::Release && !self.has(Bug::ReleaseOutcomeFromOwnerWord);
+                let performed = certain || result.is_ok() || result == Err(task.after());
                 let next = match self.bug {
-                    Some(Bug::DoneAfterSettle) => self.settle(task, won),
-                    Some(Bug::NegativeOutcome) if !won && !task.own => {
-                        to(Stage::Planted(super::bugs::Planted::StoreNegative(task)))
+                    Some(Bug::DoneAfterSettle) => self.settle(task, performed),
+                    Some(Bug::NegativeOutcome) if !performed && !task.own => {
+                        to(Stage::Planted(crate::bugs::Planted::StoreNegative(task)))
                     }
-                    _ if won => to(Stage::Note(task)),
+                    _ if performed => to(Stage::Note(task)),
                     _ => self.settle(task, false),
                 };
                 (access, next)
             }
-            // Before the settle, so that whoever finds the operation settled finds its outcome; and only ever "won".
+            // Before the settle, so that a thread that finds the operation settled finds its outcome. Only success is noted.
             Stage::Note(task) => {
-                let access = self.raise(memory, task, At::Done(task.seat));
+                let access = self.set_flag(memory, task, At::Done(task.thread));
                 let next = if self.has(Bug::DoneAfterSettle) {
-                    self.settled(task, again)
+                    self.after_settle(task, again)
                 } else {
                     self.settle(task, true)
                 };
                 (access, next)
             }
-            Stage::Settle { task, won } => {
+            Stage::Settle { task, performed } => {
                 let installed = match memory.claim[task.slot as usize] {
-                    busy @ ClaimWord::Busy { seat, .. }
-                        if self.has(Bug::SettleWithoutTicket) && seat == task.seat =>
+                    busy @ ClaimWord::Busy { thread, .. }
+                        if self.has(Bug::SettleWithoutTicket) && thread == task.thread =>
                     {
                         busy
                     }
                     _ => task.busy(),
                 };
-                let (access, _) = memory.exchange_claim(task.slot, installed, task.settled(won));
-                let next = if won && self.has(Bug::DoneAfterSettle) {
+                let (access, _) = memory.exchange_claim(task.slot, installed, task.settled(performed));
+                let next = if performed && self.has(Bug::DoneAfterSettle) {
                     to(Stage::Note(task))
                 } else {
-                    self.settled(task, again)
+                    self.after_settle(task, again)
                 };
                 (access, next)
             }
 
-            // First: a number that will be a handle one day finds its operation word reset before its state is
-            // published, and must not retire what is not alive yet.
+            // First: insert resets the claim word before it publishes the state, so a guessed handle could otherwise
+            // retire an object that is not live yet.
             Stage::RetireCheckState => {
                 let handle = handle_of(operation);
                 let alive = alive(memory, handle);
@@ -262,10 +261,10 @@ impl Protocol {
                 let handle = handle_of(operation);
                 let found = memory.claim[handle.slot as usize];
                 let next = match found {
-                    ClaimWord::Busy { .. } if self.has(Bug::HeldOnBusy) => {
+                    ClaimWord::Busy { .. } if self.has(Bug::StillOwnsOnBusy) => {
                         Next::Return(Outcome::StillOwns(1))
                     }
-                    ClaimWord::Busy { seat, sequence } => to(Stage::RetireCheckBusy { seat, sequence }),
+                    ClaimWord::Busy { thread, sequence } => to(Stage::RetireCheckBusy { thread, sequence }),
                     ClaimWord::Idle { generation, .. } if generation != handle.generation => {
                         Next::Return(Outcome::Stale)
                     }
@@ -278,12 +277,15 @@ impl Protocol {
                 };
                 (Load(At::Claim(handle.slot)), next)
             }
-            // Busy on behalf of whom? The operations of a later life are no business of this handle.
-            Stage::RetireCheckBusy { seat, sequence } => {
+            // A busy claim word does not show its generation. Operations of a later generation do not concern this handle.
+            Stage::RetireCheckBusy { thread, sequence } => {
                 let handle = handle_of(operation);
                 let alive = alive(memory, handle);
-                let next =
-                    if alive { to(help(handle.slot, seat, sequence)) } else { Next::Return(Outcome::Stale) };
+                let next = if alive {
+                    to(help(handle.slot, thread, sequence))
+                } else {
+                    Next::Return(Outcome::Stale)
+                };
                 (Load(At::State(handle.slot)), next)
             }
             Stage::Close { found } => {
@@ -304,7 +306,7 @@ impl Protocol {
                 (Access::FreeList, Next::Return(Outcome::Retired))
             }
 
-            // A free slot is the popper's alone, and so is the reading of its generation.
+            // A free slot belongs to the thread that popped it, which alone reads and advances its generation.
             Stage::PopFree => {
                 let next = match memory.free.pop() {
                     Some(slot) => {
@@ -350,10 +352,10 @@ impl Protocol {
         }
     }
 
-    /// What claim and release conclude from the owner word, once the handle is known to be alive.
-    pub(super) fn judge(self, operation: Operation, seen: Owner) -> Next {
+    /// Returns what follows for a claim or release from the owner word, once the handle is known to be live.
+    pub fn check_owner(self, operation: Operation, seen: Owner) -> Next {
         match operation {
-            Operation::Claim(..) if seen.slot.is_some() => Next::Stage(Stage::NameState { seen }),
+            Operation::Claim(..) if seen.slot.is_some() => Next::Stage(Stage::ResolveState { seen }),
             Operation::Release(handle, _) if seen.slot != Some(handle.slot) => {
                 Next::Return(Outcome::NotOwner)
             }
@@ -361,21 +363,21 @@ impl Protocol {
         }
     }
 
-    fn carry(self, task: Task) -> Next {
+    fn carry_out(self, task: Task) -> Next {
         Next::Stage(if self.has(Bug::ActWithoutConfirm) { Stage::Act(task) } else { Stage::Confirm(task) })
     }
 
-    pub(super) fn settle(self, task: Task, won: bool) -> Next {
-        Next::Stage(Stage::Settle { task, won })
+    pub fn settle(self, task: Task, performed: bool) -> Next {
+        Next::Stage(Stage::Settle { task, performed })
     }
 
-    fn settled(self, task: Task, again: Next) -> Next {
+    fn after_settle(self, task: Task, again: Next) -> Next {
         if task.own { Next::Stage(Stage::ReadDone(task)) } else { again }
     }
 
-    /// Sets a flag of the descriptor. Only its owner may store: it knows that the operation is still the
-    /// descriptor's. A helper compares and exchanges, with the operation's sequence in the flag.
-    fn raise(self, memory: &mut Memory, task: Task, at: Location) -> Access {
+    /// Sets a flag of the descriptor. Only the descriptor's thread may store, because it knows that the operation is still
+    /// the descriptor's. A helper compares and exchanges, with the operation's sequence in the flag.
+    fn set_flag(self, memory: &mut Memory, task: Task, at: Location) -> Access {
         let (clear, set) = (self.tagged(task.flag(false)), self.tagged(task.flag(true)));
         if task.own {
             *memory.flag(at) = set;
@@ -390,46 +392,46 @@ impl Protocol {
     }
 }
 
-fn help(slot: u8, seat: u8, sequence: u8) -> Stage {
-    Stage::LoadTarget { slot, seat, sequence }
+fn help(slot: u8, thread: u8, sequence: u8) -> Stage {
+    Stage::LoadTarget { slot, thread, sequence }
 }
 
-pub(super) fn alive(memory: &Memory, handle: Handle) -> bool {
+pub fn alive(memory: &Memory, handle: Handle) -> bool {
     memory.state[handle.slot as usize] == State { generation: handle.generation, live: true }
 }
 
-pub(super) fn success(task: Task) -> Next {
-    Next::Return(match task.target.what {
-        What::Claim => Outcome::Claimed(task.after().stamp),
-        What::Release => Outcome::Released(task.after().stamp),
+pub fn success(task: Task) -> Next {
+    Next::Return(match task.target.change {
+        Change::Claim => Outcome::Claimed(task.after().stamp),
+        Change::Release => Outcome::Released(task.after().stamp),
     })
 }
 
-fn named(operation: Operation, owner: Handle) -> Outcome {
+fn owner_outcome(operation: Operation, owner: Handle) -> Outcome {
     match operation {
         Operation::OwnerOf(_) => Outcome::Owner(Some(owner)),
         _ => Outcome::Owned(owner),
     }
 }
 
-pub(super) fn handle_of(operation: Operation) -> Handle {
+pub fn handle_of(operation: Operation) -> Handle {
     match operation {
         Operation::Claim(handle, _)
         | Operation::Release(handle, _)
         | Operation::Retire(handle)
         | Operation::Validate(handle) => handle,
-        Operation::Insert | Operation::OwnerOf(_) => unreachable!("made on no handle"),
+        Operation::Insert | Operation::OwnerOf(_) => unreachable!("takes no handle"),
     }
 }
 
-pub(super) fn word_of(operation: Operation) -> u8 {
+pub fn word_of(operation: Operation) -> u8 {
     match operation {
         Operation::Claim(_, word) | Operation::Release(_, word) | Operation::OwnerOf(word) => word,
-        _ => unreachable!("made on no owner word"),
+        _ => unreachable!("takes no owner word"),
     }
 }
 
 fn target_of(operation: Operation) -> Target {
-    let what = if matches!(operation, Operation::Release(..)) { What::Release } else { What::Claim };
-    Target { what, word: word_of(operation) }
+    let change = if matches!(operation, Operation::Release(..)) { Change::Release } else { Change::Claim };
+    Target { change, word: word_of(operation) }
 }

@@ -1,0 +1,32 @@
+//! The fault points of the manager: see `crate::faults`.
+
+crate::faults::points! {
+    /// a handle in the table of clients, and its protocol not indexed; the index is locked in part
+    CLIENT_UNINDEXED,
+    /// a client in the table, and no channel to it; the index is locked in part
+    CLIENT_WITHOUT_CHANNEL,
+    /// an interface's record created that is not in the index; no other can be created
+    INTERFACE_UNLISTED,
+    /// an interface taken, and nothing done that follows from it
+    TAKE_EFFECTIVE,
+    /// an interface released, and nothing done that follows from it
+    RELEASE_EFFECTIVE,
+    /// a client's handle retired, and nothing done that follows from it
+    DEREGISTER_EFFECTIVE,
+    /// the membership lock held, and an interface marked as in use
+    MEMBERSHIP_LOCKED,
+    /// the membership lock held, and a membership added whose entries are not published
+    MEMBERSHIP_HALF_ADDED,
+    /// the membership lock held, and an entry published that is on no list
+    FLOW_UNLISTED,
+    /// a flow whose entry is being set up
+    FLOW_BUILDING,
+    /// a notice taken out of its outbox, and not delivered
+    NOTICE_DEQUEUED,
+    /// a callback counted by the rundown, and its client not validated
+    RUNDOWN_ENTERED,
+    /// a pending flow that is not in the queue
+    UPCALL_UNQUEUED,
+    /// a flow out of the queue that is still marked as queued
+    UPCALL_DEQUEUED,
+}
