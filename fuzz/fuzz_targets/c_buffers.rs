@@ -1,5 +1,5 @@
-//! The C interface with buffers, sizes, keys, handles and flags of any kind: the calls of the tests (`tests/c_calls`), every
-//! eight octets one. Buffers are unaligned and have canaries on both sides.
+//! The C interface with buffers, sizes, keys, handles and flags of any kind: every eight octets are one call of the tests
+//! (`c_calls`). Buffers are unaligned and have canaries on both sides.
 #![no_main]
 
 #[macro_use]

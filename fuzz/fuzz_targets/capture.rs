@@ -1,5 +1,5 @@
-//! Capture bytes: whatever a file holds is read, judged and forwarded without a panic; every packet is counted once; what
-//! was transmitted can be read again, and is what a router may forward.
+//! Captures: a file of any octets is read, classified and forwarded without a panic. Every packet is counted once. The
+//! transmitted packets can be read again, and are packets that a router may forward.
 
 #![no_main]
 
@@ -61,7 +61,7 @@ fuzz_target!(|octets: &[u8]| {
         let mut reader = CaptureReader::new(&file[..]).unwrap();
         let mut packets = 0;
         while let Some(frame) = reader.next_frame().unwrap() {
-            // A hop limit of 2 came down to 1.
+            // A hop limit of 2 was lowered to 1.
             assert!(matches!(classify(frame.link, frame.octets), Class::Data(_) | Class::TtlExpired));
             packets += passes;
         }

@@ -1,15 +1,15 @@
 //! The claim step under schedules that the input chooses: operations and the order of every shared access.
 //!
-//! Two to four real threads work on one table with claims. Before each shared access of the claim step a thread calls a hook
-//! that asks the schedule whose turn it is, so that exactly one thread moves at a time, and between two moves all the others
-//! stand still at whatever point they have reached. The history is then checked (`history.rs`): it must have an order that
-//! explains every answer, and the state at the end. And who runs alone must get through its operation in a bounded number of
-//! accesses, wherever the others stand: that is lock-freedom.
+//! Two to four real threads use one ownership table. Before each shared access of the claim step a thread calls a hook, which
+//! asks the schedule for the next thread. So exactly one thread moves at a time, and between two moves all others stand still
+//! at the point that they have reached. The history is then checked (`history.rs`): it must have an order that explains every
+//! result and the final state. A thread that runs alone must finish its operation in a bounded number of accesses, wherever
+//! the others stand: that is lock-freedom.
 //!
 //! ```text
 //!  octet 0     octet 1     then two each                       the rest: the schedule
 //! +-----------+-----------+-----------+-----------+---       ---+--------------------------+
-//! | threads,  | holds,    | operation | operand   | ...         | whose turn, how many     |
+//! | threads,  | owned,    | operation | operand   | ...         | thread, number of        |
 //! | objects   | ending    |           |           |             | accesses                 |
 //! +-----------+-----------+-----------+-----------+---       ---+--------------------------+
 //! ```
@@ -23,35 +23,35 @@ mod history;
 use baton::{Baton, Schedule};
 use history::{Call, Outcome};
 use libfuzzer_sys::fuzz_target;
-use mgm::handle::{ClaimError, Claims, Handle, HandleTable, ResourceId, ReleaseError, RetireError};
+use mgm::handle::{ClaimError, Claims, Handle, HandleTable, ReleaseError, ResourceId, RetireError};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 const THREADS: usize = 4;
-/// Calls of one thread.
+/// The most calls of one thread.
 const CALLS: usize = 4;
 
 type Table = HandleTable<(), Claims>;
 
-/// What the threads of one execution share.
-struct World {
+/// The state that the threads of one execution share.
+struct Shared {
     table: Table,
     words: Vec<ResourceId>,
-    /// Every handle given out so far: those of the start, then as calls return.
+    /// Every handle issued so far: those of the start, then in the order in which calls returned.
     handles: Mutex<Vec<Handle>>,
     history: Mutex<Vec<Call>>,
 }
 
-/// What one octet pair asks for; operands are chosen among what there is when its turn comes.
+/// An octet pair: a call. The operand selects among the handles and words that exist when the call is made.
 #[derive(Clone, Copy)]
-struct Wish {
-    what: u8,
+struct Request {
+    operation: u8,
     operand: u8,
 }
 
-type Job = (Arc<World>, Vec<Wish>);
+type Job = (Arc<Shared>, Vec<Request>);
 
-/// Threads that wait for work, and live as long as the process.
-static CREW: LazyLock<Arc<Baton<Job>>> = LazyLock::new(|| {
+/// Threads that wait for jobs, as long as the process runs.
+static THREAD_POOL: LazyLock<Arc<Baton<Job>>> = LazyLock::new(|| {
     let baton = Arc::new(Baton::<Job>::new(THREADS));
     for me in 0..THREADS {
         let baton = baton.clone();
@@ -59,11 +59,11 @@ static CREW: LazyLock<Arc<Baton<Job>>> = LazyLock::new(|| {
             let steps = baton.clone();
             mgm::stepping::set(move |_, _| steps.step(me));
             loop {
-                let (world, wishes) = baton.next_job(me);
-                for wish in wishes {
-                    perform(&world, &baton, me, wish);
+                let (shared, requests) = baton.next_job(me);
+                for request in requests {
+                    perform(&shared, &baton, me, request);
                 }
-                drop(world);
+                drop(shared);
                 baton.done(me);
             }
         });
@@ -71,20 +71,20 @@ static CREW: LazyLock<Arc<Baton<Job>>> = LazyLock::new(|| {
     baton
 });
 
-/// Nothing panics while it holds one of these.
+/// Locks a mutex; no thread panics while it holds one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
-fn perform(world: &World, baton: &Baton<Job>, me: usize, wish: Wish) {
-    // Between two calls others may run as well.
+fn perform(shared: &Shared, baton: &Baton<Job>, me: usize, request: Request) {
+    // Other threads may also run between two calls.
     baton.step(me);
-    let word = usize::from(wish.operand >> 4) % world.words.len();
+    let word = usize::from(request.operand >> 4) % shared.words.len();
     let handle = {
-        let handles = lock(&world.handles);
-        handles[usize::from(wish.operand & 15) % handles.len()]
+        let handles = lock(&shared.handles);
+        handles[usize::from(request.operand & 15) % handles.len()]
     };
-    let operation = match wish.what % 16 {
+    let operation = match request.operation % 16 {
         0..=3 => history::Operation::Claim(handle, word),
         4..=6 => history::Operation::Release(handle, word),
         7..=9 => history::Operation::Retire(handle),
@@ -93,37 +93,37 @@ fn perform(world: &World, baton: &Baton<Job>, me: usize, wish: Wish) {
         _ => history::Operation::Validate(handle),
     };
     let called = baton.call_begins(me);
-    let outcome = call(world, operation);
+    let outcome = call(shared, operation);
     let returned = baton.call_ends(me);
     if let Outcome::Inserted(handle) = outcome {
-        lock(&world.handles).push(handle);
+        lock(&shared.handles).push(handle);
     }
-    lock(&world.history).push(Call { thread: me, operation, outcome, called, returned });
+    lock(&shared.history).push(Call { thread: me, operation, outcome, called, returned });
 }
 
-fn call(world: &World, operation: history::Operation) -> Outcome {
+fn call(shared: &Shared, operation: history::Operation) -> Outcome {
     use history::Operation::{Claim, Insert, OwnerOf, Release, Retire, Validate};
-    let table = &world.table;
+    let table = &shared.table;
     match operation {
         Insert => table.insert(()).map_or(Outcome::Full, Outcome::Inserted),
-        Claim(handle, word) => match table.claim(handle, world.words[word]) {
+        Claim(handle, word) => match table.claim(handle, shared.words[word]) {
             Ok(word) => Outcome::Claimed(word.stamp()),
             Err(ClaimError::Owned(holder)) => Outcome::Owned(holder),
             Err(ClaimError::Stale) => Outcome::Stale,
-            Err(ClaimError::UnknownOwner) => panic!("the words are the table's"),
+            Err(ClaimError::UnknownOwner) => panic!("the words belong to the table"),
         },
-        Release(handle, word) => match table.release(handle, world.words[word]) {
+        Release(handle, word) => match table.release(handle, shared.words[word]) {
             Ok(word) => Outcome::Released(word.stamp()),
             Err(ReleaseError::NotOwner) => Outcome::NotOwner,
             Err(ReleaseError::Stale) => Outcome::Stale,
-            Err(ReleaseError::UnknownOwner) => panic!("the words are the table's"),
+            Err(ReleaseError::UnknownOwner) => panic!("the words belong to the table"),
         },
         Retire(handle) => match table.check_and_retire(handle) {
             Ok(()) => Outcome::Retired,
             Err(RetireError::StillOwns(count)) => Outcome::StillOwns(count),
             Err(RetireError::Stale) => Outcome::Stale,
         },
-        OwnerOf(word) => Outcome::Owner(table.owner_of(world.words[word])),
+        OwnerOf(word) => Outcome::Owner(table.owner_of(shared.words[word])),
         Validate(handle) => Outcome::Valid(table.validate(handle)),
     }
 }
@@ -133,7 +133,7 @@ fuzz_target!(|octets: &[u8]| {
     let threads = 2 + usize::from(setup & 3) % 3;
     let objects = 1 + usize::from(setup >> 2 & 3) % 3;
     let words = 1 + usize::from(setup >> 4 & 1);
-    // How few slots there are beside: with none, slots are used again.
+    // Further slots: without any, retired slots are reused.
     let spare = u32::from(setup >> 5 & 3);
 
     let table = Table::with_claims(objects as u32 + spare).unwrap();
@@ -145,30 +145,30 @@ fuzz_target!(|octets: &[u8]| {
         let stamp = table.claim(handles[0], *id).unwrap().stamp();
         start.take(word, handles[0], stamp);
     }
-    let world = Arc::new(World { table, words, handles: Mutex::new(handles), history: Mutex::default() });
+    let shared = Arc::new(Shared { table, words, handles: Mutex::new(handles), history: Mutex::default() });
 
     let (pairs, _) = rest.as_chunks::<2>();
     let count = 1 + usize::from(ending >> 4) % CALLS;
-    let wishes: Vec<Vec<Wish>> = (0..threads)
+    let requests: Vec<Vec<Request>> = (0..threads)
         .map(|thread| {
             let mine = pairs.iter().skip(thread).step_by(threads).take(count);
-            mine.map(|&[what, operand]| Wish { what, operand }).collect()
+            mine.map(|&[operation, operand]| Request { operation, operand }).collect()
         })
         .collect();
-    let used = 2 * wishes.iter().map(Vec::len).sum::<usize>();
+    let used = 2 * requests.iter().map(Vec::len).sum::<usize>();
     let schedule = Schedule { turns: rest[used..].to_vec(), alone_at_the_end: ending >> 2 & 1 != 0 };
-    CREW.run(schedule, wishes.into_iter().map(|wishes| (world.clone(), wishes)).collect());
+    THREAD_POOL.run(schedule, requests.into_iter().map(|requests| (shared.clone(), requests)).collect());
 
-    // All threads are done: what is there now?
-    let handles = lock(&world.handles).clone();
+    // All threads are done: the final state.
+    let handles = lock(&shared.handles).clone();
     let end = history::End {
-        owners: world.words.iter().map(|word| world.table.owner_of(*word)).collect(),
-        stamps: world.words.iter().map(|word| world.table.owners().word(*word).unwrap().stamp()).collect(),
-        // Asking for the count retires who holds nothing: everything else is asked before.
-        live: handles.iter().map(|handle| (*handle, world.table.validate(*handle))).collect(),
-        held: handles.iter().map(|handle| (*handle, world.table.check_and_retire(*handle).err())).collect(),
+        owners: shared.words.iter().map(|word| shared.table.owner_of(*word)).collect(),
+        stamps: shared.words.iter().map(|word| shared.table.owners().word(*word).unwrap().stamp()).collect(),
+        // Reading a count retires a handle that owns nothing, so it is the last.
+        live: handles.iter().map(|handle| (*handle, shared.table.validate(*handle))).collect(),
+        owned: handles.iter().map(|handle| (*handle, shared.table.check_and_retire(*handle).err())).collect(),
     };
-    let history = lock(&world.history).clone();
+    let history = lock(&shared.history).clone();
     if let Err(why) = history::explain(start, &history, &end) {
         panic!("{why}");
     }

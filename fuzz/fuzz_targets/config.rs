@@ -1,5 +1,4 @@
-//! The configuration file of `mgm forward`: any text gives a configuration, or an error that names the place; and what it
-//! gives is consistent.
+//! The configuration file of `mgm forward`: any text gives a consistent configuration, or an error that names the line.
 #![no_main]
 #![allow(dead_code, reason = "the program uses the rest of it")]
 
@@ -11,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use mgm::manager::Membership;
 use std::collections::HashSet;
 
-/// Whether a message says where in the file: as `file:line`, or as toml says it.
+/// Returns whether a message names a line of the file: as `file:line`, or in the form of the toml crate.
 fn names_a_place(message: &str, lines: usize) -> bool {
     let line = |text: &str| {
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
@@ -32,7 +31,7 @@ fuzz_target!(|octets: &[u8]| {
             return;
         }
     };
-    assert_eq!(Config::parse("file.toml", text).unwrap(), config, "twice the same");
+    assert_eq!(Config::parse("file.toml", text).unwrap(), config, "the second parse differs");
     let names: HashSet<&str> = config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
     assert_eq!(names.len(), config.interfaces.len());
     for interface in &config.interfaces {

@@ -1,16 +1,16 @@
-//! IP headers and extension chains of any kind of frame: what is classified, and what a router makes of it, hold together.
+//! IP headers and extension chains in any kind of frame: classification and forwarding are consistent.
 //!
-//! - What is handed out lies within the frame, and is a datagram by its own lengths.
-//! - Nothing of link-local scope, without hops left or from an impossible source is to be forwarded.
-//! - What is forwarded has its TTL lowered by one and its checksum right, nothing else of it changed, and the next router
-//!   classifies it alike.
+//! - A datagram lies within its frame, and its length is that of its own header.
+//! - A datagram of link-local scope, with an expired hop limit or from an impossible source is not to be forwarded.
+//! - A forwarded datagram has its TTL lowered by one and a correct checksum; nothing else of it has changed, and the next
+//!   router classifies it in the same way.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use mgm::forwarding::Family;
 use mgm::plane::{
-    CannotForward, Class, Control, Data, ETHERNET_HEADER, Link, MacAddress, classify, ethernet_header,
-    decrement_ttl,
+    CannotForward, Class, Control, Data, ETHERNET_HEADER, Link, MacAddress, classify, decrement_ttl,
+    ethernet_header,
 };
 use std::net::IpAddr;
 
@@ -30,7 +30,7 @@ fn is_within(part: &[u8], whole: &[u8]) -> bool {
         || whole.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= whole.as_ptr_range().end
 }
 
-/// What a datagram says of itself: its length, hops left, source and destination.
+/// Returns the fields of a datagram's header: its length, hop limit, source and destination.
 fn read(datagram: &[u8]) -> (usize, u8, IpAddr, IpAddr) {
     let word = |at: usize| usize::from(u16::from_be_bytes([datagram[at], datagram[at + 1]]));
     let v4 = |at: usize| <[u8; 4]>::try_from(&datagram[at..at + 4]).unwrap().into();
@@ -87,7 +87,7 @@ fn data(link: Link, frame: &[u8], Data { flow, datagram }: Data<'_>) {
 
 fuzz_target!(|octets: &[u8]| {
     let Some((first, frame)) = octets.split_first() else { return };
-    // Checksums are hard to come by: on request, the header's is put right.
+    // Random octets seldom have a correct checksum: unless the first octet says otherwise, the header's is corrected.
     let mut frame = frame.to_vec();
     let link = LINKS[usize::from(first & 7) % LINKS.len()];
     let at = match link {
@@ -121,7 +121,7 @@ fuzz_target!(|octets: &[u8]| {
     if matches!(link, Link::Unknown(_)) {
         assert_eq!(classify(link, &frame), Class::NotMulticast);
     }
-    // Lowering never reaches beyond the header, whatever it is given, and changes nothing that it refuses.
+    // Decrementing changes octets of the header only, for any input, and none if it returns an error.
     let refused: Result<(), CannotForward> = decrement_ttl(&mut frame);
     if refused.is_err() {
         assert_eq!(frame, before);

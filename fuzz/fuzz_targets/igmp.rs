@@ -1,4 +1,4 @@
-//! IGMP and MLD from octets: every message, and what it makes of a router. See tests/igmp_octets.
+//! IGMP and MLD from octets: every message, and the state of the router after it. See tests/igmp_octets.
 #![no_main]
 
 #[path = "../../tests/igmp_messages/mod.rs"]
@@ -8,4 +8,4 @@ mod octets;
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| octets::check(bytes));
+fuzz_target!(|octets: &[u8]| octets::check(octets));

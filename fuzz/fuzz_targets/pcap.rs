@@ -6,7 +6,7 @@ mod reading;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|octets: &[u8]| {
-    // As it is, or behind a header that is right: magics are hard to come by.
+    // As it is, or behind a valid header: random octets seldom have the magic number.
     let mut file = Vec::new();
     if let [first @ 0..4, rest @ ..] = octets {
         let magic: u32 = if first & 1 == 0 { 0xa1b2_c3d4 } else { 0xa1b2_3c4d };

@@ -5,8 +5,8 @@ mod reading;
 
 use libfuzzer_sys::fuzz_target;
 
-/// Puts blocks together out of octets: for each a kind, a length and the body, in one byte order; so that lengths fit, which
-/// octets at random seldom do. Kinds other than the usual are taken as they are.
+/// Builds blocks from octets: for each a kind, a length and the body, in one byte order. Their lengths are consistent, which
+/// lengths at random seldom are. Unknown kinds are kept.
 fn built(octets: &[u8]) -> Vec<u8> {
     let Some((first, mut rest)) = octets.split_first() else { return Vec::new() };
     let big = first & 2 != 0;
@@ -27,7 +27,7 @@ fn built(octets: &[u8]) -> Vec<u8> {
         match kind {
             0 => block(0x0a0d_0d0a, &section),
             1..=6 => block((*kind).into(), body),
-            // An interface and a packet whose fixed fields are right.
+            // An interface and a packet with valid fixed fields.
             7 => block(1, &[if big { &[0, 1, 0, 0][..] } else { &[1, 0, 0, 0] }, &[0; 4], body].concat()),
             8 => {
                 let length = word(body.len() as u32);

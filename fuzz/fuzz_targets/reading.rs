@@ -1,9 +1,9 @@
-//! What holds for a capture however damaged it is:
+//! The properties of reading a capture, however damaged it is:
 //!
-//! - Reading ends, having used no more octets than there are, with no more frames and interfaces than those could describe.
-//! - It answers the same however the octets come in.
-//! - What is cut off the end changes nothing of what was before.
-//! - What was read and is written again reads the same.
+//! - Reading ends. It has used no more octets than there are, and returned no more frames and interfaces than those can describe.
+//! - The result is the same however the octets are split between reads.
+//! - Cutting octets off the end changes nothing of the frames before.
+//! - Frames that were read and written again read the same.
 
 use mgm::plane::Link;
 use mgm::plane::capture::{CaptureInterface, CaptureReader, CaptureWriter, ReadError, Recording};
@@ -19,7 +19,7 @@ struct Owned {
     octets: Vec<u8>,
 }
 
-/// How it ended.
+/// The way in which reading ended.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     Well,
@@ -28,13 +28,13 @@ enum End {
     Damaged(u64, &'static str),
 }
 
-struct Read1 {
+struct Reading {
     frames: Vec<Owned>,
     interfaces: Vec<CaptureInterface>,
     end: End,
 }
 
-/// Gives few octets at a time.
+/// A reader that returns few octets at a time.
 struct Trickle<'a> {
     octets: &'a [u8],
     each: usize,
@@ -47,10 +47,10 @@ impl Read for Trickle<'_> {
     }
 }
 
-fn read(input: impl Read, octets: usize) -> Read1 {
+fn read(input: impl Read, octets: usize) -> Reading {
     let mut reader = match CaptureReader::new(input) {
         Ok(reader) => reader,
-        Err(error) => return Read1 { frames: Vec::new(), interfaces: Vec::new(), end: end(error) },
+        Err(error) => return Reading { frames: Vec::new(), interfaces: Vec::new(), end: end(error) },
     };
     let mut frames = Vec::new();
     let mut last = 0;
@@ -78,7 +78,7 @@ fn read(input: impl Read, octets: usize) -> Read1 {
     assert!(frames.len() <= octets / 12 && interfaces.len() <= 1 + octets / 20);
     assert!(frames.iter().all(|frame| (frame.interface as usize) < interfaces.len()));
     assert!(frames.iter().map(|frame| frame.octets.len()).sum::<usize>() <= octets);
-    Read1 { frames, interfaces, end }
+    Reading { frames, interfaces, end }
 }
 
 fn end(error: ReadError) -> End {

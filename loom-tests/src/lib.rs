@@ -1,17 +1,17 @@
-//! How the models are run: within a bound on preemptions, counted, and with a count demanded.
+//! Runs the models: within a bound on preemptions, with a minimum of executions.
 //!
-//! `LOOM_EXTRA` is added to every bound, for a longer run. `LOOM_LOADS_AS_RMW` has the crate under test make its loads
-//! as `fetch_add(0)`: loom keeps one last access an object, so a model may explore too little, or a single execution if
-//! a thread of it only reads. Such loads always read the newest value, though, so each model runs both ways, and it is
-//! the second that has to explore much.
+//! `LOOM_EXTRA` is added to every bound, for a longer run. With `LOOM_LOADS_AS_RMW` the crate under test makes its loads as
+//! `fetch_add(0)`: loom keeps the last access of each object only, so a model may explore too little, or a single execution if
+//! one of its threads only reads. Such loads always read the newest value, though. So each model runs both ways, and the
+//! second run has to explore the minimum.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Explores every interleaving of `model` with at most `preemptions` preemptions, and prints how many there were.
+/// Explores every interleaving of `model` with at most `preemptions` preemptions, and prints their number.
 ///
 /// # Panics
-/// When an interleaving fails, and when there were suspiciously few: loom takes what it does not see for one execution.
+/// If an interleaving fails, and if there were too few: accesses that loom does not see make one execution.
 pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let extra: usize = std::env::var("LOOM_EXTRA").ok().and_then(|extra| extra.parse().ok()).unwrap_or(0);
     let mut builder = loom::model::Builder::new();
@@ -34,18 +34,18 @@ pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 
     assert!(executions >= enough, "{name}: {executions} executions are too few to have explored anything");
 }
 
-/// A value whose reads loom checks against its destruction.
+/// A value whose reads loom checks against its drop.
 pub struct Watched(loom::cell::UnsafeCell<u64>);
 
 impl Watched {
-    /// A value that reads as this.
+    /// Creates a value that reads as `value`.
     pub fn new(value: u64) -> Self {
         Watched(loom::cell::UnsafeCell::new(value))
     }
 
-    /// What it was made with.
+    /// Returns the value that it was created with.
     pub fn read(&self) -> u64 {
-        // SAFETY: only `drop` writes; that it never does so while this runs is what loom checks.
+        // SAFETY: only `drop` writes. Loom reports a drop while this runs.
         self.0.with(|value| unsafe { *value })
     }
 }
@@ -55,7 +55,7 @@ unsafe impl Sync for Watched {}
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // SAFETY: nobody else has it any more, or loom reports it.
+        // SAFETY: no other thread accesses it any more, or loom reports the access.
         self.0.with_mut(|value| unsafe { *value = u64::MAX });
     }
 }

@@ -1,4 +1,4 @@
-//! The claim step. No epoch takes part: what is retired here stays in limbo until the end.
+//! The claim step. The epoch takes no part: retired slots stay in limbo until the end.
 
 #![cfg(loom)]
 
@@ -11,77 +11,77 @@ type Table = Arc<HandleTable<u32, Claims>>;
 
 fn table() -> (Table, Handle, ResourceId) {
     let table = Arc::new(HandleTable::with_claims(2).unwrap());
-    let (client, thing) = (table.insert(0).unwrap(), table.new_resource().unwrap());
-    (table, client, thing)
+    let (client, resource) = (table.insert(0).unwrap(), table.new_resource().unwrap());
+    (table, client, resource)
 }
 
-fn stamp(table: &Table, thing: ResourceId) -> u64 {
-    table.owners().word(thing).unwrap().stamp()
+fn stamp(table: &Table, resource: ResourceId) -> u64 {
+    table.owners().word(resource).unwrap().stamp()
 }
 
-/// Either the client owns it and lives, or it is retired and owns nothing; whoever is told that a handle is stale finds
-/// it stale.
+/// Either the client owns the resource and is live, or it is retired and owns nothing. A thread that gets Stale finds the handle
+/// stale.
 #[test]
 fn claim_and_retire() {
     explore("claim_and_retire", 5, || {
-        let (table, client, thing) = table();
-        let theirs = table.clone();
-        let retiring = thread::spawn(move || theirs.check_and_retire(client));
-        let claim = table.claim(client, thing);
+        let (table, client, resource) = table();
+        let shared = table.clone();
+        let retiring = thread::spawn(move || shared.check_and_retire(client));
+        let claim = table.claim(client, resource);
         if claim.is_err() {
-            assert!(!table.validate(client), "told that it is stale");
+            assert!(!table.validate(client), "Stale for a live handle");
         }
         let retire = retiring.join().unwrap();
         match claim {
             Ok(_) => {
                 assert_eq!(retire, Err(RetireError::StillOwns(1)));
-                assert_eq!(table.owner_of(thing), Some(client));
+                assert_eq!(table.owner_of(resource), Some(client));
                 assert!(table.validate(client));
             }
             Err(error) => {
                 assert_eq!((error, retire), (ClaimError::Stale, Ok(())));
-                assert_eq!(table.owner_of(thing), None);
+                assert_eq!(table.owner_of(resource), None);
             }
         }
     });
 }
 
-/// Another client's slot is used again in the middle of a claim: the next one in it has nothing that it did not ask for.
+/// A client's slot is reused during its claim: the next client in the slot owns nothing that it did not claim.
 #[test]
 fn claim_and_reuse() {
     explore("claim_and_reuse", 4, || {
         let table = Arc::new(HandleTable::with_claims(1).unwrap());
         let client = table.insert(1).unwrap();
-        let thing = table.new_resource().unwrap();
-        let theirs = table.clone();
+        let resource = table.new_resource().unwrap();
+        let shared = table.clone();
         let other = thread::spawn(move || {
-            theirs.check_and_retire(client).ok()?;
-            theirs.insert(2).ok()
+            shared.check_and_retire(client).ok()?;
+            shared.insert(2).ok()
         });
-        let claim = table.claim(client, thing);
+        let claim = table.claim(client, resource);
         if let Some(next) = other.join().unwrap() {
             assert_eq!(claim, Err(ClaimError::Stale));
-            assert_eq!(table.owner_of(thing), None);
+            assert_eq!(table.owner_of(resource), None);
             assert_eq!(table.check_and_retire(next), Ok(()));
         }
     });
 }
 
-/// Two clients want the same thing: one gets it and the other is told who. The one that did not get it never held
-/// anything, whatever it was in the middle of.
+/// Two clients claim the same resource: one owns it, and the other gets the owner's handle. The refused client never owned
+/// anything, at any step of its claim.
 #[test]
 fn claim_and_claim() {
     explore("claim_and_claim", 5, || {
-        let (table, red, thing) = table();
+        let (table, red, resource) = table();
         let blue = table.insert(1).unwrap();
-        let theirs = table.clone();
-        let other = thread::spawn(move || theirs.claim(red, thing));
-        let mine = table.claim(blue, thing);
-        if mine.is_ok() {
-            assert_eq!(table.check_and_retire(red), Ok(()), "red never held anything");
+        let shared = table.clone();
+        let other = thread::spawn(move || shared.claim(red, resource));
+        let own = table.claim(blue, resource);
+        if own.is_ok() {
+            assert_eq!(table.check_and_retire(red), Ok(()), "red never owned anything");
         }
         let other = other.join().unwrap();
-        match (mine, other) {
+        match (own, other) {
             (Ok(_), Err(error)) => assert!(matches!(error, ClaimError::Stale | ClaimError::Owned(_))),
             (Err(ClaimError::Owned(holder)), Ok(_)) => assert_eq!(holder, red),
             both => panic!("{both:?}"),
@@ -89,77 +89,77 @@ fn claim_and_claim() {
     });
 }
 
-/// One client claims the same thing twice at once: one claim succeeds.
+/// One client claims the same resource in two threads: one claim succeeds.
 #[test]
 fn claim_twice() {
     explore("claim_twice", 5, || {
-        let (table, client, thing) = table();
-        let before = stamp(&table, thing);
-        let theirs = table.clone();
-        let other = thread::spawn(move || theirs.claim(client, thing).is_ok());
-        let mine = table.claim(client, thing).is_ok();
-        assert!(mine != other.join().unwrap(), "one of the two");
-        assert_eq!(stamp(&table, thing), before + 1);
+        let (table, client, resource) = table();
+        let before = stamp(&table, resource);
+        let shared = table.clone();
+        let other = thread::spawn(move || shared.claim(client, resource).is_ok());
+        let own = table.claim(client, resource).is_ok();
+        assert!(own != other.join().unwrap(), "one of the two");
+        assert_eq!(stamp(&table, resource), before + 1);
         assert_eq!(table.check_and_retire(client), Err(RetireError::StillOwns(1)));
     });
 }
 
-/// One client claims different things from two threads, each in the other's way and helped along; what is counted is
-/// what is owned.
+/// One client claims different resources in two threads, which meet each other's operations and help; the count is the number
+/// of owned resources.
 #[test]
 fn helping() {
     explore("helping", 4, || {
         let (table, client, first) = table();
         let (second, third) = (table.new_resource().unwrap(), table.new_resource().unwrap());
-        let theirs = table.clone();
+        let shared = table.clone();
         let other = thread::spawn(move || {
-            assert!(theirs.claim(client, first).is_ok());
-            assert!(theirs.claim(client, second).is_ok());
+            assert!(shared.claim(client, first).is_ok());
+            assert!(shared.claim(client, second).is_ok());
         });
         assert!(table.claim(client, third).is_ok());
         other.join().unwrap();
         assert_eq!(table.check_and_retire(client), Err(RetireError::StillOwns(3)));
-        for thing in [first, second, third] {
-            assert_eq!(table.owner_of(thing), Some(client));
-            assert!(table.release(client, thing).is_ok());
+        for resource in [first, second, third] {
+            assert_eq!(table.owner_of(resource), Some(client));
+            assert!(table.release(client, resource).is_ok());
         }
         assert_eq!(table.check_and_retire(client), Ok(()));
     });
 }
 
-/// A claim and a release of the same thing by one client: each success changes the stamp once, and nothing else does.
+/// A claim and a release of the same resource by one client: each success changes the stamp once, and nothing else does.
 #[test]
 fn claim_and_release() {
     explore("claim_and_release", 5, || {
-        let (table, client, thing) = table();
-        let before = stamp(&table, thing);
-        let theirs = table.clone();
-        let other = thread::spawn(move || theirs.release(client, thing).is_ok());
-        assert!(table.claim(client, thing).is_ok());
+        let (table, client, resource) = table();
+        let before = stamp(&table, resource);
+        let shared = table.clone();
+        let other = thread::spawn(move || shared.release(client, resource).is_ok());
+        assert!(table.claim(client, resource).is_ok());
         let released = other.join().unwrap();
-        assert_eq!(stamp(&table, thing), before + 1 + u64::from(released));
-        assert_eq!(table.owner_of(thing), (!released).then_some(client));
+        assert_eq!(stamp(&table, resource), before + 1 + u64::from(released));
+        assert_eq!(table.owner_of(resource), (!released).then_some(client));
         let held = if released { Ok(()) } else { Err(RetireError::StillOwns(1)) };
         assert_eq!(table.check_and_retire(client), held);
     });
 }
 
-/// A release and a check-and-retire: retired only after the release, and the thing is free then.
+/// A release and a check-and-retire: the client is retired only after the release, when the resource is free.
 #[test]
 fn release_and_retire() {
     explore("release_and_retire", 5, || {
-        let (table, client, thing) = table();
-        table.claim(client, thing).unwrap();
-        let theirs = table.clone();
+        let (table, client, resource) = table();
+        table.claim(client, resource).unwrap();
+        let shared = table.clone();
         let retiring = thread::spawn(move || {
-            let retire = theirs.check_and_retire(client);
+            let retire = shared.check_and_retire(client);
             if retire.is_ok() {
-                assert_eq!(theirs.owner_of(thing), None);
+                assert_eq!(shared.owner_of(resource), None);
             }
             retire
         });
-        assert!(table.release(client, thing).is_ok());
-        assert_eq!(table.owner_of(thing), None);
+        assert!(table.release(client, resource).is_ok());
+        assert_eq!(table.owner_of(resource), None);
         match retiring.join().unwrap() {
             Ok(()) => assert_eq!(table.check_and_retire(client), Err(RetireError::Stale)),
             Err(error) => {
@@ -170,24 +170,24 @@ fn release_and_retire() {
     });
 }
 
-/// A thing goes from one client to another while a third thread asks who owns it.
+/// A resource changes its owner while another thread calls `owner_of`.
 #[test]
 fn owner_of() {
     explore("owner_of", 5, || {
-        let (table, red, thing) = table();
+        let (table, red, resource) = table();
         let blue = table.insert(1).unwrap();
-        table.claim(red, thing).unwrap();
-        let theirs = table.clone();
+        table.claim(red, resource).unwrap();
+        let shared = table.clone();
         let passing = thread::spawn(move || {
-            theirs.release(red, thing).unwrap();
-            theirs.check_and_retire(red).unwrap();
-            theirs.claim(blue, thing).unwrap();
+            shared.release(red, resource).unwrap();
+            shared.check_and_retire(red).unwrap();
+            shared.claim(blue, resource).unwrap();
         });
-        let (first, second) = (table.owner_of(thing), table.owner_of(thing));
+        let (first, second) = (table.owner_of(resource), table.owner_of(resource));
         let order = [Some(red), None, Some(blue)];
         let at = |owner| order.iter().position(|known| *known == owner).expect("one of the three");
         assert!(at(first) <= at(second));
         passing.join().unwrap();
-        assert_eq!(table.owner_of(thing), Some(blue));
+        assert_eq!(table.owner_of(resource), Some(blue));
     });
 }

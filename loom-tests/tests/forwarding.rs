@@ -1,6 +1,6 @@
-//! The forwarding table: what a look-up sees of a writer that publishes, replaces, withdraws, reuses and grows.
+//! The forwarding table: look-ups beside a writer that publishes, replaces, withdraws, reuses and grows.
 //!
-//! The lanes are modelled without the epoch, their entries kept to the end; reuse in models of its own.
+//! The buckets are modelled without the epoch, with entries kept to the end; reuse has models of its own.
 
 #![cfg(loom)]
 
@@ -9,7 +9,7 @@ use loom::thread;
 use loom_tests::{Watched, explore};
 use mgm::forwarding::parts::Array;
 use mgm::forwarding::{
-    Counter, Flow, FlowCounterId, ForwardingTable, NewEntry, OutgoingCounter, OifCounterId, PublishError,
+    Counter, Flow, FlowCounterId, ForwardingTable, NewEntry, OifCounterId, OutgoingCounter, PublishError,
 };
 use mgm::handle::HandleTable;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const HASH: u64 = 7 << 32;
 
-/// Lanes, and what they lead to: cells that are written before they are published, if the writer does it right.
+/// Buckets and their entries: cells that a correct writer writes before it publishes them.
 struct Small {
-    lanes: Array,
+    buckets: Array,
     entries: [loom::cell::UnsafeCell<u64>; 4],
 }
 
@@ -28,23 +28,23 @@ unsafe impl Sync for Small {}
 
 impl Small {
     fn new(put: &[u32]) -> Arc<Small> {
-        let small = Small { lanes: Array::default(), entries: Default::default() };
+        let small = Small { buckets: Array::default(), entries: Default::default() };
         for entry in put {
             small.write(*entry);
-            small.lanes.put(HASH, *entry);
+            small.buckets.put(HASH, *entry);
         }
         Arc::new(small)
     }
 
     fn write(&self, entry: u32) {
-        // SAFETY: not visible to others before it is put in a lane, or loom reports it.
+        // SAFETY: no other thread sees the cell before it is in a bucket, or loom reports the access.
         self.entries[entry as usize].with_mut(|value| unsafe { *value = 10 + u64::from(entry) });
     }
 
-    /// The first entry that is among `wanted`.
+    /// Returns the first entry that is in `wanted`.
     fn find(&self, wanted: &[u32]) -> Option<u32> {
-        self.lanes.find(HASH, |entry| {
-            // SAFETY: written before it was put in the lane, or loom reports it.
+        self.buckets.find(HASH, |entry| {
+            // SAFETY: the cell was written before it was put in the bucket, or loom reports the access.
             let value = self.entries[entry as usize].with(|value| unsafe { *value });
             assert_eq!(value, 10 + u64::from(entry));
             wanted.contains(&entry).then_some(entry)
@@ -52,78 +52,78 @@ impl Small {
     }
 }
 
-/// Who finds a lane finds the entry whole.
+/// A reader that finds a slot of a bucket filled finds the whole entry.
 #[test]
-fn lane_publication() {
-    explore("lane_publication", 20, || {
+fn bucket_publication() {
+    explore("bucket_publication", 20, || {
         let small = Small::new(&[]);
-        let theirs = small.clone();
+        let shared = small.clone();
         let reader = thread::spawn(move || {
-            // Without the earlier one the later one is not there yet.
-            let (late, early) = (theirs.find(&[1]), theirs.find(&[0]));
+            // The later entry is not visible without the earlier one.
+            let (late, early) = (shared.find(&[1]), shared.find(&[0]));
             assert!(late.is_none() || early.is_some());
         });
         small.write(0);
-        small.lanes.put(HASH, 0);
+        small.buckets.put(HASH, 0);
         small.write(1);
-        small.lanes.put(HASH, 1);
+        small.buckets.put(HASH, 1);
         reader.join().unwrap();
     });
 }
 
-/// A flow that is replaced is found: as it was or as it is.
+/// A look-up finds a flow that is being replaced: the old entry or the new one.
 #[test]
-fn lane_replacement() {
-    explore("lane_replacement", 20, || {
+fn bucket_replacement() {
+    explore("bucket_replacement", 20, || {
         let small = Small::new(&[3, 0]);
-        let theirs = small.clone();
+        let shared = small.clone();
         let reader = thread::spawn(move || {
-            let (first, second) = (theirs.find(&[0, 1, 2]), theirs.find(&[0, 1, 2]));
+            let (first, second) = (shared.find(&[0, 1, 2]), shared.find(&[0, 1, 2]));
             assert!(first.is_some() && second >= first, "{first:?}, then {second:?}");
         });
         small.write(1);
-        small.lanes.replace(HASH, 0, 1);
+        small.buckets.replace(HASH, 0, 1);
         small.write(2);
-        small.lanes.replace(HASH, 1, 2);
+        small.buckets.replace(HASH, 1, 2);
         reader.join().unwrap();
     });
 }
 
-/// A flow beyond a full bucket is found while others come and go in the bucket it passed.
+/// A look-up finds a flow beyond a full bucket while others are inserted into that bucket and removed.
 #[test]
-fn lane_overflow() {
-    explore("lane_overflow", 20, || {
+fn bucket_overflow() {
+    explore("bucket_overflow", 20, || {
         let small = Small::new(&[]);
-        small.lanes.grow();
+        small.buckets.grow();
         for entry in 0..3 {
             small.write(entry);
-            small.lanes.put(HASH, entry);
+            small.buckets.put(HASH, entry);
         }
-        let theirs = small.clone();
+        let shared = small.clone();
         let reader = thread::spawn(move || {
-            assert_eq!(theirs.find(&[2]), Some(2));
+            assert_eq!(shared.find(&[2]), Some(2));
         });
-        small.lanes.remove(HASH, 1);
+        small.buckets.remove(HASH, 1);
         small.write(3);
-        small.lanes.put(HASH, 3);
-        small.lanes.remove(HASH, 0);
+        small.buckets.put(HASH, 3);
+        small.buckets.remove(HASH, 0);
         reader.join().unwrap();
     });
 }
 
-/// A flow that stands while the array grows is found, also when it is replaced in the new one at once.
+/// A look-up finds a flow while the array grows, also when the flow is replaced in the new array at once.
 #[test]
-fn lane_growth() {
-    explore("lane_growth", 20, || {
+fn bucket_growth() {
+    explore("bucket_growth", 20, || {
         let small = Small::new(&[0]);
-        let theirs = small.clone();
+        let shared = small.clone();
         let reader = thread::spawn(move || {
-            let (first, second) = (theirs.find(&[0, 1]), theirs.find(&[0, 1]));
+            let (first, second) = (shared.find(&[0, 1]), shared.find(&[0, 1]));
             assert!(first.is_some() && second >= first, "{first:?}, then {second:?}");
         });
-        small.lanes.grow();
+        small.buckets.grow();
         small.write(1);
-        small.lanes.replace(HASH, 0, 1);
+        small.buckets.replace(HASH, 0, 1);
         reader.join().unwrap();
     });
 }
@@ -139,29 +139,29 @@ fn table(capacity: u32) -> (Arc<ForwardingTable>, FlowCounterId) {
     (Arc::new(table), number)
 }
 
-/// The slot of a withdrawn entry is not written again before the reader has let go of it.
+/// The slot of a withdrawn entry is not rewritten before the reader has released the entry.
 ///
-/// `run --long` takes it to 4 preemptions: some 300 000 executions.
+/// `run --long` explores 4 preemptions: some 300 000 executions.
 #[test]
 fn entry_reuse() {
     static REUSED: AtomicUsize = AtomicUsize::new(0);
     explore("entry_reuse", 3, || {
         let (table, number) = table(1);
         table.publish(NewEntry::new(flow(1), number, None, &[])).unwrap();
-        let theirs = table.clone();
+        let shared = table.clone();
         let (ready, wait_until_ready) = mpsc::channel();
         let (go, wait_for_go) = mpsc::channel();
         let writer = thread::spawn(move || {
-            // A thread's first pin does a round of the epoch's chores: before the race begins.
+            // A thread's first pin advances the epoch; it is made before the race begins.
             assert_eq!(
-                theirs.publish(NewEntry::new(flow(1), number, None, &[])),
+                shared.publish(NewEntry::new(flow(1), number, None, &[])),
                 Err(PublishError::Exists(flow(1)))
             );
             ready.send(()).unwrap();
             wait_for_go.recv().unwrap();
-            assert!(theirs.withdraw(&flow(1)));
-            // Full while the reader holds the only slot back.
-            if theirs.publish(NewEntry::new(flow(2), number, None, &[])).is_ok() {
+            assert!(shared.withdraw(&flow(1)));
+            // Full while the reader's pin keeps the only slot in limbo.
+            if shared.publish(NewEntry::new(flow(2), number, None, &[])).is_ok() {
                 REUSED.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -174,10 +174,10 @@ fn entry_reuse() {
         reader.park();
         writer.join().unwrap();
     });
-    assert!(REUSED.load(Ordering::Relaxed) > 0, "the slot was never reused: nothing was tried");
+    assert!(REUSED.load(Ordering::Relaxed) > 0, "the slot was never reused: the model tried nothing");
 }
 
-/// What is summed up under a number was counted under it, whoever counts on in its place.
+/// The totals of a counter contain only packets counted for it, while a worker still counts for the previous use of its id.
 #[test]
 fn counter_restart() {
     explore("counter_restart", 5, || {
@@ -199,24 +199,25 @@ fn counter_restart() {
     });
 }
 
-/// A flow with an outgoing interface in its first line, where models have one place, and one in a further line.
-fn open(table: &ForwardingTable) -> (FlowCounterId, [OifCounterId; 2]) {
+/// Allocates counters of a flow with one outgoing interface in its first line, which has room for one in models, and one in a
+/// further line.
+fn allocate(table: &ForwardingTable) -> (FlowCounterId, [OifCounterId; 2]) {
     let flow = table.alloc_counter().unwrap();
     (flow, [0; 2].map(|_| table.alloc_oif_counter(flow).unwrap()))
 }
 
-/// What is summed up of outgoing interfaces was copied there, whatever their numbers were used for before. What else is counted of
-/// them is kept in the same way, in more places than a model can have.
+/// The totals of outgoing interfaces contain only their own copies, whatever their ids were used for before. Their other counts
+/// are kept in the same way, in more lines than a model can have.
 #[test]
-fn outgoing_restart() {
-    explore("outgoing_restart", 5, || {
+fn oif_counter_restart() {
+    explore("oif_counter_restart", 5, || {
         let (table, _) = table(2);
-        let (flow, old) = open(&table);
+        let (flow, old) = allocate(&table);
         let mut worker = table.counters().worker();
         old.iter().for_each(|number| worker.add_outgoing(*number, OutgoingCounter::Packets, 3));
         assert!(table.free_counter(flow));
-        // Its first line is the old one's further line.
-        let (flow, new) = open(&table);
+        // The first line of the new flow is the further line of the old one.
+        let (flow, new) = allocate(&table);
         let counter = thread::spawn(move || {
             worker.add(flow, Counter::Packets, 7);
             new.iter().for_each(|number| worker.add_outgoing(*number, OutgoingCounter::Packets, 1));

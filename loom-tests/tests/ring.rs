@@ -1,4 +1,4 @@
-//! The rings of frames: a slot is the sender's or the receiver's, and never both's.
+//! The rings of frames: a slot belongs to the sender or to the receiver, never to both.
 
 #![cfg(loom)]
 
@@ -17,14 +17,14 @@ fn send(sender: &mut Sender<u32>, value: u32) -> bool {
 fn receive(receiver: &mut Receiver<u32>, most: usize) -> Vec<u32> {
     let mut seen = Vec::new();
     receiver.receive(most, |slots| {
-        // SAFETY: slots that were sent are initialized; loom reports one that is still being written.
+        // SAFETY: published slots are initialized; loom reports a slot that is still being written.
         seen.extend(slots.map(|slot| unsafe { slot.assume_init() }));
     });
     seen
 }
 
-/// What is received was written, in its order and whole; what was written together may come together; and the sender writes
-/// over a slot only once the receiver is done with it: the ring has fewer slots than are sent.
+/// The receiver gets every value whole and in order. Values published together may be received together. The ring has fewer
+/// slots than values are sent, and the sender overwrites a slot only after the receiver has released it.
 #[test]
 fn hand_over() {
     explore("hand_over", 20, || {

@@ -14,19 +14,19 @@ fn table(capacity: u32) -> Arc<HandleTable<Watched>> {
     Arc::new(HandleTable::with_capacity(capacity).unwrap())
 }
 
-/// Who finds a handle live reads the whole value, however it came by the handle.
+/// A thread that finds a handle live reads the whole value, however it got the handle.
 #[test]
 fn publication() {
     explore("publication", 5, || {
         let table = table(2);
-        let board = Arc::new(AtomicU64::new(0));
-        let (theirs, post) = (table.clone(), board.clone());
+        let published = Arc::new(AtomicU64::new(0));
+        let (shared, publish) = (table.clone(), published.clone());
         let writer = thread::spawn(move || {
-            let handle = theirs.insert(Watched::new(7)).ok().unwrap();
-            // Orders nothing: what the reader sees it owes to the table.
-            post.store(handle.bits(), Ordering::Relaxed);
+            let handle = shared.insert(Watched::new(7)).ok().unwrap();
+            // Relaxed, so that only the table orders what the reader sees.
+            publish.store(handle.bits(), Ordering::Relaxed);
         });
-        let handle = Handle::from(board.load(Ordering::Relaxed));
+        let handle = Handle::from(published.load(Ordering::Relaxed));
         if let Some(value) = table.get(handle) {
             assert_eq!(value.read(), 7);
         }
@@ -34,7 +34,7 @@ fn publication() {
     });
 }
 
-/// A slot that is put back while a popper sleeps does not corrupt the list.
+/// A slot that is pushed back while a popping thread sleeps does not corrupt the list.
 #[test]
 fn free_list() {
     explore("free_list", 5, || {
@@ -42,14 +42,14 @@ fn free_list() {
         for slot in [2, 1, 0] {
             stack.push(slot);
         }
-        let theirs = stack.clone();
-        let thief = thread::spawn(move || theirs.pop());
-        // The top comes back with another one below it.
+        let shared = stack.clone();
+        let popping = thread::spawn(move || shared.pop());
+        // The top slot comes back with another slot below it.
         let (a, b) = (stack.pop(), stack.pop());
         if let Some(a) = a {
             stack.push(a);
         }
-        let mut taken = vec![b, thief.join().unwrap()];
+        let mut taken = vec![b, popping.join().unwrap()];
         taken.extend((0..3).map(|_| stack.pop()));
         let mut taken: Vec<u32> = taken.into_iter().flatten().collect();
         taken.sort_unstable();
@@ -57,19 +57,19 @@ fn free_list() {
     });
 }
 
-/// Slots that were never used are handed out two at a time, and the second may be somebody else's: each is used once, and
-/// none is lost. (Who finds none because the other has one in hand is refused, in a model at once.)
+/// Unused slots are taken two at a time, and another thread may use the second: each slot is used once, and none is lost. (An
+/// insert that finds no slot because the other thread has taken it is refused, in a model at once.)
 #[test]
 fn chunks() {
     explore("chunks", 2, || {
         let table = table(4);
-        let theirs = table.clone();
+        let shared = table.clone();
         let insert = |table: &HandleTable<Watched>, value| {
             table.insert(Watched::new(value)).ok().map(|handle| (handle, value))
         };
-        let other = thread::spawn(move || [1, 2].map(|value| insert(&theirs, value)));
-        let mine = [3, 4].map(|value| insert(&table, value));
-        let mut made = [other.join().unwrap(), mine].concat();
+        let other = thread::spawn(move || [1, 2].map(|value| insert(&shared, value)));
+        let own = [3, 4].map(|value| insert(&table, value));
+        let mut made = [other.join().unwrap(), own].concat();
         made.extend([5, 6, 7, 8, 9].map(|value| insert(&table, value)));
         let live: Vec<_> = made.into_iter().flatten().collect();
         assert_eq!((live.len(), table.len()), (4, 4));
@@ -79,16 +79,16 @@ fn chunks() {
     });
 }
 
-/// Two threads insert and remove; slots are handed from one to the other.
+/// Two threads insert and remove; slots move from one thread to the other.
 #[test]
 fn insert_remove() {
     explore("insert_remove", 4, || {
         let table = table(2);
-        let theirs = table.clone();
+        let shared = table.clone();
         let other = thread::spawn(move || {
-            let handle = theirs.insert(Watched::new(1)).ok().unwrap();
-            assert_eq!(theirs.remove(handle), Ok(()));
-            assert!(!theirs.validate(handle));
+            let handle = shared.insert(Watched::new(1)).ok().unwrap();
+            assert_eq!(shared.remove(handle), Ok(()));
+            assert!(!shared.validate(handle));
             handle
         });
         let handle = table.insert(Watched::new(2)).ok().unwrap();
@@ -99,32 +99,32 @@ fn insert_remove() {
     });
 }
 
-/// Two threads remove the same object: one does.
+/// Two threads remove the same object: one succeeds.
 #[test]
 fn remove_once() {
     explore("remove_once", 5, || {
         let table = table(2);
         let handle = table.insert(Watched::new(1)).ok().unwrap();
-        let theirs = table.clone();
-        let other = thread::spawn(move || theirs.remove(handle).is_ok());
-        let mine = table.remove(handle).is_ok();
-        assert!(mine != other.join().unwrap());
+        let shared = table.clone();
+        let other = thread::spawn(move || shared.remove(handle).is_ok());
+        let own = table.remove(handle).is_ok();
+        assert!(own != other.join().unwrap());
         assert_eq!((table.len(), table.pending()), (0, 1));
     });
 }
 
-/// Removed, reclaimed and used again while another thread looks the old handle up: it finds the old object or nothing.
+/// A slot is removed, reclaimed and reused while another thread looks up the old handle: it finds the old object or nothing.
 #[test]
 fn reuse() {
     explore("reuse", 3, || {
         let table = table(1);
         let old = table.insert(Watched::new(1)).ok().unwrap();
-        // A thread's first pin does a round of the epoch's chores: before the race begins.
+        // A thread's first pin advances the epoch; it is made before the race begins.
         assert_eq!(table.with(old, Watched::read), Some(1));
-        let theirs = table.clone();
+        let shared = table.clone();
         let other = thread::spawn(move || {
-            theirs.remove(old).unwrap();
-            if let Ok(new) = theirs.insert(Watched::new(2)) {
+            shared.remove(old).unwrap();
+            if let Ok(new) = shared.insert(Watched::new(2)) {
                 assert_ne!(new, old);
             }
         });
@@ -133,17 +133,17 @@ fn reuse() {
     });
 }
 
-/// A guard against removal and reclamation: the value is not dropped while the guard reads it.
+/// A pinned reference against removal and reclamation: the value is not dropped while the reference exists.
 #[test]
 fn guard_and_reclamation() {
     explore("guard_and_reclamation", 4, || {
         let table = table(1);
         let handle = table.insert(Watched::new(5)).ok().unwrap();
         drop(table.get(handle));
-        let theirs = table.clone();
+        let shared = table.clone();
         let other = thread::spawn(move || {
-            theirs.remove(handle).unwrap();
-            theirs.reclaim();
+            shared.remove(handle).unwrap();
+            shared.reclaim();
         });
         if let Some(value) = table.get(handle) {
             assert_eq!(value.read(), 5);
@@ -152,27 +152,27 @@ fn guard_and_reclamation() {
     });
 }
 
-/// A Reader that stays pinned from one call to the next, re-pinning when the bell has rung.
+/// A Reader that stays pinned between calls, and pins again when the re-pin epoch has changed.
 #[test]
 fn reader_and_reclamation() {
     explore("reader_and_reclamation", 4, || {
         let table = table(1);
         let handle = table.insert(Watched::new(5)).ok().unwrap();
-        let theirs = table.clone();
+        let shared = table.clone();
         let (ready, wait_until_ready) = mpsc::channel();
         let (go, wait_for_go) = mpsc::channel();
         let other = thread::spawn(move || {
-            // A thread's first pin does a round of the epoch's chores: before the race begins.
-            drop(theirs.get(handle));
+            // A thread's first pin advances the epoch; it is made before the race begins.
+            drop(shared.get(handle));
             ready.send(()).unwrap();
             wait_for_go.recv().unwrap();
-            theirs.remove(handle).unwrap();
-            theirs.reclaim();
+            shared.remove(handle).unwrap();
+            shared.reclaim();
         });
         wait_until_ready.recv().unwrap();
         let mut reader = table.reader();
         reader.get(handle);
-        // The first pin has advanced the epoch; the Reader joins the new one before the race begins.
+        // The first pin has advanced the epoch; the Reader pins in the new one before the race begins.
         reader.park();
         reader.get(handle);
         go.send(()).unwrap();

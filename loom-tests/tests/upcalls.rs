@@ -1,4 +1,4 @@
-//! What is given to one of many: the packets of flows that wait for their entry, the pages of an enumeration.
+//! Objects that exactly one thread takes: the counts of flows that wait for their entry, the pages of an enumeration.
 
 #![cfg(loom)]
 
@@ -7,34 +7,34 @@ use loom_tests::explore;
 use mgm::manager::parts::{Closed, Counts, Cursor, Waiting};
 use std::sync::Arc;
 
-/// Two packets come while somebody takes the counts over: who was not told that it is too late is among them.
+/// Two packets arrive while a thread seals the counts: a packet is in the counts or gets an error.
 #[test]
 fn closing() {
     explore("closing", 20, || {
         let waiting = Arc::new(Waiting::new());
-        let theirs = waiting.clone();
+        let shared = waiting.clone();
         let packets = thread::spawn(move || {
-            let uninitialized = theirs.uninitialized().is_ok();
-            (uninitialized, theirs.overflow().is_ok())
+            let uninitialized = shared.uninitialized().is_ok();
+            (uninitialized, shared.overflow().is_ok())
         });
         let closed = waiting.close().unwrap();
         let (uninitialized, overflow) = packets.join().unwrap();
-        let told = Counts { uninitialized: uninitialized.into(), overflow: overflow.into() };
-        assert_eq!(closed, told);
+        let counted = Counts { uninitialized: uninitialized.into(), overflow: overflow.into() };
+        assert_eq!(closed, counted);
         assert!(matches!(waiting.uninitialized(), Err(Closed)) && matches!(waiting.overflow(), Err(Closed)));
         assert_eq!(waiting.close(), None);
     });
 }
 
-/// Of two who want to queue a parked flow, or to close its counts, one does.
+/// Two threads try to queue a parked flow and to seal its counts: one succeeds in each.
 #[test]
 fn one_owner() {
     explore("one_owner", 20, || {
         let waiting = Arc::new(Waiting::new());
         waiting.uninitialized().unwrap();
         waiting.park();
-        let theirs = waiting.clone();
-        let other = thread::spawn(move || (theirs.unpark(), theirs.close()));
+        let shared = waiting.clone();
+        let other = thread::spawn(move || (shared.unpark(), shared.close()));
         let (unparked, closed) = (waiting.unpark(), waiting.close());
         let other = other.join().unwrap();
         assert!(unparked != other.0);
@@ -43,17 +43,17 @@ fn one_owner() {
     });
 }
 
-/// Two take pages: each place is in one page of one of them.
+/// Two threads take pages: each index is in exactly one page.
 #[test]
 fn pages() {
     explore("pages", 20, || {
         let cursor = Arc::new(Cursor::default());
-        let theirs = cursor.clone();
-        let other = thread::spawn(move || [theirs.take(2, 5), theirs.take(1, 5)]);
-        let mine = [cursor.take(1, 5), cursor.take(2, 5)];
-        let mut given: Vec<usize> = mine.into_iter().chain(other.join().unwrap()).flatten().collect();
-        given.sort_unstable();
-        assert_eq!(given, [0, 1, 2, 3, 4]);
+        let shared = cursor.clone();
+        let other = thread::spawn(move || [shared.take(2, 5), shared.take(1, 5)]);
+        let own = [cursor.take(1, 5), cursor.take(2, 5)];
+        let mut taken: Vec<usize> = own.into_iter().chain(other.join().unwrap()).flatten().collect();
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1, 2, 3, 4]);
         assert!(cursor.take(9, 5).is_empty());
     });
 }

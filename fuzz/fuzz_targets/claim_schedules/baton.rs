@@ -1,33 +1,32 @@
-//! [`Baton`]: real threads of which exactly one moves at a time, as a schedule says.
+//! [`Baton`]: real threads of which exactly one moves at a time, in the order of a schedule.
 //!
-//! The threads decide among themselves: whoever has the baton looks up whose turn is next before each access, and only if
-//! that is another does it wake that one and sleep. So an execution costs as many switches as its schedule has, not two for
-//! each access.
+//! There is no scheduler thread: the moving thread reads the schedule before each access, and only if another thread is next
+//! does it wake that thread and sleep. So an execution costs as many switches as its schedule has, not two for each access.
 
 use std::sync::{Mutex, MutexGuard};
 use std::thread::{self, Thread};
 
-/// So many accesses of its own a thread needs at most for one operation while nobody else moves. The most that was seen is
-/// 39; a thread that waits for another would need any number.
+/// Bounds the accesses that a thread needs for one operation while no other thread moves. The largest number seen is 39; a thread
+/// that waits for another one would exceed any bound.
 const ALONE: u32 = 100;
 
-/// Whose turn it is.
+/// The order in which the threads move.
 pub struct Schedule {
-    /// Each octet: a thread, and for how many accesses.
+    /// Each octet selects a thread and a number of accesses.
     pub turns: Vec<u8>,
-    /// When the octets are used up: each thread in turn to its end while the others stand still, or one access each.
+    /// After the octets: whether each thread in turn runs to its end while the others stand still, or makes one access.
     pub alone_at_the_end: bool,
 }
 
 struct State<J> {
     schedule: Schedule,
     at: usize,
-    /// Accesses that are left of the present turn.
+    /// The accesses that are left of the current turn.
     left: u32,
     jobs: Vec<Option<J>>,
     running: Vec<bool>,
     current: Option<usize>,
-    /// Accesses the current thread has made in its present operation since anybody else moved.
+    /// The accesses of the current thread in its operation since another thread moved.
     alone: u32,
     clock: u32,
     threads: Vec<Option<Thread>>,
@@ -57,12 +56,12 @@ impl<J> Baton<J> {
         }
     }
 
-    /// A panic ends the process, so nobody finds the lock poisoned.
+    /// Locks the state. A panic ends the process, so the lock is never poisoned.
     fn lock(&self) -> MutexGuard<'_, State<J>> {
         self.state.lock().unwrap()
     }
 
-    /// Has one thread each do a job, and returns when all have.
+    /// Runs each job on a thread of its own. Returns when all are done.
     pub fn run(&self, schedule: Schedule, jobs: Vec<J>) {
         let mut state = self.lock();
         while state.threads.iter().any(Option::is_none) {
@@ -86,7 +85,7 @@ impl<J> Baton<J> {
         }
     }
 
-    /// For the threads: the next job, once it is its turn.
+    /// Blocks a thread until it has a job and its turn has come.
     pub fn next_job(&self, me: usize) -> J {
         let mut state = self.lock();
         state.threads[me].get_or_insert_with(thread::current);
@@ -102,7 +101,7 @@ impl<J> Baton<J> {
         }
     }
 
-    /// The thread's job is done.
+    /// Records that the thread has finished its job.
     pub fn done(&self, me: usize) {
         let mut state = self.lock();
         state.running[me] = false;
@@ -116,11 +115,11 @@ impl<J> Baton<J> {
         }
     }
 
-    /// Before an access: waits until it is this thread's turn.
+    /// Blocks until it is this thread's turn, before an access.
     pub fn step(&self, me: usize) {
         let mut state = self.lock();
         state.alone += 1;
-        assert!(state.alone <= ALONE, "thread {me} does not get through while the others stand still");
+        assert!(state.alone <= ALONE, "thread {me} does not finish while the others stand still");
         state.turn(me);
         if state.current == Some(me) {
             return;
@@ -133,14 +132,14 @@ impl<J> Baton<J> {
         }
     }
 
-    /// An operation of the thread's begins: when.
+    /// Records that an operation begins. Returns the time.
     pub fn call_begins(&self, _me: usize) -> u32 {
         let mut state = self.lock();
         state.alone = 0;
         state.tick()
     }
 
-    /// It has returned: when.
+    /// Records that the operation has returned. Returns the time.
     pub fn call_ends(&self, _me: usize) -> u32 {
         let mut state = self.lock();
         state.alone = 0;
@@ -154,7 +153,7 @@ impl<J> State<J> {
         self.clock
     }
 
-    /// Settles whose turn it is, after an access of `last`.
+    /// Selects the next thread, after an access of `last`.
     fn turn(&mut self, last: usize) {
         let next = if self.left > 0 && self.running[last] {
             self.left -= 1;
@@ -164,7 +163,7 @@ impl<J> State<J> {
             let from = match self.schedule.turns.get(self.at) {
                 Some(octet) => {
                     self.at += 1;
-                    // Short turns are the more frequent ones.
+                    // Short turns are more frequent.
                     self.left = [0, 0, 1, 2, 4, 8, 16, 40][usize::from(octet >> 2 & 7)];
                     usize::from(octet & 3)
                 }
@@ -172,7 +171,7 @@ impl<J> State<J> {
                 None => last + 1,
             };
             let turn = (from..from + threads).map(|thread| thread % threads);
-            turn.into_iter().find(|thread| self.running[*thread]).expect("called while somebody runs")
+            turn.into_iter().find(|thread| self.running[*thread]).expect("called while a thread runs")
         };
         if self.current != Some(next) {
             self.alone = 0;

@@ -1,9 +1,8 @@
-//! Whether a history of the claim step can be explained: by some order of its calls, each between its call and its return,
-//! in which they are answered as if they had come one after the other, and that ends in what there is at the end.
+//! Checks whether a history of the claim step is linearizable: some order of its calls, each between its call and its return,
+//! gives the same results as a sequential execution, and ends in the final state.
 //!
-//! Nothing here knows of counts or descriptors. An operation that fails changes nothing, so a failure is explained only by
-//! what others did that succeeded. There are few calls: every order is tried, states that were reached before are not tried
-//! twice.
+//! The specification knows neither counts nor descriptors. An operation that fails changes nothing, so only successful
+//! operations explain a failure. There are few calls: every order is tried, and no state twice.
 
 use mgm::handle::{Handle, RetireError};
 use std::collections::{BTreeSet, HashSet};
@@ -22,7 +21,7 @@ pub enum Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Inserted(Handle),
-    /// Whenever it is answered: how soon a slot can be used again is no promise of the claim step's.
+    /// Always allowed: how soon a slot can be reused is no promise of the claim step.
     Full,
     /// With the word's new stamp.
     Claimed(u64),
@@ -47,25 +46,25 @@ pub struct Call {
     pub returned: u32,
 }
 
-/// What there is at one instant.
+/// The state at one instant.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
     live: BTreeSet<Handle>,
-    /// Of each word: its owner, and its stamp.
+    /// The owner and the stamp of each word.
     words: Vec<(Option<Handle>, u64)>,
 }
 
-/// What there is when all calls have returned.
+/// The state when all calls have returned.
 pub struct End {
     pub owners: Vec<Option<Handle>>,
     pub stamps: Vec<u64>,
     pub live: Vec<(Handle, bool)>,
-    /// What a retirement was answered then, in this order.
-    pub held: Vec<(Handle, Option<RetireError>)>,
+    /// The results of a check-and-retire of each handle, in this order.
+    pub owned: Vec<(Handle, Option<RetireError>)>,
 }
 
 impl State {
-    /// Nothing is owned; the words have these stamps.
+    /// Creates a state in which nothing is owned and the words have these stamps.
     pub fn new(handles: &[Handle], stamps: impl Iterator<Item = u64>) -> State {
         State { live: handles.iter().copied().collect(), words: stamps.map(|stamp| (None, stamp)).collect() }
     }
@@ -74,15 +73,15 @@ impl State {
         self.words[word] = (Some(handle), stamp);
     }
 
-    fn held(&self, handle: Handle) -> u32 {
+    fn owned(&self, handle: Handle) -> u32 {
         self.words.iter().filter(|(owner, _)| *owner == Some(handle)).count() as u32
     }
 
-    /// What an operation is answered now, and what there is then. `answered` is what was, for what is free to choose.
-    fn apply(&self, operation: Operation, answered: Outcome) -> (State, Outcome) {
+    /// Returns the state after an operation and its result. An insert takes the slot of the `actual` result, as it may choose.
+    fn apply(&self, operation: Operation, actual: Outcome) -> (State, Outcome) {
         let mut after = self.clone();
         let outcome = match operation {
-            Operation::Insert => match answered {
+            Operation::Insert => match actual {
                 Outcome::Inserted(handle) if after.live.insert(handle) => Outcome::Inserted(handle),
                 _ => Outcome::Full,
             },
@@ -105,12 +104,12 @@ impl State {
                 }
                 _ => Outcome::NotOwner,
             },
-            Operation::Retire(handle) => match self.held(handle) {
+            Operation::Retire(handle) => match self.owned(handle) {
                 0 => {
                     after.live.remove(&handle);
                     Outcome::Retired
                 }
-                held => Outcome::StillOwns(held),
+                owned => Outcome::StillOwns(owned),
             },
             Operation::OwnerOf(word) => Outcome::Owner(self.words[word].0),
             Operation::Validate(handle) => Outcome::Valid(self.live.contains(&handle)),
@@ -122,25 +121,25 @@ impl State {
         let owners = end.owners.iter().zip(&end.stamps).map(|(owner, stamp)| (*owner, *stamp));
         owners.eq(self.words.iter().copied())
             && end.live.iter().all(|(handle, live)| self.live.contains(handle) == *live)
-            && end.held.iter().all(|(handle, refused)| {
+            && end.owned.iter().all(|(handle, refused)| {
                 *refused
-                    == match (self.live.contains(handle), self.held(*handle)) {
+                    == match (self.live.contains(handle), self.owned(*handle)) {
                         (false, _) => Some(RetireError::Stale),
                         (true, 0) => None,
-                        (true, held) => Some(RetireError::StillOwns(held)),
+                        (true, owned) => Some(RetireError::StillOwns(owned)),
                     }
             })
     }
 }
 
-/// Looks for an order that explains the calls and the end.
+/// Searches for an order that explains the calls and the final state.
 pub fn explain(start: State, calls: &[Call], end: &End) -> Result<(), String> {
     let mut issued = BTreeSet::from_iter(&start.live);
     for call in calls {
         if let Outcome::Inserted(handle) = &call.outcome
             && !issued.insert(handle)
         {
-            return Err(format!("{handle:?} was given out twice\n{}", told(calls, end)));
+            return Err(format!("{handle:?} was issued twice\n{}", format(calls, end)));
         }
     }
     let all = (1_u32 << calls.len()) - 1;
@@ -150,7 +149,7 @@ pub fn explain(start: State, calls: &[Call], end: &End) -> Result<(), String> {
         if done == all && state.is(end) {
             return Ok(());
         }
-        // Whatever had returned before another was called comes before it.
+        // A call that returned before another began comes before it.
         let left = |(at, _): &(usize, &Call)| done >> at & 1 == 0;
         let first_return = calls.iter().enumerate().filter(left).map(|(_, call)| call.returned).min();
         for (at, call) in calls.iter().enumerate().filter(left) {
@@ -164,18 +163,19 @@ pub fn explain(start: State, calls: &[Call], end: &End) -> Result<(), String> {
             }
         }
     }
-    Err(format!("no order explains this\n{}", told(calls, end)))
+    Err(format!("no order explains this history\n{}", format(calls, end)))
 }
 
-/// The history, for people.
-fn told(calls: &[Call], end: &End) -> String {
+/// Formats the history.
+fn format(calls: &[Call], end: &End) -> String {
     let mut text = String::new();
     let mut calls = calls.to_vec();
     calls.sort_by_key(|call| call.called);
     for Call { thread, operation, outcome, called, returned } in calls {
         let _ = writeln!(text, "  {called:>3}-{returned:<3} thread {thread}: {operation:?} -> {outcome:?}");
     }
-    let End { owners, stamps, live, held } = end;
-    let _ = write!(text, "  at the end: owners {owners:?}, stamps {stamps:?}, live {live:?}, held {held:?}");
+    let End { owners, stamps, live, owned } = end;
+    let _ =
+        write!(text, "  at the end: owners {owners:?}, stamps {stamps:?}, live {live:?}, owned {owned:?}");
     text
 }

@@ -1,0 +1,49 @@
+# Stages that run the tests: as the README has them, instrumented, and with many random cases; the explicit-state model.
+# shellcheck shell=bash disable=SC2154
+
+# Runs a command that the README tells a newcomer to type.
+readme_command() {
+    grep -qxF "$1" README.md || { echo "README.md does not tell to run: $1" >&2; return 1; }
+    bash -c "$1"
+}
+
+stage_test() {
+    readme_command 'cargo test'
+    explored "$(tests_passed) tests"
+}
+
+stage_model() {
+    local states accesses
+    if [ -n "$long" ]; then export MGM_LONG_MODELS=1; fi
+    cargo test --quiet --package mgm-claim-model -- --nocapture
+    cargo test --quiet --package multicast-group-manager --lib handle::conformance -- --nocapture
+    states=$(grep -oE '[0-9]+ states' "$work/$stage.log" | sum)
+    accesses=$(grep -oE '[0-9]+ accesses$' "$work/$stage.log" | sum)
+    [ "$states" -ge 2800000 ] || { echo "only $states states were explored" >&2; return 1; }
+    explored "$states states; $accesses accesses of the code, as the model makes them"
+}
+
+# The loom model of the rundown has real threads beside it: their test has to detect the planted bug, too.
+stage_faults() {
+    verify/instrumented test --quiet --test stopped_threads --test no_memory
+    local output
+    if output=$(MGM_PLANTED_BUG=rundown-late-entry verify/instrumented test --quiet --test manager rundown:: 2>&1); then
+        echo 'NOT CAUGHT: rundown-late-entry by the test of the rundown' >&2
+        return 1
+    fi
+    grep -m1 'called after deregister' <<<"$output"
+    explored "$(tests_passed) tests; the planted bug is detected"
+}
+
+stage_property() {
+    # A few cases take less time than another build of the tests.
+    local profile=()
+    if [ -n "$campaign" ]; then profile=(--release); fi
+    MGM_MODEL_CASES=$MODEL_CASES PROPTEST_CASES=$MODEL_CASES cargo test "${profile[@]}" --quiet \
+        --test manager_model --test handle_model --test c_random --test igmp_client --test igmp_hosts --test igmp_octets --test igmp_wire
+    PROPTEST_CASES=$MODEL_CASES cargo test "${profile[@]}" --quiet --lib -- forwarding:: plane:: protocol:: wire::
+    MGM_DEREGISTRATIONS=$DEREGISTRATIONS cargo test "${profile[@]}" --quiet --test manager rundown::
+    local properties
+    properties=$(git grep -l 'proptest!' -- '*.rs' | xargs awk '/proptest!/ { on = 1 } on && /^ *fn .*in / { all++ } END { print all }')
+    explored "$MODEL_CASES cases of each of $properties properties, $DEREGISTRATIONS deregistrations"
+}
