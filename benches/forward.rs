@@ -5,9 +5,9 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mgm::forwarding::{Family, Flow, ForwardingReader, Verdict, VifIndex};
 use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
-use mgm::plane::MacAddress;
-use mgm::plane::capture::{LearnedRoutes, Port, Recording, Router, Run};
-use mgm::protocol::igmp::{Igmp, IgmpConfig};
+use mgm::plane::capture::{CaptureRouter, Recording, Run};
+use mgm::protocol::gmp::{GmpConfig, GroupMembership};
+use mgm::rpf::LearnedRoutes;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -15,22 +15,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A router of the capture's interfaces, with IGMP and MLD on each.
-fn router(recording: &Recording) -> Router {
+fn router(recording: &Recording) -> CaptureRouter {
     let learned = Arc::new(LearnedRoutes::new());
     let manager = Arc::new(GroupManager::new(ManagerConfig::default(), learned.clone()).unwrap());
     let listeners = [Family::V4, Family::V6]
-        .map(|family| (family, Igmp::new(manager.clone(), family, IgmpConfig::default()).unwrap()));
+        .map(|family| (family, GroupMembership::new(manager.clone(), family, GmpConfig::default()).unwrap()));
+    let ports = recording.ports();
     for (family, igmp) in &listeners {
-        for place in 0..recording.interfaces().len() {
-            igmp.take(Port::interface(place, *family)).unwrap();
+        for port in &ports {
+            igmp.take(port.interface(*family)).unwrap();
         }
     }
-    let ports = recording.interfaces().iter().zip(1..).map(|(interface, number)| Port {
-        name: interface.name.clone(),
-        link: interface.link,
-        mac: interface.mac.unwrap_or(MacAddress::for_interface(number)),
-    });
-    Router::new(manager, listeners.map(|(_, igmp)| igmp), ports.collect(), Some(learned))
+    CaptureRouter::new(manager, listeners.map(|(_, igmp)| igmp), ports, Some(learned))
 }
 
 fn capture(c: &mut Criterion) {

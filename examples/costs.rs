@@ -11,7 +11,7 @@
 use mgm::forwarding::{Family, Flow};
 use mgm::handle::Handle;
 use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
-use mgm::protocol::igmp::{Datagram, Igmp, IgmpConfig};
+use mgm::protocol::gmp::{Datagram, GmpConfig, GroupMembership};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,14 +71,14 @@ fn record(kind: u8, group: [u8; 4], sources: impl ExactSizeIterator<Item = IpAdd
     octets
 }
 
-fn report(igmp: &Igmp, host: u32, octets: &[u8]) {
+fn report(igmp: &GroupMembership, host: u32, octets: &[u8]) {
     let datagram =
         Datagram { source: address(10, host), destination: address(224, 22), hop_limit: 1, payload: octets };
     igmp.receive(Interface::v4(3), &datagram, Duration::from_secs(1));
 }
 
-fn igmp_on_3(manager: &Arc<GroupManager>) -> Igmp {
-    let igmp = Igmp::new(manager.clone(), Family::V4, IgmpConfig::default()).unwrap();
+fn igmp_on_3(manager: &Arc<GroupManager>) -> GroupMembership {
+    let igmp = GroupMembership::new(manager.clone(), Family::V4, GmpConfig::default()).unwrap();
     igmp.take(Interface::v4(3)).unwrap();
     igmp
 }

@@ -3,8 +3,10 @@
 //! The rooms, from the ground up; each uses only those above it in this list:
 //!
 //! - [`handle`]: a lock-free, generation-tagged handle table with an ownership step. Knows nothing of multicast.
+//! - [`wire`]: packet formats. Imports nothing of the crate.
 //! - [`forwarding`]: the (source, group) table that a packet path reads. Knows interfaces, not protocols.
 //! - [`manager`]: who is registered, who owns which interface, who wants which group.
+//! - [`rpf`]: learned and configured routes towards sources.
 //! - [`protocol`]: clients that ship with the crate, written only against the manager's public face.
 //! - [`plane`]: where packets come from and go to.
 
@@ -15,6 +17,8 @@ mod sync;
 
 #[cfg_attr(loom, allow(dead_code, reason = "models make less"))]
 mod memory;
+#[cfg(feature = "manager")]
+mod wake_deadline;
 
 #[cfg(mgm_instrumented)]
 #[doc(hidden)]
@@ -70,6 +74,10 @@ pub mod manager;
 pub mod plane;
 #[cfg(feature = "manager")]
 pub mod protocol;
+#[cfg(feature = "manager")]
+pub mod rpf;
+#[cfg(feature = "manager")]
+pub mod wire;
 
 // The README's example is compiled and run with the tests.
 #[cfg(all(doctest, feature = "manager"))]

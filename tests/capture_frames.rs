@@ -5,7 +5,7 @@
 
 use mgm::plane::capture::CaptureReader;
 use mgm::plane::{Class, Control, classify};
-use mgm::protocol::igmp::wire::{parse_igmp, parse_mld};
+use mgm::wire::gmp::{parse_igmp, parse_mld};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;

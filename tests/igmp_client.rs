@@ -7,10 +7,10 @@ use mgm::forwarding::{Family, Flow};
 use mgm::manager::{
     Client, CreationAlert, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath,
 };
-use mgm::protocol::igmp::hosts::{Limits, Wanted};
-use mgm::protocol::igmp::wire::Malformed;
-use mgm::protocol::igmp::{Datagram, Igmp, IgmpConfig, IgmpTakeError, Ignored, Received};
+use mgm::protocol::gmp::{Datagram, GmpConfig, GmpTakeError, GroupMembership, Ignored, Received};
+use mgm::protocol::gmp::{HostLimits, Wanted};
 use mgm::protocol::static_joins::StaticJoins;
+use mgm::wire::gmp::Malformed;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Barrier, OnceLock};
@@ -23,7 +23,7 @@ const OTHER: u32 = 3;
 
 struct Router {
     manager: Arc<GroupManager>,
-    igmp: Igmp,
+    igmp: GroupMembership,
     family: Family,
 }
 
@@ -37,8 +37,8 @@ fn at(seconds: u64) -> Duration {
 }
 
 impl Router {
-    fn with(family: Family, manager: Arc<GroupManager>, config: IgmpConfig) -> Router {
-        let igmp = Igmp::new(manager.clone(), family, config).unwrap();
+    fn with(family: Family, manager: Arc<GroupManager>, config: GmpConfig) -> Router {
+        let igmp = GroupMembership::new(manager.clone(), family, config).unwrap();
         for index in [UP, LAN, OTHER] {
             igmp.take(Interface::of(family, index)).unwrap();
         }
@@ -46,11 +46,11 @@ impl Router {
     }
 
     fn v4() -> Router {
-        Router::with(Family::V4, manager(ManagerConfig::default()), IgmpConfig::default())
+        Router::with(Family::V4, manager(ManagerConfig::default()), GmpConfig::default())
     }
 
     fn v6() -> Router {
-        Router::with(Family::V6, manager(ManagerConfig::default()), IgmpConfig::default())
+        Router::with(Family::V6, manager(ManagerConfig::default()), GmpConfig::default())
     }
 
     fn on(&self, index: u32) -> Interface {
@@ -287,7 +287,7 @@ fn messages_that_mean_nothing_change_nothing_and_are_counted() {
     assert_eq!(router.hear(1, &leave("10.9.9.9"), 0), Received::Ignored(Ignored::NotAGroup(not_a_group)));
     assert_eq!(
         router.hear(1, &v2_report(G)[..7], 0),
-        Received::Malformed(Malformed::Short { have: 7, least: 8 })
+        Received::Malformed(Malformed::Short { have: 7, min: 8 })
     );
     let mut damaged = v3_report(&[record(TO_EX, G, &[])]);
     damaged[9] ^= 1;
@@ -359,9 +359,9 @@ fn mld_comes_from_the_link_or_means_nothing() {
 #[test]
 fn igmp_and_mld_share_a_wire_without_meeting() {
     let v4 = Router::v4();
-    let v6 = Router::with(Family::V6, v4.manager.clone(), IgmpConfig::default());
+    let v6 = Router::with(Family::V6, v4.manager.clone(), GmpConfig::default());
     v4.hear(1, &v2_report(G), 0);
-    assert_eq!(v6.igmp.take(Interface::v4(9)), Err(IgmpTakeError::OtherFamily(Interface::v4(9))));
+    assert_eq!(v6.igmp.take(Interface::v4(9)), Err(GmpTakeError::OtherFamily(Interface::v4(9))));
     let host: Ipv6Addr = "fe80::5".parse().unwrap();
     let payload = mld_v2(&[record(TO_EX, "ff1e::3", &[])], host);
     let datagram = Datagram {
@@ -396,7 +396,10 @@ fn released_interfaces_are_forgotten_and_a_drop_leaves_nothing() {
     let manager = router.manager.clone();
     drop(router);
     assert!(manager.clients().is_empty() && manager.memberships().is_empty());
-    assert!(Igmp::new(manager, Family::V4, IgmpConfig::default()).is_ok(), "its name is free again");
+    assert!(
+        GroupMembership::new(manager, Family::V4, GmpConfig::default()).is_ok(),
+        "its name is free again"
+    );
 }
 
 #[test]
@@ -469,7 +472,7 @@ fn static_joins_are_held_until_they_are_given_up() {
 #[test]
 fn what_the_manager_has_no_room_for_is_asked_for_again() {
     let manager = manager(ManagerConfig { memberships: 1, ..ManagerConfig::default() });
-    let router = Router::with(Family::V4, manager, IgmpConfig::default());
+    let router = Router::with(Family::V4, manager, GmpConfig::default());
     router.hear(1, &v2_report("239.0.0.1"), 0);
     router.hear(1, &v2_report("239.0.0.2"), 0);
     assert_eq!(router.igmp.counters().no_room, 1);
@@ -499,8 +502,8 @@ fn an_interface_that_was_given_up_behind_its_back_is_counted() {
 
 #[test]
 fn what_the_limits_refuse_is_counted_past_the_interface() {
-    let limits = Limits { groups: 1, ..Limits::default() };
-    let config = IgmpConfig { limits, ..IgmpConfig::default() };
+    let limits = HostLimits { groups: 1, ..HostLimits::default() };
+    let config = GmpConfig::default().with_limits(limits);
     let router = Router::with(Family::V4, manager(ManagerConfig::default()), config);
     router.hear(1, &v2_report(G), 0);
     router.hear(1, &v2_report("239.0.0.2"), 0);
@@ -587,7 +590,7 @@ fn check(router: &Router, groups: &[&str], sources: &[&str]) {
         for source in sources {
             router.packet(source, group);
             let wants = wanted.sources.contains(&ip(source))
-                || wanted.any_source && !wanted.kept_off.contains(&ip(source));
+                || wanted.any_source && !wanted.blocked.contains(&ip(source));
             assert_eq!(router.leaves_by(source, group), Some(if wants { vec![LAN] } else { vec![] }));
         }
     }

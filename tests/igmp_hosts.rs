@@ -3,8 +3,8 @@
 mod igmp_messages;
 
 use igmp_messages::ip;
-use mgm::protocol::igmp::hosts::{Hosts, Limits, Wanted};
-use mgm::protocol::igmp::wire::RecordKind::{self, *};
+use mgm::protocol::gmp::{HostLimits, Wanted, hosts::Hosts};
+use mgm::wire::gmp::RecordKind::{self, *};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn hosts() -> Hosts {
-    Hosts::new(INTERVAL, Limits::default())
+    Hosts::new(INTERVAL, HostLimits::default())
 }
 
 fn group() -> IpAddr {
@@ -34,8 +34,8 @@ fn sources(letters: &str) -> BTreeSet<IpAddr> {
 }
 
 /// What hosts want all together: (*, g) or not, (s, g) for which, which are kept off.
-fn wanted(any_source: bool, included: &str, kept_off: &str) -> Wanted {
-    Wanted { any_source, sources: sources(included), kept_off: sources(kept_off) }
+fn wanted(any_source: bool, included: &str, blocked: &str) -> Wanted {
+    Wanted { any_source, sources: sources(included), blocked: sources(blocked) }
 }
 
 /// RFC 3376 sections 6.4.1 and 6.4.2, each row for the one host there is. `None` is INCLUDE {}: no state.
@@ -131,9 +131,9 @@ fn a_source_is_kept_off_only_if_nobody_wants_it() {
     assert_eq!(hosts.wanted(group()), wanted(true, "", "b"), "each host wants what the other excludes");
     hosts.record(group(), host(3), ToInclude, sources("bd"), at(0));
     assert_eq!(hosts.wanted(group()), wanted(true, "bd", ""), "the third includes b");
-    assert!(!hosts.keeps_off(ip("192.0.2.98"), group()));
+    assert!(!hosts.blocks(ip("192.0.2.98"), group()));
     hosts.leave(group(), host(3));
-    assert!(hosts.keeps_off(ip("192.0.2.98"), group()));
+    assert!(hosts.blocks(ip("192.0.2.98"), group()));
     hosts.report(group(), host(4), at(0));
     assert_eq!(hosts.wanted(group()), wanted(true, "", ""), "a host of IGMPv2 wants everything");
     hosts.leave(group(), host(4));
@@ -171,7 +171,7 @@ fn words_lapse_when_they_are_not_renewed() {
 
 #[test]
 fn what_the_limits_refuse_is_counted_and_changes_nothing_else() {
-    let limits = Limits { groups: 2, hosts: 2, sources: 3, total: 100, ..Limits::default() };
+    let limits = HostLimits { groups: 2, hosts: 2, sources: 3, total: 100, ..HostLimits::default() };
     let mut hosts = Hosts::new(INTERVAL, limits);
     let groups = ["239.0.0.1", "239.0.0.2", "239.0.0.3"].map(ip);
     assert!(hosts.report(groups[0], host(1), at(0)));
@@ -200,7 +200,7 @@ fn what_the_limits_refuse_is_counted_and_changes_nothing_else() {
 
 #[test]
 fn a_group_has_so_many_sources_whoever_names_them() {
-    let mut hosts = Hosts::new(INTERVAL, Limits { group_sources: 3, ..Limits::default() });
+    let mut hosts = Hosts::new(INTERVAL, HostLimits { group_sources: 3, ..HostLimits::default() });
     let other = ip("239.9.9.9");
     assert!(hosts.record(group(), host(1), Allow, sources("ab"), at(0)));
     assert!(
@@ -220,7 +220,7 @@ fn a_group_has_so_many_sources_whoever_names_them() {
 
 #[test]
 fn the_total_bounds_hosts_and_sources_together() {
-    let mut hosts = Hosts::new(INTERVAL, Limits { total: 5, ..Limits::default() });
+    let mut hosts = Hosts::new(INTERVAL, HostLimits { total: 5, ..HostLimits::default() });
     assert!(hosts.record(group(), host(1), Allow, sources("ab"), at(0)));
     assert!(hosts.record(group(), host(2), Allow, sources("cd"), at(0)), "one of the two");
     assert!(!hosts.report(group(), host(3), at(0)));
@@ -292,7 +292,7 @@ impl Model {
             if including {
                 wanted.sources.insert(*source);
             } else if !passing {
-                wanted.kept_off.insert(*source);
+                wanted.blocked.insert(*source);
             }
         }
         wanted.any_source = of_group().any(|filter| filter.exclude.is_some());
@@ -360,7 +360,7 @@ proptest! {
                 prop_assert!(before == wanted || said.contains(&group), "{:?} changed in silence", &step);
                 for n in 0..5 {
                     let source = IpAddr::from([192, 0, 2, n]);
-                    prop_assert_eq!(hosts.keeps_off(source, group), wanted.kept_off.contains(&source));
+                    prop_assert_eq!(hosts.blocks(source, group), wanted.blocked.contains(&source));
                 }
                 let of_model = model.hosts.keys().filter(|(of, _)| *of == group).map(|(_, host)| *host);
                 prop_assert!(hosts.hosts(group).eq(of_model));

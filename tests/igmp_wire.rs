@@ -3,7 +3,7 @@
 mod igmp_messages;
 
 use igmp_messages::*;
-use mgm::protocol::igmp::wire::{Malformed, Message, RecordKind, is_mld, parse_igmp, parse_mld};
+use mgm::wire::gmp::{Malformed, Message, RecordKind, is_mld, parse_igmp, parse_mld};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -128,7 +128,7 @@ fn cut_short_anywhere_is_malformed() {
         let cut = &whole[..end];
         assert!(parse_igmp(cut).is_err(), "cut at {end}, checksum of the whole");
         if end < 8 {
-            assert_eq!(parse_igmp(cut), Err(Malformed::Short { have: end, least: 8 }));
+            assert_eq!(parse_igmp(cut), Err(Malformed::Short { have: end, min: 8 }));
         } else {
             let record = u16::from(end >= 24);
             assert_eq!(
@@ -146,7 +146,7 @@ fn cut_short_anywhere_is_malformed() {
     let whole = mld_v1(131, "ff1e::3", HOST, HOST);
     for end in 4..24 {
         let cut = seal6(whole[..end].to_vec(), HOST, HOST);
-        assert_eq!(parse_mld(&cut, HOST, HOST), Err(Malformed::Short { have: end, least: 24 }));
+        assert_eq!(parse_mld(&cut, HOST, HOST), Err(Malformed::Short { have: end, min: 24 }));
     }
 }
 

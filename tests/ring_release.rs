@@ -11,7 +11,7 @@ use common::*;
 use mgm::forwarding::{Entry, VifIndex};
 use mgm::handle::Handle;
 use mgm::manager::NewFlowError;
-use mgm::plane::ring::{BURST, FrameReceiver, RingTotals, Worker, frame_ring};
+use mgm::plane::ring::{BURST, FrameReceiver, RingTotals, RingWorker, frame_ring};
 use mgm::plane::{Link, MacAddress, Port};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -87,11 +87,15 @@ impl Scene {
 
     /// Forwards until told otherwise. `wrong` says whether copies to an interface are wrong while `changing` is nobody's.
     fn forward(&self, changing: u32, wrong: impl Fn(u32) -> bool) -> (RingTotals, u64) {
-        let manager = &*self.router.manager;
+        let manager = &self.router.manager;
         let (senders, mut rings): (Vec<_>, Vec<_>) = (0..STEADY).map(|_| frame_ring(BURST)).unzip();
-        let port =
-            |n| Port { name: format!("p{n}"), link: Link::Ethernet, mac: MacAddress::for_interface(n) };
-        let mut worker = Worker::new(manager, (1..).map(port).zip(senders));
+        let port = |n| Port {
+            name: format!("p{n}"),
+            index: n,
+            link: Link::Ethernet,
+            mac: MacAddress::for_interface(n),
+        };
+        let mut worker = RingWorker::new(manager.clone(), (1..).map(port).zip(senders));
         let mut reader = manager.forwarding().reader();
         let flows: Vec<_> =
             (0..FLOWS).map(|n| flow(&format!("{} 239.1.1.1", std::net::Ipv4Addr::from(source(n))))).collect();

@@ -4,8 +4,8 @@
 
 use mgm::forwarding::{Family, Flow};
 use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
-use mgm::protocol::igmp::hosts::{Hosts, Limits};
-use mgm::protocol::igmp::wire::RecordKind;
+use mgm::protocol::gmp::{HostLimits, hosts::Hosts};
+use mgm::wire::gmp::RecordKind;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -74,7 +74,7 @@ fn the_page_names_every_limit_with_its_default() {
         wrong_interface_interval,
         entry_lifetime,
     } = ManagerConfig::default();
-    let Limits { groups, hosts, sources, group_sources, total } = Limits::default();
+    let HostLimits { groups, hosts, sources, group_sources, total } = HostLimits::default();
     let mut limits = vec![
         ("clients", clients.into()),
         ("interfaces", interfaces.into()),
@@ -91,14 +91,14 @@ fn the_page_names_every_limit_with_its_default() {
         ("upcalls_per_interface", upcalls_per_interface.into()),
         ("wrong_interface_interval", wrong_interface_interval.as_secs()),
         ("entry_lifetime", entry_lifetime.as_secs()),
-        ("Limits::groups", groups as u64),
-        ("Limits::hosts", hosts as u64),
-        ("Limits::sources", sources as u64),
-        ("Limits::group_sources", group_sources as u64),
-        ("Limits::total", total as u64),
+        ("HostLimits::groups", groups as u64),
+        ("HostLimits::hosts", hosts as u64),
+        ("HostLimits::sources", sources as u64),
+        ("HostLimits::group_sources", group_sources as u64),
+        ("HostLimits::total", total as u64),
     ];
     #[cfg(feature = "capture")]
-    limits.push(("LearnedRoutes::MOST", mgm::plane::capture::LearnedRoutes::MOST as u64));
+    limits.push(("LearnedRoutes::MOST", mgm::rpf::LearnedRoutes::MAX_SOURCES as u64));
     let rows = rows();
     for (limit, default) in limits {
         assert_eq!(number(&rows, limit), default, "{limit}");
@@ -171,11 +171,13 @@ fn measure() -> Vec<(&'static str, u64)> {
 
     // A host of a group of its own; and sources of one host.
     let at = Duration::from_secs(1);
-    let mut hosts = Hosts::new(at, Limits { groups: usize::MAX, ..Limits::default() });
+    let mut hosts = Hosts::new(at, HostLimits { groups: usize::MAX, ..HostLimits::default() });
     let report = |n| _ = hosts.report(v6(n, 0xff0e), v6(n, 0xfe80), at);
     measured.push(("a group with one host", each(30_000, |count| (0..count).for_each(report))));
-    let mut hosts =
-        Hosts::new(at, Limits { sources: usize::MAX, group_sources: usize::MAX, ..Limits::default() });
+    let mut hosts = Hosts::new(
+        at,
+        HostLimits { sources: usize::MAX, group_sources: usize::MAX, ..HostLimits::default() },
+    );
     let sources = |count| (0..count).map(|n| v6(n, 0x2001));
     let group = v6(7, 0xff0e);
     let named = |count| _ = hosts.record(group, v6(1, 0xfe80), RecordKind::Allow, sources(count), at);
@@ -183,7 +185,7 @@ fn measure() -> Vec<(&'static str, u64)> {
 
     #[cfg(feature = "capture")]
     {
-        let routes = mgm::plane::capture::LearnedRoutes::new();
+        let routes = mgm::rpf::LearnedRoutes::new();
         let learn = |n| _ = routes.learn(v6(n, 0x2001), Interface::v6(1));
         measured.push(("a source that was learned", each(30_000, |count| (0..count).for_each(learn))));
     }

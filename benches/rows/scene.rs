@@ -2,8 +2,10 @@
 //! and a frame of each flow.
 
 use mgm::forwarding::{Family, Flow};
-use mgm::manager::{FlowState, GroupManager, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
-use mgm::plane::ring::{FrameReceiver, Worker, frame_ring};
+use mgm::manager::{
+    FlowState, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange,
+};
+use mgm::plane::ring::{FrameReceiver, RingWorker, frame_ring};
 use mgm::plane::{Link, MacAddress, Port};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -94,7 +96,7 @@ pub(crate) enum Receivers {
 
 /// A worker of the ring plane, by the entries of a whole manager.
 pub(crate) struct Mgm {
-    pub(crate) worker: Worker<'static>,
+    pub(crate) worker: RingWorker,
     pub(crate) rings: Vec<FrameReceiver>,
 }
 
@@ -102,10 +104,10 @@ impl Mgm {
     pub(crate) fn new(flows: usize, copies: usize, receivers: Receivers) -> Mgm {
         let most = 2 * flows as u32;
         let config = ManagerConfig { entries: most, entries_per_interface: most, ..ManagerConfig::default() };
-        let interface = |port| Port::interface(port, Family::V4);
+        let interface = |port: usize| Interface::of(Family::V4, port as u32 + 1);
         let way = move |_| Some(ReversePath::through(interface(0)));
         let manager = GroupManager::new(config, Arc::new(way)).expect("a valid configuration");
-        let manager: &'static GroupManager = Box::leak(Box::new(manager));
+        let manager = Arc::new(manager);
         let routing = manager.register(Protocol::new(1, 0), Arc::new(())).expect("room for a client");
         let igmp = manager.register(Protocol::new(Protocol::IGMP, 0), Arc::new(())).expect("and another");
         let asks = if receivers == Receivers::Igmp { igmp } else { routing };
@@ -129,10 +131,15 @@ impl Mgm {
         let (ports, rings): (Vec<_>, Vec<_>) = (0..=OUT)
             .map(|port| {
                 let (sender, receiver) = frame_ring(SLOTS);
-                let port = Port { name: format!("p{port}"), link: Link::Ethernet, mac: mac(port) };
+                let port = Port {
+                    name: format!("p{port}"),
+                    index: port as u32 + 1,
+                    link: Link::Ethernet,
+                    mac: mac(port),
+                };
                 ((port, sender), receiver)
             })
             .unzip();
-        Mgm { worker: Worker::new(manager, ports), rings }
+        Mgm { worker: RingWorker::new(manager, ports), rings }
     }
 }

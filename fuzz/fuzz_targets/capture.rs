@@ -6,9 +6,10 @@
 use libfuzzer_sys::fuzz_target;
 use mgm::forwarding::Family;
 use mgm::manager::{GroupManager, ManagerConfig};
-use mgm::plane::capture::{CaptureReader, CaptureWriter, LearnedRoutes, Port, Recording, Router, Run};
-use mgm::plane::{Class, MacAddress, classify};
-use mgm::protocol::igmp::{Igmp, IgmpConfig};
+use mgm::plane::capture::{CaptureReader, CaptureRouter, CaptureWriter, Recording, Run};
+use mgm::plane::{Class, classify};
+use mgm::protocol::gmp::{GroupMembership, GmpConfig};
+use mgm::rpf::LearnedRoutes;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 
@@ -17,25 +18,18 @@ fuzz_target!(|octets: &[u8]| {
     if recording.interfaces().len() > 8 {
         return;
     }
-    let ports: Vec<Port> = (0..)
-        .zip(recording.interfaces())
-        .map(|(n, i)| Port {
-            name: i.name.clone(),
-            link: i.link,
-            mac: i.mac.unwrap_or(MacAddress::for_interface(n)),
-        })
-        .collect();
+    let ports = recording.ports();
     let learned = Arc::new(LearnedRoutes::new());
     let config = ManagerConfig { entries: 1 << 12, ..ManagerConfig::default() };
     let manager = Arc::new(GroupManager::new(config, learned.clone()).unwrap());
     let listeners = [Family::V4, Family::V6]
-        .map(|family| Igmp::new(manager.clone(), family, IgmpConfig::default()).unwrap());
-    for place in 0..ports.len() {
+        .map(|family| GroupMembership::new(manager.clone(), family, GmpConfig::default()).unwrap());
+    for port in &ports {
         for listener in &listeners {
-            listener.take(Port::interface(place, listener.family())).unwrap();
+            listener.take(port.interface(listener.family())).unwrap();
         }
     }
-    let router = Router::new(manager, listeners, ports, Some(learned));
+    let router = CaptureRouter::new(manager, listeners, ports, Some(learned));
     let mut files: Vec<_> = (router.ports().iter())
         .map(|port| CaptureWriter::new(Vec::new(), &port.name, port.link, Some(port.mac)).unwrap())
         .collect();

@@ -8,10 +8,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use mgm::forwarding::Family;
-use mgm::plane::{
-    CannotForward, Class, Control, Data, ETHERNET_HEADER, Link, MacAddress, classify, decrement_ttl,
-    ethernet_header,
-};
+use mgm::plane::{CannotForward, Class, Control, Data, Link, MacAddress, classify};
+use mgm::wire::{ETHERNET_HEADER, decrement_ttl, ethernet_header};
 use std::net::IpAddr;
 
 const LINKS: [Link; 6] =

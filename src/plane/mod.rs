@@ -1,23 +1,32 @@
-//! Where packets come from and go to.
+//! Planes: where packets come from and where they go.
 //!
-//! A plane moves packets between interfaces by the entries of the [forwarding table](crate::forwarding); it knows
-//! nothing of protocols but which messages are theirs. The capture plane (feature `capture`) forwards what a capture
-//! file holds and loses nothing. The [ring plane](ring) forwards from memory to memory, as planes of network cards do,
-//! and drops what finds no room.
-
-mod ledger;
-mod mac;
-mod packet;
-mod port;
-mod rewrite;
+//! A plane moves packets between ports by the entries of the [forwarding table](crate::forwarding). It knows no protocol;
+//! it only recognises the messages of IGMP and MLD. Every plane is built of the same parts:
+//!
+//! - [`classify`] decides what a frame is to a multicast router.
+//! - [`PacketProcessor`] applies a flow's entry to a packet and counts; an [`Egress`] makes the copies.
+//! - [`Port`] and [`PortMap`] translate between a plane's ports and the interfaces that protocols name.
+//! - [`EntryReader`] reads the forwarding table, and can be stored beside the manager.
+//!
+//! Two planes come with the crate. The capture plane (feature `capture`) forwards the packets of a capture file and loses
+//! none. The [ring plane](ring) forwards from memory to memory, as planes of network cards do, and drops a copy that finds
+//! its ring full.
 
 #[cfg(feature = "capture")]
 pub mod capture;
-
 pub mod ring;
 
-pub use ledger::DropCounters;
-pub use mac::{MacAddress, ParseMacError};
-pub use packet::{Class, Control, Data, Defect, Link, classify};
+mod classify;
+mod drop_counters;
+mod entry_reader;
+mod port;
+mod port_map;
+mod processor;
+
+pub use crate::wire::{CannotForward, Defect, Link, MacAddress};
+pub use classify::{Class, Control, Data, classify};
+pub use drop_counters::DropCounters;
+pub use entry_reader::EntryReader;
 pub use port::Port;
-pub use rewrite::{CannotForward, ETHERNET_HEADER, decrement_ttl, ethernet_header};
+pub use port_map::PortMap;
+pub use processor::{CopyOutcome, Egress, FastEgress, NoFastPath, PacketProcessor};

@@ -1,14 +1,14 @@
-//! Clients that ship with the crate, written only against the manager's public face.
+//! Clients that ship with the crate, written only against the public interface of the manager.
 //!
-//! - [`igmp`]: what hosts report with IGMP and MLD becomes memberships.
-//! - [`static_joins`]: receivers that configuration names.
+//! - [`gmp`]: IGMP and MLD. The reports of hosts become memberships.
+//! - [`static_joins`]: memberships that a configuration names.
 
-pub mod igmp;
+pub mod gmp;
 pub mod static_joins;
 
 use crate::manager::Protocol;
 
-/// What a protocol that ships with the crate is called in reports: `igmp`, `mld` or `static`.
+/// Returns the name of a protocol that ships with the crate, for reports: `igmp`, `mld` or `static`.
 ///
 /// ```
 /// use mgm::protocol::{self, static_joins::StaticJoins};
@@ -16,8 +16,8 @@ use crate::manager::Protocol;
 /// ```
 #[must_use]
 pub fn name(protocol: Protocol) -> Option<&'static str> {
-    const IGMP: Protocol = Protocol::new(Protocol::IGMP, igmp::Igmp::IGMP_COMPONENT);
-    const MLD: Protocol = Protocol::new(Protocol::IGMP, igmp::Igmp::MLD_COMPONENT);
+    const IGMP: Protocol = Protocol::new(Protocol::IGMP, gmp::GroupMembership::IGMP_COMPONENT);
+    const MLD: Protocol = Protocol::new(Protocol::IGMP, gmp::GroupMembership::MLD_COMPONENT);
     match protocol {
         IGMP => Some("igmp"),
         MLD => Some("mld"),

@@ -1,4 +1,4 @@
-//! [`StaticJoins`]: receivers that configuration names, on interfaces of their own.
+//! [`StaticJoins`]: memberships that a configuration names.
 
 use crate::handle::Handle;
 use crate::manager::{
@@ -7,10 +7,10 @@ use crate::manager::{
 };
 use std::sync::Arc;
 
-/// The least of routing protocols: it takes interfaces and holds the memberships that it is told to hold.
+/// The simplest routing protocol: it takes interfaces, and adds and deletes the memberships that its user names.
 ///
-/// What it holds is what the manager has: it keeps no list of its own. Its memberships end when it releases their
-/// interface, when it is dropped, or by [`leave`](Self::leave).
+/// It keeps no list of memberships; the manager has it. A membership ends by [`leave`](Self::leave), when its interface is
+/// released, or when this client is dropped.
 ///
 /// ```
 /// use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership};
@@ -32,26 +32,28 @@ pub struct StaticJoins {
 }
 
 impl StaticJoins {
-    /// What it registers as. The number is this project's own, made as `PROTOCOL_ID` of the Windows SDK's `routprot.h`
-    /// makes them: of multicast type, no vendor, 10006 like the static routes of `PROTO_IP_NT_STATIC`.
+    /// The protocol under which it registers.
+    ///
+    /// The number is this project's own, formed like `PROTOCOL_ID` of the Windows SDK's `routprot.h`: multicast type, no
+    /// vendor, and 10006 like the static routes of `PROTO_IP_NT_STATIC`.
     pub const PROTOCOL: Protocol = Protocol::new(1 << 30 | 10006, 0);
 
-    /// Registers.
+    /// Registers with the manager.
     ///
     /// # Errors
-    /// [`RegisterError`]; there is one at a time.
+    /// [`RegisterError`]; at most one is registered at a time.
     pub fn new(manager: Arc<GroupManager>) -> Result<StaticJoins, RegisterError> {
         let handle = manager.register(Self::PROTOCOL, Arc::new(()))?;
         Ok(StaticJoins { manager, handle })
     }
 
-    /// The handle it is registered under.
+    /// Returns the handle under which this client is registered.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle
     }
 
-    /// Takes an interface, in the routing role.
+    /// Takes an interface in the routing role.
     ///
     /// # Errors
     /// [`TakeError`].
@@ -59,7 +61,7 @@ impl StaticJoins {
         self.manager.take(self.handle, interface)
     }
 
-    /// Releases an interface; the memberships there end.
+    /// Releases an interface. The memberships there end.
     ///
     /// # Errors
     /// [`ReleaseError`].
@@ -67,7 +69,7 @@ impl StaticJoins {
         self.manager.release(self.handle, interface)
     }
 
-    /// Holds a membership on an interface; it may hold it already.
+    /// Adds a membership on an interface. Does nothing if it exists already.
     ///
     /// # Errors
     /// [`MembershipError`].
@@ -75,7 +77,7 @@ impl StaticJoins {
         self.manager.add_membership(self.handle, interface, membership, StateChange::Join)
     }
 
-    /// Gives a membership up; it need not hold it.
+    /// Deletes a membership. Does nothing if it does not exist.
     ///
     /// # Errors
     /// [`MembershipError`].
@@ -88,7 +90,7 @@ impl Drop for StaticJoins {
     fn drop(&mut self) {
         for client in self.manager.clients().into_iter().filter(|client| client.handle == self.handle) {
             for interface in client.interfaces {
-                // Refused only if it is not this client's any more: then there is nothing to release.
+                // Refused only if this client no longer owns the interface: then there is nothing to release.
                 _ = self.manager.release(self.handle, interface);
             }
         }

@@ -6,10 +6,10 @@
 use crate::igmp_messages::{ALL_MLDV2_ROUTERS, ALL_ROUTERS, seal, seal6};
 use mgm::forwarding::{Family, Flow};
 use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, ReversePath};
-use mgm::protocol::igmp::hosts::{Limits, Wanted};
-use mgm::protocol::igmp::wire::{Message, parse_igmp, parse_mld};
-use mgm::protocol::igmp::{Datagram, Igmp, IgmpConfig, Received};
+use mgm::protocol::gmp::{Datagram, GmpConfig, GroupMembership, Received};
+use mgm::protocol::gmp::{HostLimits, Wanted};
 use mgm::protocol::static_joins::StaticJoins;
+use mgm::wire::gmp::{Message, parse_igmp, parse_mld};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use std::time::Duration;
 /// Longer lives reach nothing that this many steps do not, and take long to check.
 const STEPS: usize = 60;
 
-const SMALL: Limits = Limits { groups: 3, hosts: 2, sources: 3, group_sources: 4, total: 10 };
+const SMALL: HostLimits = HostLimits { groups: 3, hosts: 2, sources: 3, group_sources: 4, total: 10 };
 
 struct Life {
     manager: Arc<GroupManager>,
-    igmp: Igmp,
+    igmp: GroupMembership,
     family: Family,
     lan: Interface,
-    limits: Limits,
+    limits: HostLimits,
     /// Whether the manager has room for every membership.
     roomy: bool,
     now: Duration,
@@ -77,7 +77,7 @@ pub(crate) fn check(octets: &[u8]) {
 impl Life {
     fn new(setup: u8) -> Life {
         let family = if setup & 1 == 0 { Family::V4 } else { Family::V6 };
-        let limits = if setup & 2 == 0 { Limits::default() } else { SMALL };
+        let limits = if setup & 2 == 0 { HostLimits::default() } else { SMALL };
         let roomy = setup & 4 == 0;
         let memberships = if roomy { 1 << 20 } else { 2 };
         let routes = |source| Some(ReversePath::through(Interface::of(Family::of(source), 1)));
@@ -92,7 +92,7 @@ impl Life {
         };
         let manager = Arc::new(GroupManager::new(config, Arc::new(routes)).unwrap());
         let igmp =
-            Igmp::new(manager.clone(), family, IgmpConfig { limits, ..IgmpConfig::default() }).unwrap();
+            GroupMembership::new(manager.clone(), family, GmpConfig::default().with_limits(limits)).unwrap();
         let lan = Interface::of(family, 2);
         igmp.take(Interface::of(family, 1)).unwrap();
         igmp.take(lan).unwrap();
@@ -163,8 +163,8 @@ impl Life {
                 expected.insert(Membership::any_source(group).unwrap());
             }
             expected.extend(wanted.sources.iter().map(|s| Membership::one_source(*s, group).unwrap()));
-            assert!(wanted.sources.is_disjoint(&wanted.kept_off));
-            assert!(wanted.any_source || wanted.kept_off.is_empty());
+            assert!(wanted.sources.is_disjoint(&wanted.blocked));
+            assert!(wanted.any_source || wanted.blocked.is_empty());
         }
         assert!(groups <= self.limits.groups);
         let actual: BTreeSet<_> = self.manager.memberships().iter().map(|record| record.membership).collect();
@@ -177,7 +177,7 @@ impl Life {
             let (source, group) = (entry.flow.source(), entry.flow.group());
             let wanted = self.wanted(group);
             let wants =
-                wanted.sources.contains(&source) || wanted.any_source && !wanted.kept_off.contains(&source);
+                wanted.sources.contains(&source) || wanted.any_source && !wanted.blocked.contains(&source);
             assert_eq!(
                 entry.outgoing.iter().any(|outgoing| outgoing.interface == self.lan),
                 wants,

@@ -1,7 +1,8 @@
 //! The files of `--out`: what each interface transmitted.
 
 use anyhow::{Context, bail};
-use mgm::plane::capture::{CaptureWriter, Port};
+use mgm::plane::Port;
+use mgm::plane::capture::CaptureWriter;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};

@@ -2,9 +2,10 @@
 
 use crate::churn::Counts;
 use mgm::manager::{Interface, Protocol};
-use mgm::plane::capture::{LearnedRoutes, Port, Router, Totals};
+use mgm::plane::capture::{CaptureRouter, Totals};
 use mgm::protocol;
-use mgm::protocol::igmp::hosts::Refused;
+use mgm::protocol::gmp::Refused;
+use mgm::rpf::LearnedRoutes;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -74,9 +75,14 @@ fn as_map<S: Serializer>(pairs: &[(&'static str, u64)], serializer: S) -> Result
 }
 
 impl Report {
-    pub(crate) fn new(router: &Router, totals: &Totals, churned: &Counts, elapsed: Duration) -> Report {
+    pub(crate) fn new(
+        router: &CaptureRouter,
+        totals: &Totals,
+        churned: &Counts,
+        elapsed: Duration,
+    ) -> Report {
         let manager = router.manager();
-        let name = |interface: Interface| match Port::place(interface).and_then(|at| router.ports().get(at)) {
+        let name = |interface: Interface| match router.port_of(interface) {
             Some(port) => port.name.clone(),
             None => interface.to_string(),
         };
@@ -115,7 +121,7 @@ impl Report {
         let seconds = elapsed.as_secs_f64();
         Report {
             packets: totals.packets,
-            bytes: totals.bytes,
+            bytes: totals.octets,
             forwarded_packets: totals.forwarded_packets,
             copies: totals.copies,
             not_forwarded: totals.not_forwarded.reasons().to_vec(),
@@ -138,7 +144,7 @@ impl Report {
 }
 
 /// What was refused or given up for want of room, all over the router.
-fn limits(router: &Router) -> Vec<(&'static str, u64)> {
+fn limits(router: &CaptureRouter) -> Vec<(&'static str, u64)> {
     let mut refused = Refused::default();
     for listener in router.listeners() {
         refused += listener.counters().refused;

@@ -4,7 +4,8 @@ mod program;
 
 use mgm::forwarding::Flow;
 use mgm::plane::capture::CaptureReader;
-use mgm::plane::{Class, ETHERNET_HEADER, Link, MacAddress, classify};
+use mgm::plane::{Class, classify};
+use mgm::wire::{ETHERNET_HEADER, Link, MacAddress};
 use program::{EXAMPLE, at_root, directory, forward};
 use std::collections::HashMap;
 use std::fs::{self, File};

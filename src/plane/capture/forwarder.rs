@@ -1,197 +1,223 @@
-//! [`Forwarder`]: the packet path. Looks flows up in bursts, judges arrivals, makes copies, counts.
+//! [`Forwarder`]: the packet path of one worker. Looks up flows in bursts, makes copies, and counts.
 
 use super::Totals;
-use super::copy::Copy;
+use super::copy_buffer::CopyBuffer;
 use super::recording::Batch;
 use crate::forwarding::{Entry, Flow, ForwardingReader, Verdict, VifIndex};
 use crate::manager::{GroupManager, NewFlowError};
-use crate::plane::CannotForward;
-use crate::plane::ledger::{Copied, Exits, Ledger, QuickExits};
-use crate::plane::port::{Numbering, Port};
-use std::convert::Infallible;
+use crate::plane::{CannotForward, CopyOutcome, Egress, NoFastPath, PacketProcessor, Port, PortMap};
 
-/// Packets that are looked up together.
+/// The number of packets that are looked up together.
 const BURST: usize = 32;
-/// How often a packet whose entry dies again and again is tried.
-const TRIES: usize = 16;
+/// The number of attempts to forward a packet while its entries become stale again and again.
+const ATTEMPTS: usize = 16;
 
-/// What workers share.
+/// The parts of a run that all workers share.
 #[derive(Clone, Copy)]
-pub(super) struct Shared<'r> {
+pub(super) struct Context<'r> {
     pub(super) manager: &'r GroupManager,
     pub(super) ports: &'r [Port],
-    pub(super) numbering: &'r Numbering,
+    pub(super) map: &'r PortMap,
 }
 
-/// A packet to forward, of some batch.
+/// A packet to forward, within its batch.
 #[derive(Clone, Copy)]
-pub(super) struct Item {
+pub(super) struct Packet {
     pub(super) flow: Flow,
-    /// Where it came in.
+    /// The interface on which the packet arrived.
     pub(super) arrival: VifIndex,
-    /// Which frame of the batch.
+    /// The position of the frame in the batch.
     pub(super) frame: u32,
-    /// Where its datagram lies in the batch.
+    /// The offset of the datagram in the batch.
     pub(super) at: u32,
+    /// The length of the datagram.
     pub(super) length: u32,
 }
 
-/// A copy that was made.
-#[derive(Clone, Copy)]
-pub(super) struct Sent {
-    pub(super) item: Item,
-    /// The place of the port it left through.
-    pub(super) port: usize,
+/// Copies as they leave, for a caller that writes them.
+#[derive(Default)]
+pub(super) struct SentCopies {
+    octets: Vec<u8>,
+    copies: Vec<SentCopy>,
 }
 
-/// One worker's hands. Stays on its thread.
+#[derive(Clone, Copy)]
+struct SentCopy {
+    frame: u32,
+    port: usize,
+    at: usize,
+    length: usize,
+}
+
+impl SentCopies {
+    fn push(&mut self, frame: u32, port: usize, packet: &[u8]) {
+        let (at, length) = (self.octets.len(), packet.len());
+        self.octets.extend_from_slice(packet);
+        self.copies.push(SentCopy { frame, port, at, length });
+    }
+
+    /// Moves all copies of `other` into this one.
+    pub(super) fn append(&mut self, other: &SentCopies) {
+        let behind = self.octets.len();
+        self.octets.extend_from_slice(&other.octets);
+        self.copies.extend(other.copies.iter().map(|copy| SentCopy { at: behind + copy.at, ..*copy }));
+    }
+
+    /// Returns frame position, port index and octets of each copy, ordered by frame and port.
+    pub(super) fn in_order(&mut self) -> impl Iterator<Item = (u32, usize, &[u8])> {
+        self.copies.sort_by_key(|copy| (copy.frame, copy.port));
+        let octets = &self.octets;
+        self.copies.iter().map(|copy| (copy.frame, copy.port, &octets[copy.at..copy.at + copy.length]))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.octets.clear();
+        self.copies.clear();
+    }
+}
+
+/// The packet path of one worker. Stays on its thread.
 pub(super) struct Forwarder<'r> {
     reader: ForwardingReader<'r>,
     flows: Vec<Flow>,
-    missed: Vec<Item>,
-    bench: Bench<'r>,
+    missed: Vec<Packet>,
+    state: WorkerState<'r>,
 }
 
-/// What a worker needs besides the entries.
-struct Bench<'r> {
-    shared: Shared<'r>,
-    ledger: Ledger,
-    copy: Copy,
-    /// Copies, by their ports.
+/// The part of a worker that is used while an entry is borrowed.
+struct WorkerState<'r> {
+    context: Context<'r>,
+    processor: PacketProcessor,
+    copy: CopyBuffer,
+    /// Copies made, by port.
     transmitted: Vec<u64>,
 }
 
 impl<'r> Forwarder<'r> {
-    pub(super) fn new(shared: Shared<'r>) -> Forwarder<'r> {
-        let table = shared.manager.forwarding();
+    pub(super) fn new(context: Context<'r>) -> Forwarder<'r> {
+        let forwarding = context.manager.forwarding();
         Forwarder {
-            reader: table.reader(),
+            reader: forwarding.reader(),
             flows: Vec::with_capacity(BURST),
             missed: Vec::with_capacity(BURST),
-            bench: Bench {
-                shared,
-                ledger: Ledger::new(table),
-                copy: Copy::default(),
-                transmitted: vec![0; shared.ports.len()],
+            state: WorkerState {
+                context,
+                processor: PacketProcessor::new(forwarding),
+                copy: CopyBuffer::default(),
+                transmitted: vec![0; context.ports.len()],
             },
         }
     }
 
-    /// Forwards packets of a batch in their order. The copies are noted in `sent`, if somebody wants to know.
-    pub(super) fn forward(&mut self, batch: &Batch, items: &[Item], mut sent: Option<&mut Vec<Sent>>) {
-        for burst in items.chunks(BURST) {
+    /// Forwards packets of a batch in their order. Adds the copies to `sent`, if it is given.
+    pub(super) fn forward(&mut self, batch: &Batch, packets: &[Packet], mut sent: Option<&mut SentCopies>) {
+        for burst in packets.chunks(BURST) {
             self.flows.clear();
-            self.flows.extend(burst.iter().map(|item| item.flow));
-            for (entry, item) in self.reader.lookup_burst(&self.flows).zip(burst) {
-                if !entry.is_some_and(|entry| self.bench.act(entry, batch, item, sent.as_deref_mut())) {
-                    self.missed.push(*item);
+            self.flows.extend(burst.iter().map(|packet| packet.flow));
+            for (entry, packet) in self.reader.lookup_burst(&self.flows).zip(burst) {
+                let processed =
+                    entry.is_some_and(|entry| self.state.process(entry, batch, packet, sent.as_deref_mut()));
+                if !processed {
+                    self.missed.push(*packet);
                 }
             }
-            // Behind the burst, and still before the next packet of the same flow: that one missed as well, or is in a later
-            // burst.
-            for item in std::mem::take(&mut self.missed) {
-                self.miss(batch, &item, sent.as_deref_mut());
+            // Packets of one flow keep their order: a later packet of the flow missed too, or is in a later burst.
+            for packet in std::mem::take(&mut self.missed) {
+                self.forward_missed(batch, &packet, sent.as_deref_mut());
             }
         }
     }
 
-    /// A packet whose flow has no entry, or one that has just died.
-    fn miss(&mut self, batch: &Batch, item: &Item, mut sent: Option<&mut Vec<Sent>>) {
-        let manager = self.bench.shared.manager;
-        let datagram = batch.octets(item.at, item.length);
-        for _ in 0..TRIES {
-            let made = match manager.interface(item.arrival) {
-                Some(arrival) => manager.new_flow_from(item.flow, arrival, datagram),
-                None => manager.new_flow_with(item.flow, datagram),
+    /// Forwards a packet that has no entry, or a stale one.
+    fn forward_missed(&mut self, batch: &Batch, packet: &Packet, mut sent: Option<&mut SentCopies>) {
+        let manager = self.state.context.manager;
+        let datagram = batch.octets(packet.at, packet.length);
+        for _ in 0..ATTEMPTS {
+            let made = match manager.interface(packet.arrival) {
+                Some(arrival) => manager.new_flow_from(packet.flow, arrival, datagram),
+                None => manager.new_flow_with(packet.flow, datagram),
             };
             match made {
                 Ok(_) | Err(NewFlowError::Foreign(_)) => {}
                 Err(NewFlowError::Building(_)) => std::thread::yield_now(),
-                Err(
-                    NewFlowError::Full(_)
-                    | NewFlowError::NoMemory(_)
-                    | NewFlowError::DropCounters(_)
-                    | NewFlowError::TooDeep(_),
-                ) => {
-                    break;
-                }
+                Err(_) => break,
             }
-            if let Some(entry) = self.reader.lookup(&item.flow)
-                && self.bench.act(entry, batch, item, sent.as_deref_mut())
+            if let Some(entry) = self.reader.lookup(&packet.flow)
+                && self.state.process(entry, batch, packet, sent.as_deref_mut())
             {
                 return;
             }
         }
-        self.bench.ledger.not_forwarded.queue_full += 1;
+        self.state.processor.dropped_mut().queue_full += 1;
     }
 
-    /// Whether a flow has an entry.
-    pub(super) fn knows(&mut self, flow: &Flow) -> bool {
+    /// Returns whether a flow has an entry.
+    pub(super) fn has_entry(&mut self, flow: &Flow) -> bool {
         self.reader.lookup(flow).is_some()
     }
 
-    /// Nothing to do for a while: holds nothing back.
+    /// Lets reclamation proceed without this worker until its next call.
     pub(super) fn park(&mut self) {
         self.reader.park();
     }
 
-    /// What was counted.
+    /// Returns the counters.
     pub(super) fn finish(self) -> Totals {
-        let Bench { ledger: Ledger { forwarded_packets, copies, not_forwarded, .. }, transmitted, .. } =
-            self.bench;
-        Totals { forwarded_packets, copies, not_forwarded, transmitted, ..Totals::default() }
+        let WorkerState { processor, transmitted, .. } = self.state;
+        Totals {
+            forwarded_packets: processor.forwarded_packets(),
+            copies: processor.copies(),
+            not_forwarded: *processor.dropped(),
+            transmitted,
+            ..Totals::default()
+        }
     }
 }
 
-impl Bench<'_> {
-    /// Does with a packet what the entry says; `false` when the entry is dead.
-    fn act(&mut self, entry: &Entry, batch: &Batch, item: &Item, sent: Option<&mut Vec<Sent>>) -> bool {
-        let Bench { shared, ledger, copy, transmitted, .. } = self;
-        let mut exits = Leaving { shared: *shared, copy, transmitted, batch, item, sent };
-        ledger.act(entry, item.arrival, item.length as usize, &mut exits) != Verdict::Miss
+impl WorkerState<'_> {
+    /// Applies an entry to a packet. Returns `false` if the entry is stale.
+    fn process(
+        &mut self,
+        entry: &Entry,
+        batch: &Batch,
+        packet: &Packet,
+        sent: Option<&mut SentCopies>,
+    ) -> bool {
+        let WorkerState { context, processor, copy, transmitted } = self;
+        let mut egress = PacketCopies { context: *context, copy, transmitted, batch, packet, sent };
+        processor.process(entry, packet.arrival, packet.length as usize, &mut egress) != Verdict::Miss
     }
 }
 
-/// A packet, and the ports it may leave through.
-struct Leaving<'a, 'r> {
-    shared: Shared<'r>,
-    copy: &'a mut Copy,
+/// Makes the copies of one packet.
+struct PacketCopies<'a, 'r> {
+    context: Context<'r>,
+    copy: &'a mut CopyBuffer,
     transmitted: &'a mut [u64],
     batch: &'a Batch,
-    item: &'a Item,
-    sent: Option<&'a mut Vec<Sent>>,
+    packet: &'a Packet,
+    sent: Option<&'a mut SentCopies>,
 }
 
-/// There is no quick way.
-impl QuickExits for Infallible {
-    fn copy(&mut self, _: VifIndex) -> bool {
-        match *self {}
-    }
-}
-
-impl Exits for Leaving<'_, '_> {
-    type Older = ();
-    type Quick<'q>
-        = Infallible
+impl Egress for PacketCopies<'_, '_> {
+    type Rewritten = ();
+    type Fast<'q>
+        = NoFastPath
     where
         Self: 'q;
 
-    fn quick(&mut self, (): &()) -> Option<Infallible> {
-        None
+    fn rewrite(&mut self) -> Result<(), CannotForward> {
+        self.copy.load(self.batch.octets(self.packet.at, self.packet.length))
     }
 
-    fn load(&mut self) -> Result<(), CannotForward> {
-        self.copy.load(self.batch.octets(self.item.at, self.item.length))
-    }
-
-    fn copy(&mut self, (): &(), interface: VifIndex) -> Copied {
-        let Some(port) = self.shared.numbering.place(interface) else { return Copied::Elsewhere };
-        self.copy.through(&self.shared.ports[port], self.item.flow.group());
+    fn copy(&mut self, (): &(), interface: VifIndex) -> CopyOutcome {
+        let Some(port) = self.context.map.port(interface) else { return CopyOutcome::OtherPlane };
+        let octets = self.copy.leaving(&self.context.ports[port], self.packet.flow.group());
         self.transmitted[port] += 1;
         if let Some(sent) = self.sent.as_deref_mut() {
-            sent.push(Sent { item: *self.item, port });
+            sent.push(self.packet.frame, port, octets);
         }
-        Copied::Made
+        CopyOutcome::Made
     }
 }
 

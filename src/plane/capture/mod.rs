@@ -1,24 +1,22 @@
-//! The capture plane: packets come from a capture file, and what the router transmits goes to others.
+//! The capture plane: packets come from a capture file, and the router's copies can go to other files.
 //!
-//! - [`CaptureReader`] and [`CaptureWriter`]: frame by frame, pcap and pcapng in, pcapng out.
-//! - [`Recording`]: a whole capture in memory.
-//! - [`Router`]: forwards a recording in capture time, loses nothing, and counts everything.
+//! - [`CaptureReader`] and [`CaptureWriter`] read pcap and pcapng files and write pcapng files, frame by frame.
+//! - [`Recording`] holds a whole capture in memory.
+//! - [`CaptureRouter`] forwards a recording in the time of the capture. It loses no packet, and counts every one.
 
-mod copy;
-mod crew;
+mod copy_buffer;
 mod forwarder;
-mod learned;
 mod read;
 mod recording;
 mod router;
+mod run;
 mod time;
 mod totals;
+mod worker_pool;
 mod write;
 
-pub use super::{DropCounters, Port};
-pub use learned::LearnedRoutes;
 pub use read::{CaptureInterface, CaptureReader, Frame, ReadError};
 pub use recording::Recording;
-pub use router::{Router, Run, Transmit};
+pub use router::{CaptureRouter, Run, Transmit};
 pub use totals::Totals;
 pub use write::CaptureWriter;

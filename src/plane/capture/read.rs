@@ -1,8 +1,8 @@
 //! [`CaptureReader`]: the frames of a pcap or pcapng file, one after the other.
 //!
-//! The blocks are parsed by pcap-parser. What is done here is what a reader needs around it: a buffer that grows to the
-//! largest block and no further, section by section the interfaces that packets refer to, and an honest answer to
-//! "cut short or damaged?": a block is parsed only once it is there as a whole, so whatever fails then is damage.
+//! pcap-parser parses the blocks. This file adds a buffer that grows to the largest block and no further, the interfaces of
+//! each section, and the distinction between a cut and damage. The reader parses a block only once all of it is in the
+//! buffer; an error after that is damage.
 
 use super::time::{TimeUnit, since_epoch};
 use crate::plane::{Link, MacAddress};
@@ -19,74 +19,75 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::time::Duration;
 
-/// The largest block that is believed, the limit Wireshark sets as well.
-const LARGEST_BLOCK: usize = 16 << 20;
-/// The largest packet that is believed in a pcap file, the limit libpcap sets as well.
-const LARGEST_PACKET: usize = 256 << 10;
+/// The maximum length of a block, which is also the limit of Wireshark.
+const MAX_BLOCK: usize = 16 << 20;
+/// The maximum length of a packet in a pcap file, which is also the limit of libpcap.
+const MAX_PACKET: usize = 256 << 10;
 /// The obsolete Packet Block of early pcapng files.
 const PACKET_BLOCK: u32 = 2;
-/// As many interfaces are believed, of one section and of all together: each costs whoever forwards between them more than
+/// The maximum number of interfaces, of one section and of all together. A router spends more memory on an interface than
 /// the few octets that describe it.
 const MAX_INTERFACES: usize = 1 << 16;
 const PCAP_HEADER: usize = 24;
-/// Up to where a block says which it is, how long, and, if it begins a section, in which byte order.
-const BLOCK_HEAD: usize = 12;
+/// The octets of a block up to its type, its length and, in a section header, the byte order.
+const BLOCK_HEADER: usize = 12;
 
-/// Why a capture could not be read on. What was read before stands.
+/// The reason why a capture could not be read further. Frames read before are valid.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// The input could not be read.
-    #[error("it could not be read on")]
+    #[error("the input could not be read further")]
     Io(#[from] io::Error),
-    /// It begins as neither kind of capture does.
-    #[error("it is no capture: neither pcap nor pcapng begins like this")]
+    /// The input is neither a pcap nor a pcapng file.
+    #[error("the input is not a capture: neither pcap nor pcapng begins like this")]
     NotACapture,
-    /// It ends in the middle of something.
-    #[error("it was cut short: the block at octet {at} is incomplete")]
+    /// The input ends within a block.
+    #[error("the capture was cut short: the block at octet {at} is incomplete")]
     CutShort {
-        /// Where the incomplete block begins.
+        /// The offset of the incomplete block.
         at: u64,
     },
-    /// Something in it cannot be right.
-    #[error("it is damaged at octet {at}: {what}")]
+    /// A block is damaged.
+    #[error("the capture is damaged at octet {at}: {what}")]
     Damaged {
-        /// Where the block begins that is damaged.
+        /// The offset of the damaged block.
         at: u64,
-        /// What is wrong with it.
+        /// A description of the damage.
         what: &'static str,
     },
 }
 
-/// An interface that packets were captured on.
+/// An interface of a capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaptureInterface {
-    /// What the capture calls it; one without a name is called `if` and its number in its section: `if0`, `if1`, ...
+    /// The name in the capture; without one, `if` and the number in its section: `if0`, `if1`, ...
     pub name: String,
-    /// What its frames begin with, as first described.
+    /// The link header of its frames, as first described.
     pub link: Link,
-    /// Its Ethernet address, if the capture tells it.
+    /// The Ethernet address, if the capture has it.
     pub mac: Option<MacAddress>,
 }
 
 /// A captured frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'r> {
-    /// On which of [`CaptureReader::interfaces`].
+    /// The position of the interface in [`CaptureReader::interfaces`].
     pub interface: u32,
-    /// When, since 1970-01-01 UTC. A Simple Packet Block has no time: it has the one of the frame before it.
+    /// The time since 1970-01-01 UTC. A Simple Packet Block has no time, and gets that of the frame before it.
     pub time: Duration,
-    /// How many octets the frame had on the wire; there may be fewer left of it.
+    /// The octets of the frame on the wire. The capture may hold fewer.
     pub length: u32,
-    /// What it begins with.
+    /// The link header.
     pub link: Link,
-    /// What was captured of it.
+    /// The captured octets.
     pub octets: &'r [u8],
 }
 
-/// Reads a capture, pcap or pcapng, micro- or nanosecond, of either byte order.
+/// Reads a capture: pcap or pcapng, in micro- or nanoseconds, of either byte order.
 ///
-/// The name is what tells interfaces apart: a later section that describes an interface of the same name, as in
-/// captures that were joined, goes on with the same one.
+/// Interfaces are identified by name. If a later section describes an interface of a known name, as in captures that were
+/// joined, it is the same interface.
 ///
 /// ```no_run
 /// use mgm::plane::capture::CaptureReader;
@@ -99,29 +100,29 @@ pub struct Frame<'r> {
 #[derive(Debug)]
 pub struct CaptureReader<R> {
     input: R,
-    /// What was read and not used yet is `buffer[used..]`.
+    /// The octets read; those of `buffer[used..]` are not used yet.
     buffer: Vec<u8>,
     used: usize,
-    /// Where in the input `buffer[used]` lies.
+    /// The offset of `buffer[used]` in the input.
     offset: u64,
     format: Format,
     interfaces: Vec<CaptureInterface>,
-    /// Their places, by name.
+    /// The positions of the interfaces, by name.
     by_name: HashMap<String, u32>,
-    /// The interfaces of the present section, by the number its packets call them.
-    section: Vec<Described>,
+    /// The interfaces of the present section, in the order in which packets number them.
+    section: Vec<SectionInterface>,
     latest: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Format {
-    Pcap { big_endian: bool, record_head: usize, unit: TimeUnit },
+    Pcap { big_endian: bool, record_header: usize, unit: TimeUnit },
     PcapNg { big_endian: bool },
 }
 
 /// An interface as a section describes it.
 #[derive(Clone, Copy, Debug)]
-struct Described {
+struct SectionInterface {
     interface: u32,
     link: Link,
     unit: TimeUnit,
@@ -130,18 +131,18 @@ struct Described {
 }
 
 /// A packet within the buffer.
-struct Found {
-    described: Described,
+struct BufferedPacket {
+    described: SectionInterface,
     time: Option<Duration>,
     length: u32,
     octets: Range<usize>,
 }
 
 impl<R: Read> CaptureReader<R> {
-    /// Starts to read.
+    /// Begins to read a capture.
     ///
     /// # Errors
-    /// [`ReadError::NotACapture`] and others.
+    /// [`ReadError`].
     pub fn new(input: R) -> Result<CaptureReader<R>, ReadError> {
         let mut reader = CaptureReader {
             input,
@@ -170,10 +171,10 @@ impl<R: Read> CaptureReader<R> {
         }
         reader.format = Format::Pcap {
             big_endian: header.is_bigendian(),
-            record_head: if header.is_modified_format() { 24 } else { 16 },
+            record_header: if header.is_modified_format() { 24 } else { 16 },
             unit: TimeUnit::power_of_ten(if header.is_nanosecond_precision() { 9 } else { 6 }),
         };
-        // The upper bits tell of frame check sequences.
+        // The upper bits describe frame check sequences.
         let link = Link::from_linktype(header.network.0 as u32 & 0x0fff_ffff);
         reader
             .describe(None, link, None, TimeUnit::power_of_ten(6), 0, 0)
@@ -182,30 +183,30 @@ impl<R: Read> CaptureReader<R> {
         Ok(reader)
     }
 
-    /// The interfaces that were described up to here. There can be more once more was read.
+    /// Returns the interfaces described so far. Blocks that follow may add more.
     #[must_use]
     pub fn interfaces(&self) -> &[CaptureInterface] {
         &self.interfaces
     }
 
-    /// How many octets of the input were used.
+    /// Returns the number of octets of the input used so far.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.offset
     }
 
-    /// The next frame; `None` at the end.
+    /// Returns the next frame; `None` at the end.
     ///
     /// # Errors
-    /// [`ReadError`], after which there is nothing more to read.
+    /// [`ReadError`]; no frame follows it.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, ReadError> {
         let found = match self.format {
-            Format::Pcap { big_endian, record_head, unit } => {
-                self.next_record(big_endian, record_head, unit)?
+            Format::Pcap { big_endian, record_header, unit } => {
+                self.next_record(big_endian, record_header, unit)?
             }
             Format::PcapNg { .. } => self.next_packet_block()?,
         };
-        Ok(found.map(|Found { described, time, length, octets }| {
+        Ok(found.map(|BufferedPacket { described, time, length, octets }| {
             self.latest = time.unwrap_or(self.latest);
             Frame {
                 interface: described.interface,
@@ -222,36 +223,36 @@ impl<R: Read> CaptureReader<R> {
         big_endian: bool,
         head: usize,
         unit: TimeUnit,
-    ) -> Result<Option<Found>, ReadError> {
+    ) -> Result<Option<BufferedPacket>, ReadError> {
         if !self.have_block(head)? {
             return Ok(None);
         }
         let [seconds, fraction, captured, length] = [0, 4, 8, 12].map(|at| self.word(at, big_endian));
-        if captured as usize > LARGEST_PACKET {
-            return Err(self.damaged("a packet longer than any packet is"));
+        if captured as usize > MAX_PACKET {
+            return Err(self.damaged("a packet longer than 256 KiB"));
         }
         self.have_block(head + captured as usize)?;
         let octets = self.used + head..self.used + head + captured as usize;
         self.advance(head + captured as usize);
         let time = Duration::from_secs(seconds.into()) + since_epoch(fraction.into(), unit, 0);
-        Ok(Some(Found { described: self.section[0], time: Some(time), length, octets }))
+        Ok(Some(BufferedPacket { described: self.section[0], time: Some(time), length, octets }))
     }
 
-    fn next_packet_block(&mut self) -> Result<Option<Found>, ReadError> {
-        while self.have_block(BLOCK_HEAD)? {
+    fn next_packet_block(&mut self) -> Result<Option<BufferedPacket>, ReadError> {
+        while self.have_block(BLOCK_HEADER)? {
             let begins_section = self.word(0, false) == SHB_MAGIC;
             if begins_section {
                 let big_endian = match self.word(8, false) {
                     0x1a2b_3c4d => false,
                     0x4d3c_2b1a => true,
-                    _ => return Err(self.damaged("a section in no known byte order")),
+                    _ => return Err(self.damaged("a section in an unknown byte order")),
                 };
                 self.format = Format::PcapNg { big_endian };
             }
             let Format::PcapNg { big_endian } = self.format else { return Ok(None) };
             let length = self.word(4, big_endian) as usize;
-            if !(BLOCK_HEAD..=LARGEST_BLOCK).contains(&length) || !length.is_multiple_of(4) {
-                return Err(self.damaged("a block of a length that no block has"));
+            if !(BLOCK_HEADER..=MAX_BLOCK).contains(&length) || !length.is_multiple_of(4) {
+                return Err(self.damaged("a block with an impossible length"));
             }
             self.have_block(length)?;
             let kind = self.word(0, big_endian);
@@ -264,19 +265,20 @@ impl<R: Read> CaptureReader<R> {
         Ok(None)
     }
 
-    /// Takes in one whole block; a packet, if it is one.
+    /// Processes one whole block. Returns the packet, if the block is one.
     fn take_block(
         &mut self,
         kind: u32,
         length: usize,
         big_endian: bool,
-    ) -> Result<Option<Found>, &'static str> {
+    ) -> Result<Option<BufferedPacket>, &'static str> {
         let start = self.used;
         let block = &self.buffer[start..start + length];
         let endian = Endian { big: big_endian };
         match kind {
             SHB_MAGIC => {
-                let section = whole(parse_sectionheaderblock(block)).ok_or("a section header in disorder")?;
+                let section =
+                    whole(parse_sectionheaderblock(block)).ok_or("a section header that is malformed")?;
                 if section.major_version != 1 {
                     return Err("a section of a version other than 1");
                 }
@@ -284,7 +286,7 @@ impl<R: Read> CaptureReader<R> {
                 Ok(None)
             }
             IDB_MAGIC => {
-                let block = endian.interface(block).ok_or("an interface description in disorder")?;
+                let block = endian.interface(block).ok_or("an interface description that is malformed")?;
                 let option = |code: OptionCode| {
                     block.options.iter().find(|o| o.code == code).and_then(|o| o.as_bytes().ok())
                 };
@@ -298,44 +300,44 @@ impl<R: Read> CaptureReader<R> {
                 self.describe(name, link, mac, unit, offset, snap_length).map(|()| None)
             }
             EPB_MAGIC => {
-                let packet = endian.packet(block).ok_or("a packet block in disorder")?;
+                let packet = endian.packet(block).ok_or("a packet block that is malformed")?;
                 let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-                self.found(packet.if_id, Some(ticks), packet.caplen, packet.origlen, start + 28).map(Some)
+                self.packet(packet.if_id, Some(ticks), packet.caplen, packet.origlen, start + 28).map(Some)
             }
             SPB_MAGIC => {
-                let packet = endian.simple_packet(block).ok_or("a simple packet block in disorder")?;
+                let packet = endian.simple_packet(block).ok_or("a simple packet block that is malformed")?;
                 let described = self.section.first().ok_or(UNKNOWN_INTERFACE)?;
                 let snap = if described.snap_length == 0 { u32::MAX } else { described.snap_length };
                 let captured = packet.origlen.min(snap).min(packet.data.len() as u32);
-                self.found(0, None, captured, packet.origlen, start + 12).map(Some)
+                self.packet(0, None, captured, packet.origlen, start + 12).map(Some)
             }
             PACKET_BLOCK => {
-                let body = endian.unknown(block).ok_or("a packet block in disorder")?.data;
-                let (head, data) = body.split_at_checked(20).ok_or("a packet block in disorder")?;
+                let body = endian.unknown(block).ok_or("a packet block that is malformed")?.data;
+                let (head, data) = body.split_at_checked(20).ok_or("a packet block that is malformed")?;
                 let word = |at: usize| endian.word([head[at], head[at + 1], head[at + 2], head[at + 3]]);
                 let interface = if big_endian { [0, 0, head[0], head[1]] } else { [head[0], head[1], 0, 0] };
                 let ticks = u64::from(word(4)) << 32 | u64::from(word(8));
                 if word(12) as usize > data.len() {
-                    return Err("a packet block in disorder");
+                    return Err("a packet block that is malformed");
                 }
-                self.found(endian.word(interface), Some(ticks), word(12), word(16), start + 28).map(Some)
+                self.packet(endian.word(interface), Some(ticks), word(12), word(16), start + 28).map(Some)
             }
-            // Names, statistics, secrets and what else there may be.
+            // Names, statistics, secrets and other blocks.
             _ => Ok(None),
         }
     }
 
-    fn found(
+    fn packet(
         &self,
         interface: u32,
         ticks: Option<u64>,
         captured: u32,
         length: u32,
         at: usize,
-    ) -> Result<Found, &'static str> {
+    ) -> Result<BufferedPacket, &'static str> {
         let described = *self.section.get(interface as usize).ok_or(UNKNOWN_INTERFACE)?;
         let time = ticks.map(|ticks| since_epoch(ticks, described.unit, described.offset_seconds));
-        Ok(Found { described, time, length, octets: at..at + captured as usize })
+        Ok(BufferedPacket { described, time, length, octets: at..at + captured as usize })
     }
 
     fn describe(
@@ -347,7 +349,7 @@ impl<R: Read> CaptureReader<R> {
         offset_seconds: i64,
         snap_length: u32,
     ) -> Result<(), &'static str> {
-        const TOO_MANY: &str = "more interfaces than a capture has";
+        const TOO_MANY: &str = "more than 65536 interfaces";
         if self.section.len() == MAX_INTERFACES {
             return Err(TOO_MANY);
         }
@@ -356,7 +358,7 @@ impl<R: Read> CaptureReader<R> {
             Some(known) => *known,
             None if self.interfaces.len() == MAX_INTERFACES => return Err(TOO_MANY),
             None => {
-                // Few enough for a u32.
+                // At most MAX_INTERFACES: fits a u32.
                 let new = self.interfaces.len() as u32;
                 self.by_name.insert(name.clone(), new);
                 self.interfaces.push(CaptureInterface { name, link, mac: None });
@@ -365,11 +367,11 @@ impl<R: Read> CaptureReader<R> {
         };
         let described = &mut self.interfaces[interface as usize];
         described.mac = described.mac.or(mac);
-        self.section.push(Described { interface, link, unit, offset_seconds, snap_length });
+        self.section.push(SectionInterface { interface, link, unit, offset_seconds, snap_length });
         Ok(())
     }
 
-    /// Whether there are `length` octets to use: `false` at the very end.
+    /// Fills the buffer with `length` octets. Returns `false` at the end of the input.
     fn have_block(&mut self, length: usize) -> Result<bool, ReadError> {
         if self.have(length)? {
             Ok(true)
@@ -398,7 +400,7 @@ impl<R: Read> CaptureReader<R> {
         self.offset += length as u64;
     }
 
-    /// The word at an offset; the caller made sure that it is there.
+    /// Returns the word at an offset. The caller has filled the buffer that far.
     fn word(&self, at: usize, big_endian: bool) -> u32 {
         let octets = &self.buffer[self.used + at..self.used + at + 4];
         Endian { big: big_endian }.word([octets[0], octets[1], octets[2], octets[3]])
@@ -409,14 +411,14 @@ impl<R: Read> CaptureReader<R> {
     }
 }
 
-const UNKNOWN_INTERFACE: &str = "a packet of an interface that was not described";
+const UNKNOWN_INTERFACE: &str = "a packet of an undescribed interface";
 
-/// What a parser made of a block that was there as a whole.
+/// Returns the result of parsing a whole block.
 fn whole<'b, T>(parsed: IResult<&'b [u8], T, PcapError<&'b [u8]>>) -> Option<T> {
     parsed.ok().map(|(_, block)| block)
 }
 
-/// pcap-parser has each parser twice.
+/// A byte order, with the parsers of pcap-parser for it.
 #[derive(Clone, Copy)]
 struct Endian {
     big: bool,

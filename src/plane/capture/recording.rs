@@ -1,17 +1,17 @@
-//! [`Recording`]: a whole capture in memory, to be forwarded once or again and again.
+//! [`Recording`]: a whole capture in memory, to be forwarded once or repeatedly.
 
 use super::{CaptureInterface, CaptureReader, Frame, ReadError};
-use crate::plane::Link;
+use crate::plane::{Link, MacAddress, Port};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So many frames make a batch, unless they are large.
-const FRAMES: usize = 512;
-/// So many octets fill a batch.
-const OCTETS: usize = 512 << 10;
+/// The number of frames in a batch, unless they are large.
+const BATCH_FRAMES: usize = 512;
+/// The number of octets that fill a batch.
+const BATCH_OCTETS: usize = 512 << 10;
 
-/// What a capture holds, as far as it could be read.
+/// The frames of a capture, as far as it could be read.
 #[derive(Debug)]
 pub struct Recording {
     interfaces: Vec<CaptureInterface>,
@@ -20,15 +20,15 @@ pub struct Recording {
     end: Result<(), ReadError>,
 }
 
-/// Frames that followed each other, with their octets in one piece of memory.
+/// Consecutive frames, with their octets in one allocation.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     octets: Vec<u8>,
-    frames: Vec<Kept>,
+    frames: Vec<FrameRecord>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Kept {
+struct FrameRecord {
     interface: u32,
     time: Duration,
     length: u32,
@@ -38,13 +38,13 @@ struct Kept {
 }
 
 impl Recording {
-    /// Reads a capture to its end, or as far as it goes; [`Recording::end`] tells which.
+    /// Reads a capture to its end, or up to the first error. [`Recording::end`] returns that error.
     #[must_use]
     pub fn read(input: impl Read) -> Recording {
         Self::read_with(input, |_| ())
     }
 
-    /// The same, telling now and then how many octets of the input were used so far.
+    /// Does the same, and passes the number of octets used so far to `progress` from time to time.
     #[must_use]
     pub fn read_with(input: impl Read, mut progress: impl FnMut(u64)) -> Recording {
         let mut reader = match CaptureReader::new(input) {
@@ -61,7 +61,7 @@ impl Recording {
                 Err(error) => break Err(error),
             }
             frames += 1;
-            if batch.frames.len() == FRAMES || batch.octets.len() >= OCTETS {
+            if batch.frames.len() == BATCH_FRAMES || batch.octets.len() >= BATCH_OCTETS {
                 batches.push(Arc::new(std::mem::take(&mut batch)));
                 progress(reader.position());
             }
@@ -72,30 +72,44 @@ impl Recording {
         Recording { interfaces: reader.interfaces().to_vec(), batches, frames, end }
     }
 
-    /// The interfaces it names, in the order in which they are described.
+    /// Returns the interfaces of the capture, in the order of their description.
     #[must_use]
     pub fn interfaces(&self) -> &[CaptureInterface] {
         &self.interfaces
     }
 
-    /// How many frames it holds.
+    /// Returns a port for each interface of the capture, in the same order, with interface indices from 1.
+    ///
+    /// An interface without an Ethernet address gets a [made one](MacAddress::for_interface).
+    #[must_use]
+    pub fn ports(&self) -> Vec<Port> {
+        let port = |(index, interface): (u32, &CaptureInterface)| Port {
+            name: interface.name.clone(),
+            index,
+            link: interface.link,
+            mac: interface.mac.unwrap_or(MacAddress::for_interface(index)),
+        };
+        (1..).zip(&self.interfaces).map(port).collect()
+    }
+
+    /// Returns the number of frames.
     #[must_use]
     pub fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// Whether it could be read to its end.
+    /// Returns whether the capture was read to its end.
     ///
     /// # Errors
-    /// Why it could not.
+    /// The error that ended it.
     pub fn end(&self) -> Result<(), &ReadError> {
         self.end.as_ref().copied()
     }
 
-    /// Whether it could be read to its end; to be asked last.
+    /// Consumes the recording, and returns whether the capture was read to its end.
     ///
     /// # Errors
-    /// Why it could not.
+    /// The error that ended it.
     pub fn into_end(self) -> Result<(), ReadError> {
         self.end
     }
@@ -104,7 +118,7 @@ impl Recording {
         &self.batches
     }
 
-    /// When its first frame was captured.
+    /// Returns the time of the first frame.
     pub(super) fn start(&self) -> Option<Duration> {
         self.batches.first().and_then(|batch| batch.frames.first()).map(|frame| frame.time)
     }
@@ -112,16 +126,16 @@ impl Recording {
 
 impl Batch {
     pub(super) fn push(&mut self, frame: &Frame<'_>) {
-        // A batch is full long before 2^32 octets: the largest frame has 16 MiB.
+        // The batch is full long before 2^32 octets: the largest frame has 16 MiB.
         let (at, captured) = (self.octets.len() as u32, frame.octets.len() as u32);
         self.octets.extend_from_slice(frame.octets);
         let Frame { interface, time, length, link, .. } = *frame;
-        self.frames.push(Kept { interface, time, length, link, at, captured });
+        self.frames.push(FrameRecord { interface, time, length, link, at, captured });
     }
 
     pub(super) fn frames(&self) -> impl ExactSizeIterator<Item = Frame<'_>> {
-        self.frames.iter().map(|kept| {
-            let &Kept { interface, time, length, link, at, captured } = kept;
+        self.frames.iter().map(|record| {
+            let &FrameRecord { interface, time, length, link, at, captured } = record;
             Frame { interface, time, length, link, octets: self.octets(at, captured) }
         })
     }
@@ -130,8 +144,8 @@ impl Batch {
         &self.octets[at as usize..at as usize + length as usize]
     }
 
-    /// Where a part of a frame of this batch lies.
-    pub(super) fn position(&self, part: &[u8]) -> u32 {
+    /// Returns the offset of a part of a frame of this batch.
+    pub(super) fn offset(&self, part: &[u8]) -> u32 {
         (part.as_ptr() as usize - self.octets.as_ptr() as usize) as u32
     }
 
@@ -146,7 +160,7 @@ mod tests {
     use crate::plane::capture::CaptureWriter;
 
     #[test]
-    fn frames_come_back_in_order_over_all_batches() {
+    fn frames_keep_their_order_over_all_batches() {
         let mut writer = CaptureWriter::new(Vec::new(), "eth0", Link::Ethernet, None).unwrap();
         let octets = |n: u32| vec![n as u8; 1 + n as usize % 1500];
         for n in 0..2000 {
@@ -154,9 +168,9 @@ mod tests {
         }
         let mut file = writer.finish().unwrap();
         file.truncate(file.len() - 1);
-        let mut told = 0;
-        let recording = Recording::read_with(&file[..], |octets| told = octets);
-        assert!(told > 0 && told < file.len() as u64);
+        let mut used = 0;
+        let recording = Recording::read_with(&file[..], |octets| used = octets);
+        assert!(used > 0 && used < file.len() as u64);
         assert!(matches!(recording.end(), Err(ReadError::CutShort { .. })));
         assert!(recording.batches().len() > 2);
         assert_eq!(recording.frames(), 1999);
@@ -165,7 +179,7 @@ mod tests {
         assert!(frames.by_ref().eq((0..1999).map(|n| (n, octets(n)))));
         let batch = &recording.batches()[1];
         for (n, frame) in batch.frames().enumerate() {
-            assert_eq!(batch.octets(batch.position(&frame.octets[1..]), 0), b"");
+            assert_eq!(batch.octets(batch.offset(&frame.octets[1..]), 0), b"");
             assert_eq!(batch.time(n as u32), frame.time);
         }
     }

@@ -1,11 +1,11 @@
-//! Time in captures: ticks of whatever unit an interface has.
+//! Time in captures: ticks of the unit of an interface.
 
 use std::time::Duration;
 
-/// How many ticks a second has.
+/// The number of ticks in a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TimeUnit {
-    /// `None`: more than any count of ticks could ever reach.
+    /// `None` for a number beyond any count of ticks.
     per_second: Option<u128>,
 }
 
@@ -14,7 +14,7 @@ impl TimeUnit {
         TimeUnit { per_second: 10_u128.checked_pow(exponent) }
     }
 
-    /// Of pcapng's if_tsresol: a power of ten, or of two if the highest bit is set.
+    /// Returns the unit of a pcapng if_tsresol: a power of ten, or of two if the highest bit is set.
     pub(super) const fn from_tsresol(octet: u8) -> TimeUnit {
         let exponent = (octet & 0x7f) as u32;
         if octet & 0x80 == 0 {
@@ -25,11 +25,10 @@ impl TimeUnit {
     }
 }
 
-/// So many ticks, and so many seconds more, since 1970. What lies outside of the years 1970 to 2554 is moved to the nearer
-/// end.
+/// Returns the time of a number of ticks and seconds since 1970, clamped to the years 1970 to 2554.
 pub(super) fn since_epoch(ticks: u64, unit: TimeUnit, offset_seconds: i64) -> Duration {
     const SECOND: u128 = 1_000_000_000;
-    // Less than 2^64 * 2^30, so that it fits an i128 as well.
+    // Less than 2^64 * 2^30: fits an i128 as well.
     let nanoseconds = unit.per_second.map_or(0, |per_second| u128::from(ticks) * SECOND / per_second) as i128;
     let nanoseconds = nanoseconds + i128::from(offset_seconds) * SECOND as i128;
     Duration::from_nanos(nanoseconds.clamp(0, u64::MAX.into()) as u64)

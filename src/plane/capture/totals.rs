@@ -1,33 +1,33 @@
-//! What is counted of a run.
+//! [`Totals`]: the counters of a run.
 
 use crate::plane::DropCounters;
 use std::ops::AddAssign;
 
-/// What became of the packets of a run. Always: `packets` is `forwarded_packets` and the sum of `not_forwarded`.
+/// The counters of a run. `packets` is always the sum of `forwarded_packets` and all of `not_forwarded`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Frames read.
     pub packets: u64,
-    /// Octets those had on the wire, what the capture cut off included.
-    pub bytes: u64,
+    /// Octets of those frames on the wire, including those that the capture cut off.
+    pub octets: u64,
     /// Packets forwarded on at least one interface.
     pub forwarded_packets: u64,
     /// Copies made of them, over all interfaces.
     pub copies: u64,
-    /// The others.
+    /// Packets that were not forwarded, by reason.
     pub not_forwarded: DropCounters,
-    /// Frames read, for each interface of the recording.
+    /// Frames read, by interface of the recording.
     pub received: Vec<u64>,
-    /// Copies made, for each interface of the recording.
+    /// Copies made, by interface of the recording.
     pub transmitted: Vec<u64>,
 }
 
 impl AddAssign<&Totals> for Totals {
     fn add_assign(&mut self, other: &Totals) {
-        let Totals { packets, bytes, forwarded_packets, copies, not_forwarded, received, transmitted } =
+        let Totals { packets, octets, forwarded_packets, copies, not_forwarded, received, transmitted } =
             other;
         self.packets += packets;
-        self.bytes += bytes;
+        self.octets += octets;
         self.forwarded_packets += forwarded_packets;
         self.copies += copies;
         self.not_forwarded += not_forwarded;

@@ -1,6 +1,6 @@
-//! [`CaptureWriter`]: what one interface transmitted, as a pcapng file.
+//! [`CaptureWriter`]: writes the packets of one interface into a pcapng file.
 
-use crate::plane::{Link, MacAddress};
+use crate::wire::{Link, MacAddress};
 use pcap_parser::pcapng::{
     EnhancedPacketBlock, InterfaceDescriptionBlock, OptionCode, PcapNGOption, SectionHeaderBlock,
 };
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Writes the packets of one interface, with times in nanoseconds.
+/// Writes the packets of one interface into a pcapng file, with times in nanoseconds.
 ///
 /// ```
 /// use mgm::plane::{Link, capture::{CaptureReader, CaptureWriter}};
@@ -27,11 +27,11 @@ pub struct CaptureWriter<W> {
 }
 
 impl<W: Write> CaptureWriter<W> {
-    /// Begins a file, for packets that begin with an Ethernet header if the link [has
-    /// one](Link::has_ethernet_header), otherwise with their IP header.
+    /// Begins a file. Its packets begin with an Ethernet header if the link [has one](Link::has_ethernet_header), otherwise
+    /// with their IP header.
     ///
     /// # Errors
-    /// Whatever the output answers.
+    /// An error of the output.
     pub fn new(
         mut output: W,
         name: &str,
@@ -71,10 +71,10 @@ impl<W: Write> CaptureWriter<W> {
         Ok(CaptureWriter { output })
     }
 
-    /// Adds a packet.
+    /// Writes a packet.
     ///
     /// # Errors
-    /// Whatever the output answers.
+    /// An error of the output.
     pub fn write(&mut self, time: Duration, packet: &[u8]) -> io::Result<()> {
         let length = u32::try_from(packet.len()).map_err(io::Error::other)?;
         // 2^64 nanoseconds after 1970 is the year 2554.
@@ -94,10 +94,10 @@ impl<W: Write> CaptureWriter<W> {
         self.output.write_all(&octets(&mut block)?)
     }
 
-    /// Ends the file: hands everything to the output and gives it back.
+    /// Ends the file: flushes the output and returns it.
     ///
     /// # Errors
-    /// Whatever the output answers.
+    /// An error of the output.
     pub fn finish(mut self) -> io::Result<W> {
         self.output.flush()?;
         Ok(self.output)
@@ -105,7 +105,7 @@ impl<W: Write> CaptureWriter<W> {
 }
 
 fn option(code: OptionCode, value: &[u8]) -> PcapNGOption<'_> {
-    // Interface names are the longest of them; a longer one than fits is cut.
+    // Interface names are the longest values. A name that does not fit is cut.
     let value = &value[..value.len().min(1024)];
     PcapNGOption { code, len: value.len() as u16, value: Cow::Borrowed(value) }
 }

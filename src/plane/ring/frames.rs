@@ -1,36 +1,37 @@
-//! [`frame_ring`]: frames in memory, handed from one thread to another.
+//! [`frame_ring`]: a ring of frames in memory between two threads.
 
+use super::rewritten::{CopyHeader, Rewritten, SourceWord};
 use super::spsc::{self, Receiver, Sender, Slots};
-use crate::forwarding::Flow;
-use crate::plane::rewrite::{CHANGING, ETHERNET_HEADER, one_hop_older};
-use crate::plane::{CannotForward, MacAddress, mac};
+use crate::wire::ETHERNET_HEADER;
 use std::fmt;
 use std::mem::MaybeUninit;
-use zerocopy::IntoBytes;
 
-/// Octets of a slot. An odd number of cache lines: slots of 2048 octets would put the beginnings of all frames into one in
-/// 32 of a cache's sets, and each ring's at the same ones.
-const SLOT: usize = 33 * 64;
-/// What a slot needs besides the frame.
+/// Octets of a slot.
+///
+/// An odd number of cache lines: with slots of 2048 octets, all frames would begin in one of 32 sets of a cache, and those
+/// of each ring in the same sets.
+pub(super) const SLOT: usize = 33 * 64;
+/// Octets of a slot before the frame.
 const LENGTH: usize = size_of::<u16>();
-/// What copies of a packet have in common begins here.
-const TOP_AT: usize = LENGTH + ETHERNET_HEADER;
+/// The offset in a slot of the IP header behind an Ethernet header.
+pub(super) const DATAGRAM_AT: usize = LENGTH + ETHERNET_HEADER;
 
 /// The octets of the longest frame that a slot holds.
-pub const LONGEST_FRAME: usize = SLOT - LENGTH;
+pub const MAX_FRAME: usize = SLOT - LENGTH;
 
-/// Room for a frame. The IP header behind an Ethernet header begins at a multiple of 16.
+/// Room for a frame. An IP header behind an Ethernet header begins at a multiple of 16.
 ///
-/// The first two octets are the frame's length in the machine's byte order, and the frame follows. In any slot that was
-/// handed over, the length and as many octets as it says are initialized.
+/// The first two octets are the frame's length in native byte order, and the frame follows. In a published slot the length is
+/// initialized, and so are as many octets as it says.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Slot([MaybeUninit<u8>; SLOT]);
 
 const _: () = assert!(size_of::<Slot>() == SLOT);
 
-/// A ring of so many slots, or the next power of two, allocated here and now: the end that frames are put into, and the one they are
-/// taken from. Each belongs to one thread at a time.
+/// Makes a ring of `slots` slots, or the next power of two, and allocates all of them.
+///
+/// Returns the two ends. Each belongs to one thread at a time.
 ///
 /// ```
 /// use mgm::plane::ring::frame_ring;
@@ -48,23 +49,24 @@ pub fn frame_ring(slots: usize) -> (FrameSender, FrameReceiver) {
     (FrameSender { ring: sender }, FrameReceiver { ring: receiver })
 }
 
-/// Why a frame was not put into a ring.
+/// The reason why a frame was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unsent {
+#[non_exhaustive]
+pub enum SendError {
     /// The ring is full.
     #[error("the ring is full")]
     Full,
     /// The frame is longer than a slot.
-    #[error("the frame is longer than the {LONGEST_FRAME} octets of a slot")]
+    #[error("the frame is longer than the {MAX_FRAME} octets of a slot")]
     TooLong,
 }
 
-/// The end of a ring that frames are put into.
+/// The sending end of a ring.
 pub struct FrameSender {
     ring: Sender<Slot>,
 }
 
-/// The end of a ring that frames are taken from.
+/// The receiving end of a ring.
 pub struct FrameReceiver {
     ring: Receiver<Slot>,
 }
@@ -82,29 +84,29 @@ impl fmt::Debug for FrameReceiver {
 }
 
 impl FrameSender {
-    /// Puts a frame into the ring. Wait-free.
+    /// Sends a frame. Wait-free.
     ///
     /// # Errors
-    /// [`Unsent`]; the ring is as before.
-    pub fn send(&mut self, frame: &[u8]) -> Result<(), Unsent> {
+    /// [`SendError`]; the ring is unchanged.
+    pub fn send(&mut self, frame: &[u8]) -> Result<(), SendError> {
         let sent = self.write_parts([frame, &[]]);
         self.publish();
         sent
     }
 
-    /// Hands over what was written.
+    /// Publishes the slots written so far to the receiver.
     #[inline]
     pub(super) fn publish(&mut self) {
         self.ring.publish();
     }
 
-    /// Writes a frame that consists of these parts, one behind the other, to be published. Wait-free.
-    pub(super) fn write_parts(&mut self, parts: [&[u8]; 2]) -> Result<(), Unsent> {
+    /// Writes a frame that consists of these parts, to be published later. Wait-free.
+    pub(super) fn write_parts(&mut self, parts: [&[u8]; 2]) -> Result<(), SendError> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        if length > LONGEST_FRAME {
-            return Err(Unsent::TooLong);
+        if length > MAX_FRAME {
+            return Err(SendError::TooLong);
         }
-        let mut free = self.ring.free().ok_or(Unsent::Full)?;
+        let mut free = self.ring.free().ok_or(SendError::Full)?;
         let slot = octets(free.slot());
         slot[..LENGTH].write_copy_of_slice(&(length as u16).to_ne_bytes());
         let mut at = LENGTH;
@@ -112,82 +114,83 @@ impl FrameSender {
             slot[at..at + part.len()].write_copy_of_slice(part);
             at += part.len();
         }
-        // SAFETY: its length is, and as many octets as it says.
+        // SAFETY: the length is written, and as many octets as it says.
         unsafe { free.written() };
         Ok(())
     }
 
-    /// Writes a copy of a packet that is nothing but its top, with a source address, to be published; whether there was room.
+    /// Writes a copy of a packet that consists of its header alone, to be published later. Returns whether there was room.
     /// Wait-free.
     #[inline(always)]
-    pub(super) fn write_top(&mut self, top: &Top, source: SourceWord) -> bool {
+    pub(super) fn write_header(&mut self, header: &CopyHeader, source: SourceWord) -> bool {
         let Some(mut free) = self.ring.free() else { return false };
-        top.write(octets(free.slot()), source);
-        // SAFETY: the length is written, and all octets of a frame that is no longer than that.
+        header.write(octets(free.slot()), source);
+        // SAFETY: the header has written the length, and all octets of a frame that is no longer than the header.
         unsafe { free.written() };
         true
     }
 
-    /// Writes a copy of any packet, with a source address, to be published. Wait-free.
-    pub(super) fn write_copy(&mut self, shared: &Shared<'_>, source: SourceWord) -> Result<(), Unsent> {
-        let rest = shared.rest();
-        if REST_AT + rest.len() > SLOT {
-            return Err(Unsent::TooLong);
+    /// Writes a copy of any packet, to be published later. Wait-free.
+    pub(super) fn write_copy(&mut self, packet: &Rewritten<'_>, source: SourceWord) -> Result<(), SendError> {
+        let (rest_at, rest) = packet.rest();
+        if rest_at + rest.len() > SLOT {
+            return Err(SendError::TooLong);
         }
-        let mut free = self.ring.free().ok_or(Unsent::Full)?;
+        let mut free = self.ring.free().ok_or(SendError::Full)?;
         let slot = octets(free.slot());
-        shared.top.write(slot, source);
-        slot[REST_AT..REST_AT + rest.len()].write_copy_of_slice(rest);
-        // SAFETY: as above, and the rest behind it.
+        packet.header().write(slot, source);
+        slot[rest_at..rest_at + rest.len()].write_copy_of_slice(rest);
+        // SAFETY: as in `write_header`; and the rest of the frame behind the header is written.
         unsafe { free.written() };
         Ok(())
     }
 
-    /// How many frames were ever put into the ring, or written to be published.
+    /// Returns the number of frames ever written, including those not published yet.
     pub(super) fn written(&self) -> u64 {
         self.ring.written()
     }
 
-    /// How many frames there is room for now.
+    /// Returns the number of free slots, at least.
     #[must_use]
     pub fn room(&self) -> usize {
         self.ring.room()
     }
 }
 
-/// What a slot is made of.
+/// Returns the octets of a slot.
 #[inline(always)]
 fn octets(slot: &mut MaybeUninit<Slot>) -> &mut [MaybeUninit<u8>; SLOT] {
-    // SAFETY: any octets are a slot, uninitialized ones too.
+    // SAFETY: any octets are a valid slot, also uninitialized ones.
     &mut unsafe { slot.assume_init_mut() }.0
 }
 
 impl FrameReceiver {
-    /// Has `each` look at the frames in the ring, at most `most`, in the order they were sent; then their slots are free
-    /// again. How many there were. Wait-free, as far as `each` is.
-    pub fn receive(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> usize {
-        self.receive_all(most, |frames| frames.for_each(&mut each))
+    /// Receives at most `max` frames in their order, passes each to `each`, and then frees their slots.
+    ///
+    /// Returns the number of frames. Wait-free, if `each` is.
+    pub fn receive(&mut self, max: usize, mut each: impl FnMut(&[u8])) -> usize {
+        self.receive_all(max, |frames| frames.for_each(&mut each))
     }
 
-    /// The same, with all of them at once.
+    /// Does the same, and passes all frames at once.
     #[inline]
-    pub(super) fn receive_all(&mut self, most: usize, all: impl FnOnce(&mut Frames<'_, '_>)) -> usize {
-        self.ring.receive(most, |slots| all(&mut Frames { slots }))
+    pub(super) fn receive_all(&mut self, max: usize, all: impl FnOnce(&mut Frames<'_, '_>)) -> usize {
+        self.ring.receive(max, |slots| all(&mut Frames { slots }))
     }
 
-    /// Frees the slots of all frames that are in the ring, unseen. How many there were. Wait-free.
+    /// Discards all frames in the ring, and returns their number. Wait-free.
     pub fn discard(&mut self) -> usize {
         self.ring.receive(usize::MAX, |_| ())
     }
 
-    /// How many frames are in the ring now.
+    /// Returns the number of frames in the ring, at least.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.ring.waiting()
     }
 }
 
-/// Frames in slots.
+/// An iterator over received frames.
 pub(super) struct Frames<'s, 'f> {
     slots: &'s mut Slots<'f, Slot>,
 }
@@ -197,118 +200,13 @@ impl<'f> Iterator for Frames<'_, 'f> {
 
     #[inline]
     fn next(&mut self) -> Option<&'f [u8]> {
-        // SAFETY: uninitialized octets are what a slot is made of.
+        // SAFETY: any octets are a valid slot, also uninitialized ones.
         let slot = unsafe { self.slots.next()?.assume_init_ref() };
         let (length, octets) = slot.0.split_first_chunk::<LENGTH>()?;
-        // SAFETY: the slot was handed over, so its length is initialized.
+        // SAFETY: the slot was published, so its length is initialized.
         let length = u16::from_ne_bytes(length.map(|octet| unsafe { octet.assume_init() }));
         let frame = octets.get(..length.into())?;
-        // SAFETY: and so is the frame.
+        // SAFETY: the slot was published, so as many octets as the length says are initialized.
         Some(unsafe { frame.assume_init_ref() })
-    }
-}
-
-/// A source address, where it stands in the second word of a slot.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SourceWord(u64);
-
-impl SourceWord {
-    pub(super) fn new(MacAddress([a, b, c, d, e, f]): MacAddress) -> SourceWord {
-        SourceWord(u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]))
-    }
-}
-
-/// What all copies of a packet have in common.
-pub(super) struct Shared<'f> {
-    top: Top,
-    /// As it came.
-    datagram: &'f [u8],
-}
-
-/// The beginning of a copy, in words that are stored as they are: a copy that read octets which were written in pieces of other
-/// sizes shortly before would have to wait for those.
-pub(super) struct Top {
-    length_and_destination: u64,
-    /// With no source address yet.
-    ether_type: SourceWord,
-    /// The beginning of the datagram, one hop older.
-    older: [u64; 2],
-    /// The octets behind that; of a datagram that has less, zeroes follow.
-    next: [u8; PIECE],
-    /// The octets from `last_at` in the slot on, some of them those of `next` again if the datagram is short.
-    last: [u8; PIECE],
-    last_at: u8,
-}
-
-/// The two pieces of a datagram that ends within the first of them, and where the second is to stand.
-#[cold]
-fn of_few(behind: &[u8]) -> ([u8; PIECE], [u8; PIECE], usize) {
-    let padded = std::array::from_fn(|n| behind.get(n).copied().unwrap_or_default());
-    (padded, padded, NEXT_AT)
-}
-
-/// What a processor stores at once.
-const PIECE: usize = 16;
-/// Where `next` stands in a slot.
-const NEXT_AT: usize = TOP_AT + CHANGING;
-/// So many octets of a datagram are in pieces: the top of a copy.
-const TOP: usize = CHANGING + 2 * PIECE;
-/// Where what is behind it stands in a slot.
-const REST_AT: usize = TOP_AT + TOP;
-
-const _: () = assert!(TOP_AT + TOP <= u8::MAX as usize);
-
-impl<'f> Shared<'f> {
-    /// Of a datagram that is to leave one hop older.
-    #[inline]
-    pub(super) fn new(flow: &Flow, datagram: &'f [u8]) -> Result<Shared<'f>, CannotForward> {
-        let (first, behind) = datagram.split_first_chunk().ok_or(CannotForward::NotIp)?;
-        let older = one_hop_older(first, datagram.len())?;
-        let (destination, ether_type) = mac::number_and_type(flow);
-        // Longer ones than can be told are not written.
-        let length = u16::from_be_bytes(((ETHERNET_HEADER + datagram.len()) as u16).to_ne_bytes());
-        // As they stand in memory, octet by octet, whatever this machine's order is.
-        let length_and_destination = (u64::from(length) << 48 | destination).to_be();
-        let ether_type = SourceWord(u64::from(ether_type).to_be());
-        let (next, last, last_at) = match behind.split_first_chunk::<PIECE>() {
-            Some((next, second)) => match (second.first_chunk(), behind.last_chunk()) {
-                (Some(whole), _) => (*next, *whole, NEXT_AT + PIECE),
-                // What there is of it begins in `next`.
-                (None, Some(end)) => (*next, *end, NEXT_AT + second.len()),
-                (None, None) => of_few(behind),
-            },
-            None => of_few(behind),
-        };
-        let last_at = last_at as u8;
-        let top = Top { length_and_destination, ether_type, older, next, last, last_at };
-        Ok(Shared { top, datagram })
-    }
-
-    /// The top, if that is all.
-    #[inline(always)]
-    pub(super) fn top(&self) -> Option<&Top> {
-        (self.datagram.len() <= TOP).then_some(&self.top)
-    }
-
-    /// The octets behind the top.
-    fn rest(&self) -> &'f [u8] {
-        self.datagram.get(TOP..).unwrap_or_default()
-    }
-
-    /// The datagram as it leaves, in pieces.
-    pub(super) fn datagram(&self) -> [&[u8]; 2] {
-        [self.top.older.as_bytes(), self.datagram.get(CHANGING..).unwrap_or_default()]
-    }
-}
-
-impl Top {
-    #[inline(always)]
-    fn write(&self, slot: &mut [MaybeUninit<u8>; SLOT], source: SourceWord) {
-        slot[..8].write_copy_of_slice(&self.length_and_destination.to_ne_bytes());
-        slot[8..TOP_AT].write_copy_of_slice(&(source.0 | self.ether_type.0).to_ne_bytes());
-        slot[TOP_AT..NEXT_AT].write_copy_of_slice(self.older.as_bytes());
-        slot[NEXT_AT..NEXT_AT + PIECE].write_copy_of_slice(&self.next);
-        let last_at = usize::from(self.last_at);
-        slot[last_at..last_at + PIECE].write_copy_of_slice(&self.last);
     }
 }

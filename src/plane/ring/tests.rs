@@ -1,16 +1,19 @@
 use super::*;
 use crate::forwarding::{Family, Flow, FlowTotals};
 use crate::manager::{GroupManager, Interface, ManagerConfig, Membership, ReversePath};
-use crate::plane::{Class, DropCounters, Link, MacAddress, Port, classify, decrement_ttl, ethernet_header};
+use crate::plane::{Class, DropCounters, Link, MacAddress, Port, classify};
+use crate::protocol::gmp::{GmpConfig, GroupMembership};
 use crate::protocol::static_joins::StaticJoins;
+use crate::wire::{decrement_ttl, ethernet_header};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 const GROUP4: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 const GROUP6: Ipv6Addr = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 7);
-/// The link headers of the ports' frames; the last one's have none.
+/// The link headers of the ports' frames. Frames of the last port have none.
 const LINKS: [Link; 4] = [Link::Ethernet, Link::Ethernet, Link::Ethernet, Link::Ip];
 
 /// A router of four ports. Sources are behind the first, receivers behind the others.
@@ -20,36 +23,41 @@ struct Scene {
 }
 
 fn interface(port: usize, family: Family) -> Interface {
-    Port::interface(port, family)
+    Interface::of(family, port as u32 + 1)
 }
 
-fn port(place: usize) -> Port {
-    Port { name: format!("p{place}"), link: LINKS[place], mac: MacAddress::for_interface(place as u32) }
+fn port(n: usize) -> Port {
+    Port {
+        name: format!("p{n}"),
+        index: n as u32 + 1,
+        link: LINKS[n],
+        mac: MacAddress::for_interface(n as u32),
+    }
 }
 
 impl Scene {
     fn new() -> Scene {
-        let way = |source| Some(ReversePath::through(interface(0, Family::of(source))));
-        let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(way)).unwrap());
+        let routes = |source| Some(ReversePath::through(interface(0, Family::of(source))));
+        let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap());
         let statics = StaticJoins::new(manager.clone()).unwrap();
         for (family, group) in [(Family::V4, IpAddr::V4(GROUP4)), (Family::V6, IpAddr::V6(GROUP6))] {
-            (0..4).for_each(|place| statics.take(interface(place, family)).unwrap());
-            for place in 1..4 {
+            (0..4).for_each(|at| statics.take(interface(at, family)).unwrap());
+            for at in 1..4 {
                 let membership = Membership::any_source(group).unwrap();
-                statics.join(interface(place, family), membership).unwrap();
+                statics.join(interface(at, family), membership).unwrap();
             }
         }
         Scene { manager, statics }
     }
 
-    fn worker(&self, slots: usize) -> (Worker<'_>, Vec<FrameReceiver>) {
+    fn worker(&self, slots: usize) -> (RingWorker, Vec<FrameReceiver>) {
         let (ports, rings): (Vec<_>, Vec<_>) = (0..4)
-            .map(|place| {
+            .map(|at| {
                 let (sender, receiver) = frame_ring(slots);
-                ((port(place), sender), receiver)
+                ((port(at), sender), receiver)
             })
             .unzip();
-        (Worker::new(&self.manager, ports), rings)
+        (RingWorker::new(self.manager.clone(), ports), rings)
     }
 
     fn totals(&self, flow: Flow) -> FlowTotals {
@@ -92,11 +100,11 @@ fn drain(rings: &mut [FrameReceiver]) -> Vec<Vec<Vec<u8>>> {
     rings.iter_mut().map(all).collect()
 }
 
-/// The copy of a datagram that leaves through a port, made the plain way.
-fn copy(flow: Flow, datagram: &[u8], place: usize) -> Vec<u8> {
+/// Returns the copy of a datagram that leaves through a port, made the simple way.
+fn copy(flow: Flow, datagram: &[u8], at: usize) -> Vec<u8> {
     let mut datagram = datagram.to_vec();
     decrement_ttl(&mut datagram).unwrap();
-    let port = port(place);
+    let port = port(at);
     if port.link.has_ethernet_header() {
         datagram.splice(0..0, ethernet_header(flow.group(), port.mac));
     }
@@ -108,7 +116,7 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => (0..4_u8, 1..9_u8, length.clone()).prop_map(|(source, ttl, length)| v4(source, GROUP4, ttl, length)),
         2 => (0..4_u16, 1..9_u8, length).prop_map(|(source, hops, length)| v6(source, hops, length)),
-        // Nobody wants it.
+        // A group without receivers.
         1 => (0..4_u8).prop_map(|source| v4(source, Ipv4Addr::new(239, 9, 9, 9), 9, 26)),
         1 => (0..4_u8).prop_map(|source| v4(source, Ipv4Addr::new(224, 0, 0, 9), 9, 26)),
         1 => prop::collection::vec(any::<u8>(), 0..70),
@@ -116,21 +124,20 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn sum(totals: &RingTotals) -> u64 {
-    let RingTotals { forwarded_packets, not_forwarded, no_entry, no_room, .. } = totals;
-    let discarded: u64 = not_forwarded.reasons().iter().map(|(_, count)| count).sum();
-    forwarded_packets + discarded + no_entry + no_room
+    let RingTotals { forwarded_packets, not_forwarded, no_entry, no_room, pending, .. } = totals;
+    forwarded_packets + not_forwarded.total() + no_entry + no_room + pending
 }
 
 proptest! {
     #[test]
-    fn copies_are_those_of_the_plain_way_and_every_packet_is_counted_once(
+    fn copies_are_right_and_every_packet_counts_once(
         bursts in prop::collection::vec((prop::collection::vec(frame(), 0..100), 0..2_usize), 1..6),
         slots in 1..200_usize,
     ) {
         let scene = Scene::new();
         let (mut worker, mut rings) = scene.worker(slots);
         let slots = slots.next_power_of_two();
-        let (mut received, mut sent, mut dropped, mut asked) = (0, [0; 4], [0; 4], 0);
+        let (mut received, mut sent, mut dropped, mut missed) = (0, [0; 4], [0; 4], 0);
         let mut of_flows: BTreeMap<Flow, u64> = BTreeMap::new();
         for (frames, arrival) in &bursts {
             let before: Vec<Flow> = scene.manager.entries().iter().map(|entry| entry.flow).collect();
@@ -139,17 +146,17 @@ proptest! {
                 received += 1;
                 let Class::Data(data) = classify(Link::Ethernet, frame) else { continue };
                 if !before.contains(&data.flow) {
-                    asked += 1;
+                    missed += 1;
                 } else if *arrival == 0 && [GROUP4.into(), GROUP6.into()].contains(&data.flow.group()) {
-                    for place in 1..4 {
-                        // What an Ethernet header makes too long for a slot, where there is one.
-                        let header = if port(place).link.has_ethernet_header() { 14 } else { 0 };
-                        let long = header + data.datagram.len() > LONGEST_FRAME;
-                        if expected[place].len() == slots || long {
-                            dropped[place] += 1;
+                    for at in 1..4 {
+                        // An Ethernet header, if the port has one, can make a frame too long for a slot.
+                        let header = if port(at).link.has_ethernet_header() { 14 } else { 0 };
+                        let long = header + data.datagram.len() > MAX_FRAME;
+                        if expected[at].len() == slots || long {
+                            dropped[at] += 1;
                         } else {
-                            expected[place].push(copy(data.flow, data.datagram, place));
-                            sent[place] += 1;
+                            expected[at].push(copy(data.flow, data.datagram, at));
+                            sent[at] += 1;
                             *of_flows.entry(data.flow).or_default() += 1;
                         }
                     }
@@ -162,11 +169,11 @@ proptest! {
         let totals = worker.totals();
         prop_assert_eq!(totals.packets, received);
         prop_assert_eq!(sum(&totals), received);
-        prop_assert_eq!(totals.no_entry + totals.not_forwarded.queue_full, asked);
+        prop_assert_eq!(totals.no_entry + totals.not_forwarded.queue_full, missed);
         prop_assert_eq!(totals.copies, sent.iter().sum::<u64>());
         prop_assert_eq!(totals.octets, bursts.iter().flat_map(|(frames, _)| frames).map(|f| f.len() as u64).sum::<u64>());
-        for (place, port) in totals.ports.iter().enumerate() {
-            prop_assert_eq!((port.sent, port.dropped), (sent[place], dropped[place]));
+        for (at, port) in totals.ports.iter().enumerate() {
+            prop_assert_eq!((port.sent, port.dropped), (sent[at], dropped[at]));
         }
         for (flow, copies) in of_flows {
             prop_assert_eq!(scene.totals(flow).copies, copies);
@@ -174,16 +181,16 @@ proptest! {
     }
 
     #[test]
-    fn what_was_sent_is_received_in_its_order(sizes in prop::collection::vec(0..2200_usize, 1..60), slots in 0..9_usize) {
+    fn frames_are_received_in_order(sizes in prop::collection::vec(0..2200_usize, 1..60), slots in 0..9_usize) {
         let (mut sender, mut receiver) = frame_ring(slots);
-        let most = slots.max(1).next_power_of_two();
+        let capacity = slots.max(1).next_power_of_two();
         let (mut inside, mut seen) = (std::collections::VecDeque::new(), 0);
         for (n, size) in sizes.into_iter().enumerate() {
             let frame = vec![n as u8; size];
-            prop_assert_eq!(sender.room(), most - inside.len());
+            prop_assert_eq!(sender.room(), capacity - inside.len());
             let expected = match size {
-                LONGEST_FRAME.. if size > LONGEST_FRAME => Err(Unsent::TooLong),
-                _ if inside.len() == most => Err(Unsent::Full),
+                MAX_FRAME.. if size > MAX_FRAME => Err(SendError::TooLong),
+                _ if inside.len() == capacity => Err(SendError::Full),
                 _ => Ok(()),
             };
             prop_assert_eq!(sender.send(&frame), expected);
@@ -205,7 +212,7 @@ proptest! {
 }
 
 #[test]
-fn a_ring_is_a_way_in_as_well() {
+fn a_worker_receives_from_a_ring() {
     let scene = Scene::new();
     let (mut worker, mut rings) = scene.worker(64);
     let (mut sender, mut receiver) = frame_ring(64);
@@ -215,7 +222,7 @@ fn a_ring_is_a_way_in_as_well() {
         (first, worker.receive(0, &mut receiver, |_| ()))
     };
     assert_eq!(pass(), (BURST, 40 - BURST));
-    assert_eq!(scene.manager.process_upcalls(usize::MAX), 1, "a flow is asked for once");
+    assert_eq!(scene.manager.process_upcalls(usize::MAX), 1, "one upcall for a flow");
     pass();
     assert_eq!(drain(&mut rings).iter().map(Vec::len).collect::<Vec<_>>(), [0, 40, 40, 40]);
     let totals = worker.totals();
@@ -223,13 +230,13 @@ fn a_ring_is_a_way_in_as_well() {
 }
 
 #[test]
-fn what_fits_into_a_slot_leaves() {
+fn frames_longer_than_a_slot_are_dropped() {
     let scene = Scene::new();
     let (mut worker, mut rings) = scene.worker(8);
-    let longest = LONGEST_FRAME - 20;
+    let longest = MAX_FRAME - 20;
     worker.forward(0, [&v4(1, GROUP4, 9, 0)[..]], |_| ());
     assert_eq!(scene.manager.process_upcalls(usize::MAX), 1);
-    // The last port's frames have no Ethernet header, of 14 octets.
+    // Frames of the last port have no Ethernet header of 14 octets.
     let mut left = |payload| {
         worker.forward(0, [&v4(1, GROUP4, 9, payload)[..]], |_| ());
         drain(&mut rings).iter().map(Vec::len).collect::<Vec<_>>()
@@ -241,7 +248,7 @@ fn what_fits_into_a_slot_leaves() {
 }
 
 #[test]
-fn what_is_not_to_be_forwarded_is_counted_and_control_is_handed_on() {
+fn other_frames_are_counted_and_control_is_passed_on() {
     let scene = Scene::new();
     let (mut worker, _rings) = scene.worker(64);
     let mut report = v4(1, GROUP4, 1, 8);
@@ -266,7 +273,7 @@ fn what_is_not_to_be_forwarded_is_counted_and_control_is_handed_on() {
 }
 
 #[test]
-fn full_rings_drop_and_the_flow_counts_it() {
+fn copies_that_full_rings_drop_count_for_the_flow() {
     let scene = Scene::new();
     let (mut worker, mut rings) = scene.worker(2);
     let frame = v4(1, GROUP4, 9, 26);
@@ -284,20 +291,18 @@ fn full_rings_drop_and_the_flow_counts_it() {
 }
 
 #[test]
-fn an_interface_that_is_taken_later_is_found() {
-    let way = |source| Some(ReversePath::through(interface(0, Family::of(source))));
-    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(way)).unwrap());
+fn an_interface_taken_later_is_found() {
+    let routes = |source| Some(ReversePath::through(interface(0, Family::of(source))));
+    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap());
     let (sender, mut ring) = frame_ring(8);
-    let mut worker = Worker::new(&manager, [(port(0), frame_ring(1).0), (port(1), sender)]);
+    let mut worker = RingWorker::new(manager.clone(), [(port(0), frame_ring(1).0), (port(1), sender)]);
     let statics = StaticJoins::new(manager.clone()).unwrap();
-    // So that the numbers are larger than the worker thought there would be.
-    (2..20).for_each(|place| statics.take(interface(place, Family::V4)).unwrap());
-    for place in [0, 1, 30] {
-        statics.take(interface(place, Family::V4)).unwrap();
-        if place > 0 {
-            statics
-                .join(interface(place, Family::V4), Membership::any_source(GROUP4.into()).unwrap())
-                .unwrap();
+    // So that the interface numbers are larger than the map of the worker.
+    (2..20).for_each(|at| statics.take(interface(at, Family::V4)).unwrap());
+    for at in [0, 1, 30] {
+        statics.take(interface(at, Family::V4)).unwrap();
+        if at > 0 {
+            statics.join(interface(at, Family::V4), Membership::any_source(GROUP4.into()).unwrap()).unwrap();
         }
     }
     let frame = v4(1, GROUP4, 9, 26);
@@ -307,15 +312,19 @@ fn an_interface_that_is_taken_later_is_found() {
     }
     assert_eq!(ring.discard(), 2);
     let totals = worker.totals();
-    assert_eq!((totals.copies, totals.forwarded_packets), (2, 2), "the third interface is none of its ports");
+    assert_eq!(
+        (totals.copies, totals.forwarded_packets),
+        (2, 2),
+        "the third interface is not a port of the worker"
+    );
 }
 
 #[test]
-fn what_changes_hands_stops_at_once() {
+fn a_release_stops_copies_at_once() {
     let scene = Scene::new();
     let (mut worker, mut rings) = scene.worker(8);
     let frame = v4(1, GROUP4, 9, 26);
-    let mut pass = |worker: &mut Worker<'_>| {
+    let mut pass = |worker: &mut RingWorker| {
         worker.forward(0, [&frame[..]], |_| ());
         drain(&mut rings).iter().map(Vec::len).collect::<Vec<_>>()
     };
@@ -329,42 +338,107 @@ fn what_changes_hands_stops_at_once() {
     worker.park();
 }
 
-/// Through more ports than there are bits in a word, every fifth of which has no room for the second packet.
+/// Uses more ports than a word has bits. Every fifth port has no room for the second packet.
 #[test]
-fn copies_to_many_ports_are_counted_where_they_go() {
+fn copies_to_many_ports_count_for_their_port() {
     const OUT: usize = 150;
-    let way = |_| Some(ReversePath::through(interface(0, Family::V4)));
-    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(way)).unwrap());
+    let routes = |_| Some(ReversePath::through(interface(0, Family::V4)));
+    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap());
     let statics = StaticJoins::new(manager.clone()).unwrap();
-    (0..=OUT).for_each(|place| statics.take(interface(place, Family::V4)).unwrap());
+    (0..=OUT).for_each(|at| statics.take(interface(at, Family::V4)).unwrap());
     let membership = Membership::any_source(GROUP4.into()).unwrap();
-    (1..=OUT).for_each(|place| statics.join(interface(place, Family::V4), membership).unwrap());
-    let has_no_room = |place: usize| place.is_multiple_of(5);
+    (1..=OUT).for_each(|at| statics.join(interface(at, Family::V4), membership).unwrap());
+    let has_no_room = |at: usize| at.is_multiple_of(5);
     let (ports, mut rings): (Vec<_>, Vec<_>) = (0..=OUT)
-        .map(|place| {
+        .map(|at| {
             let (mut sender, receiver) = frame_ring(2);
-            if has_no_room(place) {
-                sender.send(b"was there before").unwrap();
+            if has_no_room(at) {
+                sender.send(b"sent before").unwrap();
             }
-            ((Port { name: format!("p{place}"), ..port(0) }, sender), receiver)
+            ((Port { name: format!("p{at}"), index: at as u32 + 1, ..port(0) }, sender), receiver)
         })
         .unzip();
-    let mut worker = Worker::new(&manager, ports);
+    let mut worker = RingWorker::new(manager.clone(), ports);
     for _ in 0..3 {
         worker.forward(0, [&v4(1, GROUP4, 9, 26)[..]], |_| ());
         manager.process_upcalls(1);
     }
-    let there: Vec<usize> = drain(&mut rings).iter().map(Vec::len).collect();
-    assert_eq!((there[0], &there[1..]), (1, &[2; OUT][..]));
+    let left: Vec<usize> = drain(&mut rings).iter().map(Vec::len).collect();
+    assert_eq!((left[0], &left[1..]), (1, &[2; OUT][..]));
     let entry = manager.entries().remove(0);
     assert_eq!(entry.outgoing.len(), OUT);
     for out in &entry.outgoing {
-        let place = Port::place(out.interface).unwrap();
-        let counted = if has_no_room(place) { (1, 1) } else { (2, 0) };
-        assert_eq!((out.packets, out.discards), counted, "{place}");
-        let PortTotals { sent, dropped } = worker.totals().ports[place];
-        assert_eq!((sent, dropped), counted, "{place}");
+        let at = out.interface.index() as usize - 1;
+        let counted = if has_no_room(at) { (1, 1) } else { (2, 0) };
+        assert_eq!((out.packets, out.discards), counted, "{at}");
+        let PortTotals { sent, dropped } = worker.totals().ports[at];
+        assert_eq!((sent, dropped), counted, "{at}");
     }
     let copies = (2 * OUT - OUT / 5) as u64;
     assert_eq!((worker.totals().copies, entry.totals.copies, entry.totals.packets), (copies, copies, 2));
+}
+
+#[test]
+fn packets_before_the_entry_wait_for_it() {
+    let scene = Scene::new();
+    let (worker, mut rings) = scene.worker(64);
+    let mut worker = worker.with_pending_limit(3);
+    let frames: Vec<_> = (1..6).map(|payload| v4(1, GROUP4, 9, payload)).collect();
+    worker.forward(0, frames.iter().map(Vec::as_slice), |_| ());
+    let totals = worker.totals();
+    assert_eq!((totals.pending, totals.no_entry, sum(&totals)), (3, 2, 5));
+    scene.manager.process_upcalls(usize::MAX);
+    assert_eq!((worker.forward_pending(), worker.forward_pending()), (3, 0));
+    let flow = Flow::new(Ipv4Addr::new(10, 0, 0, 1).into(), GROUP4.into()).unwrap();
+    let expected: Vec<_> = frames[..3].iter().map(|frame| copy(flow, &frame[14..], 2)).collect();
+    assert_eq!(drain(&mut rings)[2], expected);
+    let totals = worker.totals();
+    assert_eq!((totals.pending, totals.forwarded_packets, sum(&totals)), (0, 3, 5));
+    assert_eq!(totals.octets, frames.iter().map(|frame| frame.len() as u64).sum::<u64>());
+}
+
+#[test]
+fn a_pending_packet_without_an_entry_is_dropped() {
+    let scene = Scene::new();
+    let (worker, mut rings) = scene.worker(64);
+    let mut worker = worker.with_pending_limit(3);
+    worker.forward(0, [&v4(1, GROUP4, 9, 0)[..]], |_| ());
+    assert_eq!(worker.forward_pending(), 1, "no thread has processed the upcall");
+    assert_eq!((worker.totals().no_entry, worker.totals().pending), (1, 0));
+    assert_eq!(drain(&mut rings).concat(), Vec::<Vec<u8>>::new());
+}
+
+/// Sends a report and the first packet of a flow to a router, which forwards that packet.
+#[test]
+fn a_ring_router_forwards_the_first_packet_of_a_flow() {
+    let routes = |source| Some(ReversePath::through(interface(0, Family::of(source))));
+    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap());
+    let statics = StaticJoins::new(manager.clone()).unwrap();
+    let igmp = Arc::new(GroupMembership::new(manager.clone(), Family::V4, GmpConfig::default()).unwrap());
+    let (mut inside, mut outside, mut ports) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 0..2 {
+        statics.take(interface(n, Family::V4)).unwrap();
+        igmp.take(interface(n, Family::V4)).unwrap();
+        let ((to_router, receive), (transmit, from_router)) = (frame_ring(8), frame_ring(8));
+        inside.push(to_router);
+        outside.push(from_router);
+        ports.push(RingPort { port: port(n), receive, transmit });
+    }
+    let mut router = RingRouter::new(manager.clone(), ports, [igmp.clone()]);
+    let mut report = v4(9, GROUP4, 1, 8);
+    report[14 + 9] = 2;
+    let sum = u16::from_be_bytes([report[24], report[25]]) + 15;
+    report[24..26].copy_from_slice(&sum.to_be_bytes());
+    report[34..].copy_from_slice(&[0x16, 0, 0xf8, 0xfa, 239, 1, 2, 3]);
+    inside[1].send(&report).unwrap();
+    assert_eq!(router.poll(Duration::ZERO), 1);
+    assert_eq!(manager.memberships().len(), 1, "{:?}", igmp.counters());
+    let frame = v4(1, GROUP4, 9, 26);
+    inside[0].send(&frame).unwrap();
+    assert_eq!(router.poll(Duration::from_secs(1)), 1);
+    let flow = Flow::new(Ipv4Addr::new(10, 0, 0, 1).into(), GROUP4.into()).unwrap();
+    assert_eq!(drain(&mut outside)[1], [copy(flow, &frame[14..], 1)]);
+    router.poll(Duration::from_secs(261));
+    assert!(manager.memberships().is_empty(), "the report has lapsed");
+    assert_eq!(router.totals().forwarded_packets, 1);
 }

@@ -1,34 +1,39 @@
-//! What is counted of a worker's packets.
+//! The counters of a worker.
 
 use crate::plane::DropCounters;
 
-/// What became of a worker's packets. Always: `packets` is the sum of `forwarded_packets`, `no_entry`, `no_room` and of all
-/// that is in `not_forwarded`; and `copies` is the sum of what was sent to the `ports`.
+/// The packets and copies of one worker.
+///
+/// At any time `packets` is the sum of `forwarded_packets`, `no_entry`, `no_room`, `pending` and all of `not_forwarded`, and
+/// `copies` is the sum of `sent` over the `ports`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RingTotals {
     /// Frames received.
     pub packets: u64,
-    /// Octets those had.
+    /// Octets of those frames.
     pub octets: u64,
     /// Packets forwarded on at least one interface.
     pub forwarded_packets: u64,
     /// Copies made of them, over all interfaces.
     pub copies: u64,
-    /// Packets discarded as any plane would.
+    /// Packets discarded, by reason.
     pub not_forwarded: DropCounters,
-    /// Packets that came before their flow had an entry. The manager was told.
+    /// Packets dropped because their flow had no entry yet. Each was an upcall.
     pub no_entry: u64,
-    /// Packets of which no copy found room.
+    /// Packets without room for any copy.
     pub no_room: u64,
-    /// What left through each port.
+    /// Packets that wait for their flow's entry.
+    pub pending: u64,
+    /// The copies for each port.
     pub ports: Vec<PortTotals>,
 }
 
-/// What became of a worker's copies to one port.
+/// The copies of one worker for one port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortTotals {
-    /// Copies put into its ring.
+    /// Copies written into the transmit ring.
     pub sent: u64,
-    /// Copies that found the ring full, or were longer than a slot.
+    /// Copies dropped: the ring was full, or the frame longer than a slot.
     pub dropped: u64,
 }

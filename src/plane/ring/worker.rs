@@ -1,83 +1,126 @@
-//! [`Worker`]: takes frames from receive rings, and puts copies into transmit rings.
+//! [`RingWorker`]: forwards frames from receive rings to transmit rings.
 
-use super::frames::{FrameReceiver, FrameSender, Shared, SourceWord, Top};
-use super::{PortTotals, RingTotals, Unsent};
-use crate::forwarding::{Family, Flow, ForwardingReader, Verdict, VifIndex};
-use crate::manager::{GroupManager, Upcall};
-use crate::plane::ledger::{Copied, DropCounters, Exits, Ledger, QuickExits};
-use crate::plane::packet::{Class, Control, Link, classify, plain_v4};
-use crate::plane::port::{Numbering, Port};
-use crate::plane::{CannotForward, Data};
+use super::frames::{FrameReceiver, FrameSender};
+use super::rewritten::{CopyHeader, Rewritten, SourceWord};
+use super::{PortTotals, RingTotals, SendError};
+use crate::forwarding::{Family, Flow, Verdict, VifIndex};
+use crate::manager::{GroupManager, Interface, Upcall};
+use crate::memory;
+use crate::plane::classify::classify_fast_v4;
+use crate::plane::{
+    CannotForward, Class, Control, CopyOutcome, Data, DropCounters, Egress, EntryReader, FastEgress, Link,
+    PacketProcessor, Port, PortMap, classify,
+};
 use crate::prefetch::prefetch;
+use std::fmt;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-/// So many frames are looked at together.
+/// The number of frames that a worker processes together.
 pub const BURST: usize = 32;
 
-/// A thread's hands: forwards what arrives at ports, and has a transmit ring of its own for each port.
-pub struct Worker<'m> {
-    manager: &'m GroupManager,
-    reader: ForwardingReader<'m>,
-    ledger: Ledger,
-    doors: Doors<'m>,
-    /// The flows of a burst's packets; behind them, anything.
+/// Forwards frames that arrive at ports, on one thread, with a transmit ring of its own for each port.
+///
+/// It owns its manager: a program can store it beside an [`Arc`] of the manager, and move it into its thread.
+pub struct RingWorker {
+    manager: Arc<GroupManager>,
+    reader: EntryReader,
+    processor: PacketProcessor,
+    ports: EgressPorts,
+    /// The flows of a burst's packets; the elements behind them are unspecified.
     flows: [Flow; BURST],
     packets: u64,
     octets: u64,
-    no_entry: u64,
+    waiting: Waiting,
 }
 
-/// The ports, and which interfaces they are.
-struct Doors<'m> {
-    manager: &'m GroupManager,
-    numbering: Numbering,
-    doors: Vec<Door>,
+/// Packets without an entry.
+struct Waiting {
+    limit: usize,
+    pending: Vec<Pending>,
+    /// Packets that were dropped because there was no room in `pending`.
+    dropped: u64,
 }
 
-/// A port as a place to leave through.
-struct Door {
+/// A packet that waits for its flow's entry.
+struct Pending {
+    port: usize,
+    flow: Flow,
+    datagram: Box<[u8]>,
+}
+
+/// The ports as copies leave through them.
+struct EgressPorts {
+    manager: Arc<GroupManager>,
+    map: PortMap,
+    ports: Vec<EgressPort>,
+}
+
+/// A port as copies leave through it.
+struct EgressPort {
     ring: FrameSender,
     source: SourceWord,
     link: Link,
-    /// What was in the ring before, or had been.
+    index: u32,
+    /// The number of frames that were written into the ring before this worker got it.
     written_before: u64,
     dropped: u64,
 }
 
-impl<'m> Worker<'m> {
-    /// A worker on this thread that forwards by a manager's entries, with a transmit ring for each port. Protocols name the
-    /// ports by their places ([`Port::interface`]), and may take them at any time.
+impl fmt::Debug for RingWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RingWorker").field("totals", &self.totals()).finish_non_exhaustive()
+    }
+}
+
+impl RingWorker {
+    /// Makes a worker for the calling thread that forwards by the entries of a manager.
     ///
-    /// May block, and allocates; nothing of that later.
+    /// Each port gets a transmit ring. Protocols name the ports by their interface indices ([`Port::interface`]), and may
+    /// take these interfaces at any time.
+    ///
+    /// May block, and allocates. Forwarding by an entry does neither.
     #[must_use]
     pub fn new(
-        manager: &'m GroupManager,
+        manager: Arc<GroupManager>,
         ports: impl IntoIterator<Item = (Port, FrameSender)>,
-    ) -> Worker<'m> {
-        let door = |(port, ring): (Port, FrameSender)| Door {
+    ) -> RingWorker {
+        let (ports, rings): (Vec<_>, Vec<_>) = ports.into_iter().unzip();
+        let map = PortMap::new(&manager, &ports);
+        let egress = |(port, ring): (Port, FrameSender)| EgressPort {
             written_before: ring.written(),
             ring,
             source: SourceWord::new(port.mac),
             link: port.link,
+            index: port.index,
             dropped: 0,
         };
-        let doors: Vec<_> = ports.into_iter().map(door).collect();
-        let numbering = Numbering::new(manager, doors.iter().map(|door| door.link));
-        Worker {
+        let ports = ports.into_iter().zip(rings).map(egress).collect();
+        RingWorker {
+            reader: EntryReader::new(manager.clone()),
+            processor: PacketProcessor::new(manager.forwarding()),
+            ports: EgressPorts { manager: manager.clone(), map, ports },
             manager,
-            reader: manager.forwarding().reader(),
-            ledger: Ledger::new(manager.forwarding()),
-            doors: Doors { manager, numbering, doors },
             flows: [Flow::first_of(Ipv4Addr::new(232, 0, 0, 0).into()); BURST],
             packets: 0,
             octets: 0,
-            no_entry: 0,
+            waiting: Waiting { limit: 0, pending: Vec::new(), dropped: 0 },
         }
     }
 
-    /// Forwards what waits in the receive ring of a port, at most a burst. How many frames that was.
+    /// Lets the worker keep at most `packets` packets that arrive before their flow's entry. By default it drops them.
     ///
-    /// Messages of IGMP and MLD are given to `control`.
+    /// After [`process_upcalls`](GroupManager::process_upcalls) the worker forwards them by
+    /// [`forward_pending`](Self::forward_pending).
+    #[must_use]
+    pub fn with_pending_limit(mut self, packets: usize) -> RingWorker {
+        self.waiting.limit = packets;
+        self
+    }
+
+    /// Receives at most a burst from the receive ring of a port, and forwards it. Returns the number of frames.
+    ///
+    /// Passes messages of IGMP and MLD to `control`.
     pub fn receive(
         &mut self,
         port: usize,
@@ -85,14 +128,14 @@ impl<'m> Worker<'m> {
         mut control: impl FnMut(Control<'_>),
     ) -> usize {
         ring.receive_all(BURST, |frames| {
-            self.first_burst(port, frames, &mut control);
+            self.forward_burst(port, frames, &mut control);
         })
     }
 
-    /// Forwards frames that arrived at a port, burst by burst. Those of a port that there is not are
-    /// [none of its business](crate::plane::Class::NotMulticast).
+    /// Forwards frames that arrived at a port, burst by burst.
     ///
-    /// Messages of IGMP and MLD are given to `control`.
+    /// Frames of a port that does not exist count as [not multicast](Class::NotMulticast). Passes messages of IGMP and MLD
+    /// to `control`.
     pub fn forward<'f>(
         &mut self,
         port: usize,
@@ -100,12 +143,40 @@ impl<'m> Worker<'m> {
         mut control: impl FnMut(Control<'_>),
     ) {
         let mut frames = frames.into_iter();
-        while self.first_burst(port, &mut frames, &mut control) == BURST {}
+        while self.forward_burst(port, &mut frames, &mut control) == BURST {}
     }
 
-    /// Forwards the first frames. How many: fewer than a burst when there are no more.
+    /// Forwards the packets that waited for their flow's entry, in their order. Returns their number.
+    ///
+    /// A packet that still has no entry is dropped, and counts as [`RingTotals::no_entry`].
+    pub fn forward_pending(&mut self) -> usize {
+        if self.waiting.pending.is_empty() {
+            return 0;
+        }
+        let mut pending = std::mem::take(&mut self.waiting.pending);
+        let count = pending.len();
+        for Pending { port, flow, datagram } in pending.drain(..) {
+            let arrival = self.ports.arrivals(port)[usize::from(flow.family() == Family::V6)];
+            let mut copies = PacketCopies { ports: &mut self.ports, flow: &flow, datagram: &datagram };
+            let verdict = match self.reader.lookup(&flow) {
+                Some(entry) => self.processor.process(entry, arrival, datagram.len(), &mut copies),
+                None => Verdict::Miss,
+            };
+            match verdict {
+                Verdict::Miss => self.waiting.dropped += 1,
+                Verdict::WrongInterface => self.wrong_interface(port, flow, &datagram),
+                Verdict::Accept | Verdict::NoReceivers => {}
+            }
+        }
+        // Given back, for its allocation.
+        self.waiting.pending = pending;
+        self.ports.publish();
+        count
+    }
+
+    /// Takes the next burst from `frames` and forwards it. Returns the number of frames: fewer than a burst at the end.
     #[inline]
-    fn first_burst<'f>(
+    fn forward_burst<'f>(
         &mut self,
         port: usize,
         frames: &mut impl Iterator<Item = &'f [u8]>,
@@ -113,223 +184,252 @@ impl<'m> Worker<'m> {
     ) -> usize {
         let mut burst: [&[u8]; BURST] = [&[]; BURST];
         let mut count = 0;
-        // The burst's places come first: no frame is taken for which there is none.
-        for (place, frame) in burst.iter_mut().zip(frames) {
+        // The elements of the burst come first in the zip: it takes no frame without an element for it.
+        for (element, frame) in burst.iter_mut().zip(frames) {
             if let Some(octet) = frame.first() {
                 prefetch(octet);
             }
-            *place = frame;
+            *element = frame;
             count += 1;
         }
-        self.burst(port, &burst[..count], control);
+        self.classify_burst(port, &burst[..count], control);
         count
     }
 
-    /// Forwards a burst.
-    fn burst<'f>(&mut self, port: usize, burst: &[&'f [u8]], control: &mut dyn FnMut(Control<'_>)) {
-        let link = self.doors.link(port);
+    /// Classifies the frames of a burst, and forwards those that are data.
+    fn classify_burst<'f>(&mut self, port: usize, burst: &[&'f [u8]], control: &mut dyn FnMut(Control<'_>)) {
+        let link = self.ports.link(port);
         let is_ethernet = link == Link::Ethernet;
         self.packets += burst.len() as u64;
         let mut datagrams: [&[u8]; BURST] = [&[]; BURST];
-        let mut places = self.flows.iter_mut().zip(&mut datagrams);
+        let mut elements = self.flows.iter_mut().zip(&mut datagrams);
         let mut count = 0;
         let mut take = |data: Data<'f>| {
-            // There is a place for each.
-            if let Some((flow, datagram)) = places.next() {
+            // There is an element for each frame of the burst.
+            if let Some((flow, datagram)) = elements.next() {
                 (*flow, *datagram) = (data.flow, data.datagram);
                 count += 1;
             }
         };
         for frame in burst {
             self.octets += frame.len() as u64;
-            if is_ethernet && let Some(data) = plain_v4(frame) {
+            if is_ethernet && let Some(data) = classify_fast_v4(frame) {
                 take(data);
                 continue;
             }
             match classify(link, frame) {
                 Class::Data(data) => take(data),
-                other => aside(&mut self.ledger.not_forwarded, other, control),
+                other => count_other(&mut self.processor.dropped, other, control),
             }
         }
-        self.act(port, &datagrams[..count]);
+        self.process_burst(port, &datagrams[..count]);
     }
 
-    /// Does with packets what the entries of their flows say. What that takes is asked for step by step, each for the whole
-    /// burst, so that one packet's wait for memory is all the others' as well.
-    fn act(&mut self, port: usize, datagrams: &[&[u8]]) {
-        let arrivals = self.doors.arrivals(port);
+    /// Applies the entries of a burst's flows.
+    ///
+    /// Works in steps, each for the whole burst, and prefetches for the next step. So the memory latencies of all packets
+    /// overlap.
+    fn process_burst(&mut self, port: usize, datagrams: &[&[u8]]) {
+        let arrivals = self.ports.arrivals(port);
         let flows = &self.flows[..datagrams.len()];
         let mut entries = [None; BURST];
-        let mut places = entries.iter_mut();
-        let ledger = &self.ledger;
+        let mut elements = entries.iter_mut();
+        let processor = &self.processor;
         self.reader.lookup_burst(flows).for_each(|entry| {
             if let Some(entry) = entry {
-                ledger.prefetch(entry);
+                processor.prefetch(entry);
             }
-            if let Some(place) = places.next() {
-                *place = entry;
+            if let Some(element) = elements.next() {
+                *element = entry;
             }
         });
         for entry in entries.iter().take(flows.len()).flatten() {
-            self.ledger.prefetch_copies(entry);
+            self.processor.prefetch_copies(entry);
         }
         for ((entry, flow), &datagram) in entries.iter().zip(flows).zip(datagrams) {
             let arrival = arrivals[usize::from(flow.family() == Family::V6)];
-            let mut copies = Copies { doors: &mut self.doors, flow, datagram };
+            let mut copies = PacketCopies { ports: &mut self.ports, flow, datagram };
             let verdict = match entry {
-                Some(entry) => self.ledger.act(entry, arrival, datagram.len(), &mut copies),
+                Some(entry) => self.processor.process(entry, arrival, datagram.len(), &mut copies),
                 None => Verdict::Miss,
             };
             match verdict {
                 Verdict::Miss => {
-                    miss(
-                        self.manager,
-                        port,
-                        *flow,
-                        datagram,
-                        &mut self.no_entry,
-                        &mut self.ledger.not_forwarded,
-                    );
+                    let interface = self.ports.interface(port, flow.family());
+                    let dropped = &mut self.processor.dropped;
+                    miss(&self.manager, interface, port, *flow, datagram, &mut self.waiting, dropped);
                 }
                 Verdict::WrongInterface => {
-                    self.manager.wrong_interface(*flow, Port::interface(port, flow.family()), datagram);
+                    let interface = self.ports.interface(port, flow.family());
+                    self.manager.wrong_interface(*flow, interface, datagram);
                 }
                 Verdict::Accept | Verdict::NoReceivers => {}
             }
         }
-        self.doors.doors.iter_mut().for_each(|door| door.ring.publish());
+        self.ports.publish();
     }
 
-    /// Nothing to do for a while: holds nothing back.
+    fn wrong_interface(&self, port: usize, flow: Flow, datagram: &[u8]) {
+        let interface = self.ports.interface(port, flow.family());
+        self.manager.wrong_interface(flow, interface, datagram);
+    }
+
+    /// Lets reclamation proceed without this worker until its next call. Called before the worker idles.
     pub fn park(&mut self) {
         self.reader.park();
     }
 
-    /// What was counted so far. Allocates.
+    /// Returns the counters. Allocates.
     #[must_use]
     pub fn totals(&self) -> RingTotals {
         RingTotals {
             packets: self.packets,
             octets: self.octets,
-            forwarded_packets: self.ledger.forwarded_packets,
-            copies: self.ledger.copies,
-            not_forwarded: self.ledger.not_forwarded,
-            no_entry: self.no_entry,
-            no_room: self.ledger.no_room,
-            ports: self.doors.doors.iter().map(Door::totals).collect(),
+            forwarded_packets: self.processor.forwarded_packets,
+            copies: self.processor.copies,
+            not_forwarded: self.processor.dropped,
+            no_entry: self.waiting.dropped,
+            no_room: self.processor.no_room,
+            pending: self.waiting.pending.len() as u64,
+            ports: self.ports.ports.iter().map(EgressPort::totals).collect(),
         }
     }
 }
 
-/// Counts a frame that is not to be forwarded.
+/// Counts a frame that is not data.
 #[cold]
-fn aside(why: &mut DropCounters, class: Class<'_>, control: &mut dyn FnMut(Control<'_>)) {
+fn count_other(dropped: &mut DropCounters, class: Class<'_>, control: &mut dyn FnMut(Control<'_>)) {
     match class {
-        Class::NotMulticast => why.not_multicast += 1,
-        Class::Malformed(_) => why.malformed += 1,
-        Class::LinkLocal => why.link_local += 1,
-        Class::TtlExpired => why.ttl_expired += 1,
+        Class::NotMulticast => dropped.not_multicast += 1,
+        Class::Malformed(_) => dropped.malformed += 1,
+        Class::LinkLocal => dropped.link_local += 1,
+        Class::TtlExpired => dropped.ttl_expired += 1,
         Class::Control(message) => {
-            why.control += 1;
+            dropped.control += 1;
             control(message);
         }
         Class::Data(_) => {}
     }
 }
 
-/// Tells the manager of a flow without an entry.
+/// Makes an upcall for a packet without an entry, and keeps or drops the packet.
 #[cold]
 fn miss(
     manager: &GroupManager,
+    interface: Interface,
     port: usize,
     flow: Flow,
     datagram: &[u8],
-    no_entry: &mut u64,
-    why: &mut DropCounters,
+    waiting: &mut Waiting,
+    dropped: &mut DropCounters,
 ) {
-    match manager.upcall(flow, Port::interface(port, flow.family()), datagram) {
-        Upcall::Queued | Upcall::Waiting => *no_entry += 1,
-        Upcall::Refused => why.queue_full += 1,
-        Upcall::DropCounters => why.link_local += 1,
+    match manager.upcall(flow, interface, datagram) {
+        Upcall::Queued | Upcall::Waiting => waiting.push(port, flow, datagram),
+        Upcall::Refused => dropped.queue_full += 1,
+        Upcall::DropCounters => dropped.link_local += 1,
     }
 }
 
-impl Door {
+impl Waiting {
+    /// Keeps a packet, or drops it without room or memory for it.
+    fn push(&mut self, port: usize, flow: Flow, datagram: &[u8]) {
+        if self.pending.len() < self.limit
+            && self.pending.try_reserve(1).is_ok()
+            && let Ok(datagram) = memory::slice(datagram.len(), datagram.iter().copied())
+        {
+            self.pending.push(Pending { port, flow, datagram });
+        } else {
+            self.dropped += 1;
+        }
+    }
+}
+
+impl EgressPort {
     fn totals(&self) -> PortTotals {
         PortTotals { sent: self.ring.written() - self.written_before, dropped: self.dropped }
     }
 }
 
-impl Doors<'_> {
+impl EgressPorts {
     fn link(&self, port: usize) -> Link {
-        self.doors.get(port).map_or(Link::Unknown(u32::MAX), |door| door.link)
+        self.ports.get(port).map_or(Link::Unknown(u32::MAX), |port| port.link)
     }
 
-    /// The numbers of a port's IPv4 interface and of its IPv6 interface.
+    /// Returns the interface of a port.
+    fn interface(&self, port: usize, family: Family) -> Interface {
+        Interface::of(family, self.ports.get(port).map_or(u32::MAX, |port| port.index))
+    }
+
+    /// Returns the numbers of a port's IPv4 and IPv6 interface.
     fn arrivals(&mut self, port: usize) -> [VifIndex; 2] {
-        self.numbering.arrivals_now(self.manager, port)
+        self.map.refresh_arrivals(&self.manager, port)
+    }
+
+    /// Publishes all copies written so far.
+    fn publish(&mut self) {
+        self.ports.iter_mut().for_each(|port| port.ring.publish());
     }
 }
 
-/// A packet, and where its copies go.
-struct Copies<'a, 'm, 'f> {
-    doors: &'a mut Doors<'m>,
+/// Writes the copies of one packet into the transmit rings.
+struct PacketCopies<'a, 'f> {
+    ports: &'a mut EgressPorts,
     flow: &'a Flow,
     datagram: &'f [u8],
 }
 
-impl<'f> Exits for Copies<'_, '_, 'f> {
-    type Older = Shared<'f>;
-    type Quick<'q>
-        = Quick<'q>
+impl<'f> Egress for PacketCopies<'_, 'f> {
+    type Rewritten = Rewritten<'f>;
+    type Fast<'q>
+        = FastCopies<'q>
     where
         Self: 'q;
 
     #[inline]
-    fn load(&mut self) -> Result<Shared<'f>, CannotForward> {
-        Shared::new(self.flow, self.datagram)
+    fn rewrite(&mut self) -> Result<Rewritten<'f>, CannotForward> {
+        Rewritten::new(self.flow, self.datagram)
     }
 
     #[inline(always)]
-    fn quick<'q>(&'q mut self, older: &'q Shared<'f>) -> Option<Quick<'q>> {
-        let Doors { numbering, doors, .. } = &mut *self.doors;
-        Some(Quick { top: older.top()?, places: numbering.ethernet(), doors })
+    fn fast<'q>(&'q mut self, rewritten: &'q Rewritten<'f>) -> Option<FastCopies<'q>> {
+        let EgressPorts { map, ports, .. } = &mut *self.ports;
+        Some(FastCopies { header: rewritten.header_only()?, by_vif: map.ethernet_by_vif(), ports })
     }
 
     #[inline(never)]
-    fn copy(&mut self, older: &Shared<'f>, interface: VifIndex) -> Copied {
-        let Doors { manager, numbering, doors } = &mut *self.doors;
-        let place = numbering.place(interface).or_else(|| numbering.place_now(manager, interface));
-        let Some(door) = place.and_then(|place| doors.get_mut(place)) else { return Copied::Elsewhere };
-        let sent = if door.link.has_ethernet_header() {
-            door.ring.write_copy(older, door.source)
+    fn copy(&mut self, rewritten: &Rewritten<'f>, interface: VifIndex) -> CopyOutcome {
+        let EgressPorts { manager, map, ports } = &mut *self.ports;
+        let port = map.port(interface).or_else(|| map.refresh_port(manager, interface));
+        let Some(port) = port.and_then(|port| ports.get_mut(port)) else { return CopyOutcome::OtherPlane };
+        let sent = if port.link.has_ethernet_header() {
+            port.ring.write_copy(rewritten, port.source)
         } else {
-            door.ring.write_parts(older.datagram())
+            port.ring.write_parts(rewritten.datagram())
         };
         match sent {
-            Ok(()) => Copied::Made,
-            Err(Unsent::Full | Unsent::TooLong) => {
-                door.dropped += 1;
-                Copied::NoRoom
+            Ok(()) => CopyOutcome::Made,
+            Err(SendError::Full | SendError::TooLong) => {
+                port.dropped += 1;
+                CopyOutcome::NoRoom
             }
         }
     }
 }
 
-/// A packet that is short enough to be copied in one piece.
-struct Quick<'q> {
-    top: &'q Top,
-    places: &'q [u32],
-    doors: &'q mut [Door],
+/// Writes the copies of a packet that consists of its header alone.
+struct FastCopies<'q> {
+    header: &'q CopyHeader,
+    by_vif: &'q [u32],
+    ports: &'q mut [EgressPort],
 }
 
-impl QuickExits for Quick<'_> {
+impl FastEgress for FastCopies<'_> {
     #[inline(always)]
     fn copy(&mut self, interface: VifIndex) -> bool {
-        if let Some(place) = self.places.get(interface.0 as usize)
-            && let Some(door) = self.doors.get_mut(*place as usize)
+        if let Some(port) = self.by_vif.get(interface.0 as usize)
+            && let Some(port) = self.ports.get_mut(*port as usize)
         {
-            return door.ring.write_top(self.top, door.source);
+            return port.ring.write_header(self.header, port.source);
         }
         false
     }

@@ -15,48 +15,47 @@ struct Scene {
     manager: Arc<GroupManager>,
     statics: StaticJoins,
     ports: Vec<Port>,
-    numbering: Numbering,
+    map: PortMap,
     batch: Batch,
 }
 
-fn port(place: usize) -> Interface {
-    Port::interface(place, Family::V4)
+fn interface(port: u32) -> Interface {
+    Interface::v4(port + 1)
 }
 
 impl Scene {
     fn new(config: ManagerConfig) -> Scene {
-        let routes = |_| Some(ReversePath::through(port(0)));
+        let routes = |_| Some(ReversePath::through(interface(0)));
         let manager = Arc::new(GroupManager::new(config, Arc::new(routes)).unwrap());
         let statics = StaticJoins::new(manager.clone()).unwrap();
-        (0..3).for_each(|place| statics.take(port(place)).unwrap());
-        for place in [1, 2] {
-            statics.join(port(place), Membership::any_source(GROUP.into()).unwrap()).unwrap();
+        (0..3).for_each(|port| statics.take(interface(port)).unwrap());
+        for port in [1, 2] {
+            statics.join(interface(port), Membership::any_source(GROUP.into()).unwrap()).unwrap();
         }
-        let ports = (0..3)
-            .map(|n| Port { name: format!("p{n}"), link: Link::Ethernet, mac: MacAddress::for_interface(n) })
-            .collect();
-        let numbering = Numbering::new(&manager, [Link::Ethernet; 3].into_iter());
-        // The header of a datagram of 20 octets with TTL 9; nothing on this path verifies its checksum.
+        let port = |n| Port {
+            name: format!("p{n}"),
+            index: n + 1,
+            link: Link::Ethernet,
+            mac: MacAddress::for_interface(n),
+        };
+        let ports: Vec<_> = (0..3).map(port).collect();
+        let map = PortMap::new(&manager, &ports);
+        // The header of a datagram of 20 octets with TTL 9. No code on this path verifies its checksum.
         let mut octets = [0x45, 0, 0, 20, 0, 0, 0, 0, 9, 17, 0, 0, 10, 0, 0, 1, 239, 1, 2, 3];
         octets[10..12].copy_from_slice(&[0xaa, 0xbb]);
         let mut batch = Batch::default();
         let (time, link) = (Duration::ZERO, Link::Ip);
         batch.push(&Frame { interface: 0, time, length: 20, link, octets: &octets });
-        Scene { manager, statics, ports, numbering, batch }
+        Scene { manager, statics, ports, map, batch }
     }
 
     fn forwarder(&self) -> Forwarder<'_> {
-        Forwarder::new(Shared { manager: &self.manager, ports: &self.ports, numbering: &self.numbering })
+        Forwarder::new(Context { manager: &self.manager, ports: &self.ports, map: &self.map })
     }
 
-    fn packet(&self, source: u8, arrival: usize) -> Item {
-        Item {
-            flow: flow(source),
-            arrival: self.numbering.arrival(arrival, Family::V4),
-            frame: 0,
-            at: 0,
-            length: 20,
-        }
+    fn packet(&self, source: u8, port: usize) -> Packet {
+        let arrival = self.map.arrival(port, Family::V4);
+        Packet { flow: flow(source), arrival, frame: 0, at: 0, length: 20 }
     }
 
     fn totals(&self, source: u8) -> FlowTotals {
@@ -70,20 +69,21 @@ fn flow(source: u8) -> Flow {
 }
 
 #[test]
-fn the_packet_that_misses_is_forwarded_itself_and_in_its_place() {
+fn the_packet_that_misses_is_forwarded_in_order() {
     let scene = Scene::new(ManagerConfig::default());
     let mut forwarder = scene.forwarder();
-    let mut items: Vec<_> = (0..200).map(|n| Item { frame: n, ..scene.packet(n as u8 % 3, 0) }).collect();
-    items[100].arrival = scene.numbering.arrival(2, Family::V4);
-    let mut sent = Vec::new();
-    forwarder.forward(&scene.batch, &items, Some(&mut sent));
+    let mut packets: Vec<_> = (0..200).map(|n| Packet { frame: n, ..scene.packet(n as u8 % 3, 0) }).collect();
+    packets[100].arrival = scene.map.arrival(2, Family::V4);
+    let mut sent = SentCopies::default();
+    forwarder.forward(&scene.batch, &packets, Some(&mut sent));
     let totals = forwarder.finish();
     assert_eq!((totals.forwarded_packets, totals.copies), (199, 398));
     assert_eq!(totals.transmitted, [0, 199, 199]);
     assert_eq!(totals.not_forwarded.wrong_interface, 1);
     for source in 0..3 {
-        let frames: Vec<_> = sent.iter().filter(|s| s.item.flow == flow(source) && s.port == 1).collect();
-        assert!(frames.is_sorted_by_key(|sent| sent.item.frame));
+        let of_flow = |copy: &&SentCopy| copy.frame as u8 % 3 == source && copy.port == 1;
+        let frames: Vec<_> = sent.copies.iter().filter(of_flow).collect();
+        assert!(frames.is_sorted_by_key(|sent| sent.frame));
         let FlowTotals { packets, octets, wrong_interface, copies, .. } = scene.totals(source);
         let wrong = u64::from(source == 100 % 3);
         let all = if source < 2 { 67 } else { 66 };
@@ -93,52 +93,73 @@ fn the_packet_that_misses_is_forwarded_itself_and_in_its_place() {
 }
 
 #[test]
-fn want_of_room_is_counted_and_nothing_else() {
+fn kept_copies_leave_in_the_order_of_frames_and_ports() {
+    let scene = Scene::new(ManagerConfig::default());
+    let mut forwarder = scene.forwarder();
+    let packets = [3, 1, 2].map(|frame| Packet { frame, ..scene.packet(1, 0) });
+    let (mut all, mut some) = (SentCopies::default(), SentCopies::default());
+    forwarder.forward(&scene.batch, &packets[..1], Some(&mut all));
+    forwarder.forward(&scene.batch, &packets[1..], Some(&mut some));
+    all.append(&some);
+    let left: Vec<_> = all.in_order().map(|(frame, port, octets)| (frame, port, octets.to_vec())).collect();
+    let keys: Vec<_> = left.iter().map(|(frame, port, _)| (*frame, *port)).collect();
+    assert_eq!(keys, [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2)]);
+    for (_, port, octets) in &left {
+        let mut copy = CopyBuffer::default();
+        copy.load(scene.batch.octets(0, 20)).unwrap();
+        assert_eq!(octets, copy.leaving(&scene.ports[*port], GROUP.into()));
+    }
+    all.clear();
+    assert_eq!(all.in_order().count(), 0);
+}
+
+#[test]
+fn packets_without_room_for_an_entry_are_counted() {
     let scene = Scene::new(ManagerConfig { entries: 1, ..ManagerConfig::default() });
     let mut forwarder = scene.forwarder();
-    let items = [scene.packet(1, 0), scene.packet(2, 0), scene.packet(1, 0), scene.packet(2, 0)];
-    forwarder.forward(&scene.batch, &items, None);
+    let packets = [scene.packet(1, 0), scene.packet(2, 0), scene.packet(1, 0), scene.packet(2, 0)];
+    forwarder.forward(&scene.batch, &packets, None);
     let totals = forwarder.finish();
     assert_eq!((totals.forwarded_packets, totals.not_forwarded.queue_full), (2, 2));
 }
 
 #[test]
-fn what_changes_hands_stops_at_once_and_is_asked_for_again() {
+fn a_release_stops_copies_at_once_and_entries_are_renewed() {
     let scene = Scene::new(ManagerConfig::default());
     let mut forwarder = scene.forwarder();
     let mut pass = |expected: [u64; 3]| {
         forwarder.forward(&scene.batch, &[scene.packet(1, 0)], None);
-        let seen = forwarder.bench.transmitted.clone();
+        let seen = forwarder.state.transmitted.clone();
         assert_eq!(seen, expected);
     };
     pass([0, 1, 1]);
-    scene.statics.release(port(2)).unwrap();
+    scene.statics.release(interface(2)).unwrap();
     pass([0, 2, 1]);
-    // The way in goes and comes back: the entry is made anew, by the packet that finds it dead.
-    scene.statics.release(port(0)).unwrap();
+    // The incoming interface is released and taken again: the packet that finds the entry stale renews it.
+    scene.statics.release(interface(0)).unwrap();
     pass([0, 2, 1]);
-    scene.statics.take(port(0)).unwrap();
+    scene.statics.take(interface(0)).unwrap();
     pass([0, 3, 1]);
-    scene.statics.release(port(1)).unwrap();
+    scene.statics.release(interface(1)).unwrap();
     pass([0, 3, 1]);
     let totals = forwarder.finish();
     assert_eq!((totals.forwarded_packets, totals.not_forwarded.no_receivers), (3, 2));
 }
 
 #[test]
-fn copies_of_a_packet_are_one_hop_older() {
-    let mut copy = Copy::default();
+fn copies_have_the_ttl_decremented() {
+    let mut copy = CopyBuffer::default();
     let scene = Scene::new(ManagerConfig::default());
     let datagram = scene.batch.octets(0, 20);
     copy.load(datagram).unwrap();
     for _ in 0..2 {
-        let packet = copy.through(&scene.ports[1], GROUP.into());
+        let packet = copy.leaving(&scene.ports[1], GROUP.into());
         assert_eq!(packet[..14], [1, 0, 0x5e, 1, 2, 3, 2, 0x6d, 0, 0, 0, 1, 8, 0]);
         assert_eq!((packet.len(), packet[14 + 8]), (34, 8));
         // RFC 1624: 0x0100 less in the header is 0x0100 more in its checksum.
         assert_eq!(packet[14 + 10..14 + 12], [0xab, 0xbb]);
     }
     let raw = Port { link: Link::Ip, ..scene.ports[1].clone() };
-    assert_eq!(copy.through(&raw, GROUP.into()).len(), 20);
+    assert_eq!(copy.leaving(&raw, GROUP.into()).len(), 20);
     assert!(copy.load(&[0x45; 4]).is_err());
 }

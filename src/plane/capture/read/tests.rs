@@ -2,7 +2,7 @@ use super::*;
 use crate::plane::capture::CaptureWriter;
 use proptest::prelude::*;
 
-/// Files of either byte order, put together by hand.
+/// Builds files of a byte order.
 #[derive(Clone, Copy)]
 struct Order {
     big: bool,
@@ -40,7 +40,7 @@ impl Order {
         value
     }
 
-    /// Ethernet, with the snap length of 64.
+    /// Returns an interface description: Ethernet, with a snap length of 64.
     fn interface(self, options: &[Vec<u8>]) -> Vec<u8> {
         let fixed = [&self.u16(1)[..], &self.u16(0), &self.u32(64)].concat();
         self.block(IDB_MAGIC, &[fixed, options.concat()].concat())
@@ -64,7 +64,7 @@ impl Order {
     }
 }
 
-/// A frame that outlives its reader: interface, time, length, octets.
+/// A frame without its borrow of the reader: interface, time, length, octets.
 type Owned = (u32, Duration, u32, Vec<u8>);
 
 fn read(file: &[u8]) -> (Vec<Owned>, Vec<CaptureInterface>, Result<(), ReadError>) {
@@ -89,7 +89,7 @@ fn read(file: &[u8]) -> (Vec<Owned>, Vec<CaptureInterface>, Result<(), ReadError
 fn pcap_of_either_order_and_resolution() {
     for order in BOTH {
         for (magic, fraction) in [(0xa1b2_c3d4, 500_001), (0xa1b2_3c4d, 500_001_000)] {
-            // The highest bits of the link type tell of frame check sequences.
+            // The highest bits of the link type describe frame check sequences.
             let file = [order.pcap(magic, 0x5000_0065), order.record(7, fraction, b"abc")].concat();
             let (frames, interfaces, end) = read(&file);
             assert!(end.is_ok());
@@ -100,11 +100,11 @@ fn pcap_of_either_order_and_resolution() {
 }
 
 #[test]
-fn pcapng_interfaces_have_names_addresses_and_clocks_of_their_own() {
+fn pcapng_interfaces_have_their_own_name_address_and_clock() {
     for order in BOTH {
         let zone = order.option(10, &[0, 0, 0, 1]);
         let offset = if order.big { (-3_i64).to_be_bytes() } else { (-3_i64).to_le_bytes() };
-        // Without an end-of-options mark: readers must not count on one (draft-ietf-opsawg-pcapng section 3.5).
+        // Without an end-of-options mark: readers must not rely on one (draft-ietf-opsawg-pcapng section 3.5).
         let lan =
             [order.option(2, b"lan0"), order.option(6, &[2, 0, 0, 0, 0, 9]), zone, order.option(9, &[9])];
         let file = [
@@ -136,7 +136,7 @@ fn pcapng_interfaces_have_names_addresses_and_clocks_of_their_own() {
 }
 
 #[test]
-fn sections_begin_anew_and_the_name_tells_interfaces_apart() {
+fn sections_begin_anew_and_interfaces_keep_their_names() {
     let [little, big] = BOTH;
     let file = [
         little.section(),
@@ -188,7 +188,7 @@ fn the_simple_and_the_obsolete_packet_block() {
 }
 
 #[test]
-fn a_file_cut_anywhere_gives_what_was_before_the_cut() {
+fn a_file_cut_anywhere_keeps_the_frames_before_the_cut() {
     let ng = BOTH[0];
     let ng = [ng.section(), ng.interface(&[]), ng.packet(0, 1, b"one", &[]), ng.packet(0, 2, b"two", &[])];
     let old = BOTH[1];
@@ -224,23 +224,23 @@ fn a_file_cut_anywhere_gives_what_was_before_the_cut() {
 }
 
 #[test]
-fn damage_is_told_from_a_cut() {
+fn damage_is_distinguished_from_a_cut() {
     let order = BOTH[0];
     let damages: [(Vec<u8>, &str); 8] = [
         (order.packet(1, 0, b"x", &[]), UNKNOWN_INTERFACE),
-        (order.words(&[EPB_MAGIC, 33, 0]), "a block of a length that no block has"),
-        (order.words(&[EPB_MAGIC, 8, 0]), "a block of a length that no block has"),
-        (order.words(&[0x0bad, u32::MAX - 3, 0]), "a block of a length that no block has"),
-        (order.words(&[SHB_MAGIC, 28, 7]), "a section in no known byte order"),
-        (order.block(EPB_MAGIC, &order.words(&[0, 0, 0, 1000, 1000])), "a packet block in disorder"),
-        (order.block(PACKET_BLOCK, &order.words(&[0, 0, 0, 1000, 1000])), "a packet block in disorder"),
+        (order.words(&[EPB_MAGIC, 33, 0]), "a block with an impossible length"),
+        (order.words(&[EPB_MAGIC, 8, 0]), "a block with an impossible length"),
+        (order.words(&[0x0bad, u32::MAX - 3, 0]), "a block with an impossible length"),
+        (order.words(&[SHB_MAGIC, 28, 7]), "a section in an unknown byte order"),
+        (order.block(EPB_MAGIC, &order.words(&[0, 0, 0, 1000, 1000])), "a packet block that is malformed"),
+        (order.block(PACKET_BLOCK, &order.words(&[0, 0, 0, 1000, 1000])), "a packet block that is malformed"),
         (
             {
                 let mut b = order.packet(0, 0, b"x", &[]);
                 *b.last_mut().unwrap() = 1;
                 b
             },
-            "a packet block in disorder",
+            "a packet block that is malformed",
         ),
     ];
     let before = [order.section(), order.interface(&[]), order.packet(0, 0, b"good", &[])].concat();
@@ -253,10 +253,10 @@ fn damage_is_told_from_a_cut() {
     assert!(matches!(read(&record).2, Err(ReadError::Damaged { at: 24, .. })));
 }
 
-/// 20 octets describe an interface: a file must neither make the reader compare each with all the others, nor its user
-/// keep millions.
+/// A description of an interface takes 20 octets. A file must not make the reader compare each with all others, nor a user
+/// of the reader keep millions.
 #[test]
-fn so_many_interfaces_are_believed_and_no_more() {
+fn the_number_of_interfaces_is_limited() {
     let order = BOTH[0];
     let many = order.interface(&[]).repeat(MAX_INTERFACES);
     let packet = order.packet(7, 0, &[1; 4], &[]);
@@ -266,13 +266,14 @@ fn so_many_interfaces_are_believed_and_no_more() {
 
     let one_more = [order.section(), many.clone(), packet.clone(), order.interface(&[])].concat();
     let (frames, interfaces, end) = read(&one_more);
-    assert_eq!((frames.len(), interfaces.len()), (1, MAX_INTERFACES), "what was read before stands");
-    assert!(
-        matches!(end, Err(ReadError::Damaged { what: "more interfaces than a capture has", .. })),
-        "{end:?}"
+    assert_eq!(
+        (frames.len(), interfaces.len()),
+        (1, MAX_INTERFACES),
+        "frames and interfaces before the damage are valid"
     );
+    assert!(matches!(end, Err(ReadError::Damaged { what: "more than 65536 interfaces", .. })), "{end:?}");
 
-    // A later section describes the same ones again; a new name among them is one more.
+    // A later section describes the same interfaces again. A new name adds one.
     let named = order.interface(&[order.option(2, b"new")]);
     let again = [order.section(), many.clone(), order.section(), many, packet].concat();
     let (frames, interfaces, end) = read(&again);
@@ -282,7 +283,7 @@ fn so_many_interfaces_are_believed_and_no_more() {
 }
 
 #[test]
-fn large_blocks_and_many_of_them_come_through_the_buffer() {
+fn many_large_blocks_pass_through_the_buffer() {
     let order = BOTH[0];
     let large = vec![7; 300_000];
     let mut file = [order.section(), order.interface(&[])].concat();
@@ -296,7 +297,7 @@ fn large_blocks_and_many_of_them_come_through_the_buffer() {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(packets in prop::collection::vec((any::<u64>(), prop::collection::vec(any::<u8>(), 0..70)), 0..20), name in "\\PC{1,20}") {
+    fn written_packets_are_read_back(packets in prop::collection::vec((any::<u64>(), prop::collection::vec(any::<u8>(), 0..70)), 0..20), name in "\\PC{1,20}") {
         let mac = MacAddress::for_interface(7);
         let mut writer = CaptureWriter::new(Vec::new(), &name, Link::Loopback, Some(mac)).unwrap();
         for (time, octets) in &packets {
@@ -310,7 +311,7 @@ proptest! {
     }
 
     #[test]
-    fn no_octets_make_it_panic(start in 0_usize..3, octets in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_octets_are_read_without_a_panic(start in 0_usize..3, octets in prop::collection::vec(any::<u8>(), 0..200)) {
         let order = BOTH[0];
         let start = [Vec::new(), [order.section(), order.interface(&[])].concat(), order.pcap(0xa1b2_c3d4, 1)][start].clone();
         let _ = read(&[start, octets].concat());

@@ -1,47 +1,48 @@
-//! [`IgmpCounters`]: what came in, what was ignored and why, what was refused.
+//! [`GmpCounters`]: the counters of a [`GroupMembership`](super::GroupMembership).
 
-use super::hosts::Refused;
+use super::limits::Refused;
 use super::{Ignored, Received};
 
-/// What an [`Igmp`](super::Igmp) has seen so far.
+/// The counters of a [`GroupMembership`](super::GroupMembership).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct IgmpCounters {
-    /// Reports taken in, of any version.
+#[non_exhaustive]
+pub struct GmpCounters {
+    /// Reports applied, of any version.
     pub reports: u64,
-    /// Leaves and dones taken in.
+    /// Leaves and dones applied.
     pub leaves: u64,
     /// Queries of other routers.
     pub queries: u64,
-    /// Messages that were not messages.
+    /// Malformed messages.
     pub malformed: u64,
     /// Well-formed messages of other types.
     pub other_type: u64,
-    /// Packets of the other address family.
+    /// Datagrams of the other address family.
     pub other_family: u64,
     /// Messages on interfaces that are not taken.
     pub not_taken: u64,
-    /// MLD messages whose hop limit was not 1.
+    /// MLD messages with a hop limit other than 1.
     pub hop_limit: u64,
     /// MLD messages from an address that is not link-local.
     pub not_link_local: u64,
-    /// Messages, and records of reports, about an address that is not a group.
+    /// Messages, and records of reports, for an address that is not a group.
     pub not_a_group: u64,
-    /// Records of a kind that no RFC knows.
+    /// Records of a kind that no RFC defines.
     pub unknown_records: u64,
-    /// Addresses in lists of sources that cannot be a source.
+    /// Listed sources that are not the address of a sender.
     pub not_a_source: u64,
-    /// Times that words of a host lapsed because they were not renewed.
+    /// Lapses of a host's state that was not renewed.
     pub lapsed: u64,
-    /// What the limits refused.
+    /// State refused by the limits.
     pub refused: Refused,
-    /// Memberships that the manager had no room for. They are asked for again when a host of their group is next heard.
+    /// Memberships for which the manager had no room. They are requested again at the next report for their group.
     pub no_room: u64,
-    /// Times the manager said that the interface was not this client's any more.
+    /// Calls that the manager refused because this client no longer owns the interface.
     pub not_owned: u64,
 }
 
-impl IgmpCounters {
-    /// Counts what became of a message, but for reports and leaves: the tracker tells those apart.
+impl GmpCounters {
+    /// Counts the outcome of a message. The tracker counts reports and leaves, which it tells apart.
     pub(super) fn count(&mut self, received: Received) {
         let counter = match received {
             Received::Report => return,
@@ -57,13 +58,5 @@ impl IgmpCounters {
             },
         };
         *counter += 1;
-    }
-}
-
-impl std::ops::AddAssign for Refused {
-    fn add_assign(&mut self, more: Refused) {
-        self.groups += more.groups;
-        self.hosts += more.hosts;
-        self.sources += more.sources;
     }
 }

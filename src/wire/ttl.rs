@@ -1,48 +1,44 @@
-//! What a packet looks like when it leaves again: one hop older, under a new link header.
+//! [`decrement_ttl`]: what changes in a datagram from one hop to the next.
 
-use super::MacAddress;
-use std::net::IpAddr;
-
-/// Octets of an Ethernet header without tags.
-pub const ETHERNET_HEADER: usize = 14;
-
-/// Why a datagram cannot be forwarded. It was not changed.
+/// The reason why a datagram cannot be forwarded. The datagram is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CannotForward {
-    /// Its hops are used up.
-    #[error("its TTL or hop limit is 1 or less: it ends here")]
+    /// The TTL or hop limit is 1 or 0.
+    #[error("the TTL or hop limit is 1 or 0: the datagram ends here")]
     Expired,
-    /// It is not an IPv4 or IPv6 datagram with a whole header.
-    #[error("it is not an IPv4 or IPv6 datagram with a whole header")]
+    /// The octets are not an IPv4 or IPv6 datagram with a whole header.
+    #[error("the octets are not an IPv4 or IPv6 datagram with a whole header")]
     NotIp,
 }
 
-/// Makes a datagram one hop older: TTL or hop limit down by one, IPv4's header checksum adjusted to it.
+/// Decrements the TTL or hop limit of a datagram, and adjusts the checksum of an IPv4 header.
 ///
-/// The checksum is updated incrementally (RFC 1624 equation 3), so that a header that was damaged on the way stays wrong.
+/// Updates the checksum incrementally (RFC 1624 equation 3), so that a header damaged on the way stays wrong.
 ///
 /// # Errors
 /// [`CannotForward`].
 #[inline]
 pub fn decrement_ttl(datagram: &mut [u8]) -> Result<(), CannotForward> {
     let length = datagram.len();
-    let top = datagram.first_chunk_mut::<CHANGING>().ok_or(CannotForward::NotIp)?;
-    let older = one_hop_older(top, length)?;
-    top.as_chunks_mut().0.copy_from_slice(&older.map(u64::to_ne_bytes));
+    let first = datagram.first_chunk_mut::<REWRITTEN>().ok_or(CannotForward::NotIp)?;
+    let rewritten = decremented(first, length)?;
+    first.as_chunks_mut().0.copy_from_slice(&rewritten.map(u64::to_ne_bytes));
     Ok(())
 }
 
-/// So many octets of a datagram hold all that changes on its way.
-pub(super) const CHANGING: usize = 16;
+/// The number of octets at the beginning of a datagram that hold all fields a router changes.
+pub(crate) const REWRITTEN: usize = 16;
 
-/// The first octets of a datagram of so many, as they are one hop later: in words, octet by octet as they stand in memory.
+/// Returns the first octets of a datagram of `length` octets with its TTL or hop limit decremented.
+///
+/// The words hold the octets in the order in which they lie in memory.
 #[inline]
-pub(super) fn one_hop_older(top: &[u8; CHANGING], length: usize) -> Result<[u64; 2], CannotForward> {
-    let words = u128::from_be_bytes(*top);
+pub(crate) fn decremented(first: &[u8; REWRITTEN], length: usize) -> Result<[u64; 2], CannotForward> {
+    let words = u128::from_be_bytes(*first);
     let (first, second) = ((words >> 64) as u64, words as u64);
     // TTL and hop limit are octets 8 and 7.
     let (first, second) = match first >> 60 {
-        4 if length >= 20 && second >> 56 > 1 => (first, one_hop_later(second)),
+        4 if length >= 20 && second >> 56 > 1 => (first, decrement_v4(second)),
         6 if length >= 40 && first as u8 > 1 => (first - 1, second),
         4 if length >= 20 => return Err(CannotForward::Expired),
         6 if length >= 40 => return Err(CannotForward::Expired),
@@ -51,13 +47,15 @@ pub(super) fn one_hop_older(top: &[u8; CHANGING], length: usize) -> Result<[u64;
     Ok([first.to_be(), second.to_be()])
 }
 
-/// The octets 8 to 15 of an IPv4 header after the TTL, which is the first of them, went down by one, and the checksum, the third
-/// and fourth, with it: `HC' = ~(~HC + ~m + m')`, where `m' = m - 0x0100`. That is to add 0x0100 to the checksum itself.
+/// Decrements the TTL in octets 8 to 15 of an IPv4 header, and adjusts the checksum.
+///
+/// The TTL is the first of these octets, the checksum the third and fourth. `HC' = ~(~HC + ~m + m')` with
+/// `m' = m - 0x0100`, which adds 0x0100 to the checksum itself.
 #[inline]
-fn one_hop_later(octets: u64) -> u64 {
+fn decrement_v4(octets: u64) -> u64 {
     const TTL: u64 = 1 << 56;
     const CHECKSUM: u64 = 1 << 32;
-    // A carry goes round; all ones are a zero too, and zero is what the equation has for it.
+    // The carry wraps around. All ones represent zero too, and the equation yields zero.
     let added = if (octets >> 32) as u16 >= 0xfeff {
         (0x0101 * CHECKSUM).wrapping_sub(CHECKSUM << 16)
     } else {
@@ -66,25 +64,12 @@ fn one_hop_later(octets: u64) -> u64 {
     octets.wrapping_add(added).wrapping_sub(TTL)
 }
 
-/// The Ethernet header of a packet to a group, sent from `source`.
-#[must_use]
-pub fn ethernet_header(group: IpAddr, source: MacAddress) -> [u8; ETHERNET_HEADER] {
-    let mut header = [0; ETHERNET_HEADER];
-    header[..6].copy_from_slice(&MacAddress::of_group(group).0);
-    header[6..12].copy_from_slice(&source.0);
-    header[12..].copy_from_slice(match group {
-        IpAddr::V4(_) => &[0x08, 0x00],
-        IpAddr::V6(_) => &[0x86, 0xdd],
-    });
-    header
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// RFC 1071, over the whole header.
+    /// Returns the checksum of RFC 1071 over the whole header.
     fn checksum(header: &[u8]) -> u16 {
         let mut sum: u32 = header.chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
         while sum > 0xffff {
@@ -128,7 +113,7 @@ mod tests {
         }
 
         #[test]
-        fn no_octets_make_it_panic(mut octets in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn octets_are_rewritten_or_left_unchanged(mut octets in prop::collection::vec(any::<u8>(), 0..64)) {
             let before = octets.clone();
             if decrement_ttl(&mut octets).is_err() {
                 prop_assert_eq!(octets, before);
@@ -136,9 +121,9 @@ mod tests {
         }
     }
 
-    /// Equation 3 as it is written.
+    /// Compares with RFC 1624 equation 3 as it is written.
     #[test]
-    fn every_checksum_is_adjusted_as_the_rfc_says() {
+    fn every_checksum_is_adjusted_as_rfc_1624_says() {
         let plus = |a: u16, b: u16| {
             let (sum, carry) = a.overflowing_add(b);
             sum + u16::from(carry)
@@ -150,13 +135,13 @@ mod tests {
                 };
                 let new = old - 0x0100;
                 let expected = octets(new, !plus(plus(!checksum, !old), new));
-                assert_eq!(one_hop_later(octets(old, checksum)), expected, "{checksum:#x} {old:#x}");
+                assert_eq!(decrement_v4(octets(old, checksum)), expected, "{checksum:#x} {old:#x}");
             }
         }
     }
 
     #[test]
-    fn hops_end() {
+    fn a_datagram_without_hops_left_is_refused() {
         let mut v4 = [0x45; 20];
         let mut v6 = [0x60; 40];
         for left in [0, 1] {
@@ -169,11 +154,5 @@ mod tests {
         assert_eq!(v6[7], 1);
         assert_eq!(decrement_ttl(&mut v4[..19]), Err(CannotForward::NotIp));
         assert_eq!(decrement_ttl(&mut []), Err(CannotForward::NotIp));
-    }
-
-    #[test]
-    fn the_link_header_names_group_and_sender() {
-        let header = ethernet_header("224.1.2.3".parse().unwrap(), MacAddress([2, 0, 0, 0, 0, 9]));
-        assert_eq!(header, [1, 0, 0x5e, 1, 2, 3, 2, 0, 0, 0, 0, 9, 8, 0]);
     }
 }

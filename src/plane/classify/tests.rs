@@ -1,9 +1,10 @@
 use super::*;
+use etherparse::checksum::Sum16BitWords;
 use proptest::prelude::*;
 
 const GROUP4: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 
-/// A datagram of UDP's protocol number with 8 octets of payload.
+/// Returns a datagram of UDP's protocol number with 8 octets of payload.
 fn v4(source: &str, destination: &str) -> Vec<u8> {
     let mut datagram = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 9, 17, 0, 0];
     datagram.extend(source.parse::<Ipv4Addr>().unwrap().octets());
@@ -25,7 +26,7 @@ fn with(mut datagram: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     if datagram[0] >> 4 == 4 { summed(datagram) } else { datagram }
 }
 
-/// A datagram whose headers and payload are `chain`, the first of protocol `next`.
+/// Returns a datagram with `chain` as its headers and payload, the first of protocol `next`.
 fn v6(source: &str, destination: &str, next: u8, chain: &[u8]) -> Vec<u8> {
     let mut datagram = vec![0x60, 0, 0, 0];
     datagram.extend((chain.len() as u16).to_be_bytes());
@@ -70,7 +71,7 @@ fn a_packet_to_a_group_is_data_under_every_link() {
 }
 
 #[test]
-fn what_the_link_added_behind_the_datagram_is_dropped() {
+fn padding_behind_the_datagram_is_dropped() {
     let datagram = v4("10.0.0.1", "239.1.2.3");
     let padded = [&datagram[..], &[0; 18]].concat();
     let Class::Data(data) = ip(&padded) else { panic!() };
@@ -81,7 +82,7 @@ fn what_the_link_added_behind_the_datagram_is_dropped() {
 }
 
 #[test]
-fn other_traffic_is_not_multicast_whatever_else_is_wrong_with_it() {
+fn unicast_is_not_multicast_even_if_malformed() {
     for destination in ["10.0.0.2", "255.255.255.255", "0.0.0.0"] {
         let mut datagram = v4("10.0.0.1", destination);
         datagram[10] ^= 0xff;
@@ -95,7 +96,7 @@ fn other_traffic_is_not_multicast_whatever_else_is_wrong_with_it() {
 }
 
 #[test]
-fn ipv4_headers_that_cannot_be_right_are_malformed() {
+fn invalid_ipv4_headers_are_malformed() {
     let good = || v4("10.0.0.1", "239.1.2.3");
     let changed: [(Defect, Vec<u8>); 9] = [
         (Defect::HeaderLength, with(good(), |d| d[0] = 0x44)),
@@ -126,7 +127,7 @@ fn ipv4_headers_that_cannot_be_right_are_malformed() {
 }
 
 #[test]
-fn igmp_is_control_wherever_it_goes_and_whatever_its_ttl() {
+fn igmp_is_control_for_any_group_and_ttl() {
     let igmp = |source, destination| with(v4(source, destination), |d| (d[8], d[9]) = (1, 2));
     for source in ["10.0.0.1", "0.0.0.0", "169.254.1.1"] {
         let datagram = igmp(source, "224.0.0.22");
@@ -162,7 +163,7 @@ fn fragments_of_data_are_data() {
 }
 
 #[test]
-fn what_must_stay_on_its_link_stays() {
+fn link_local_groups_and_sources_stay_on_the_link() {
     let local = [
         v4("10.0.0.1", "224.0.0.251"),
         v4("169.254.7.7", "239.1.2.3"),
@@ -180,7 +181,7 @@ fn what_must_stay_on_its_link_stays() {
 }
 
 #[test]
-fn packets_at_their_end_are_expired() {
+fn packets_without_hops_left_are_expired() {
     for hops in [0, 1] {
         assert_eq!(ip(&with(v4("10.0.0.1", "239.1.2.3"), |d| d[8] = hops)), Class::TtlExpired);
         assert_eq!(ip(&with(v6("2001:db8::1", "ff0e::1", 17, &[]), |d| d[7] = hops)), Class::TtlExpired);
@@ -225,7 +226,7 @@ fn an_echo_to_a_group_is_data_and_so_is_its_later_fragment() {
 }
 
 #[test]
-fn ipv6_headers_that_cannot_be_right_are_malformed() {
+fn invalid_ipv6_headers_are_malformed() {
     let cut_chains: [&[u8]; 5] =
         [&[], &[17], &[17, 1, 0, 0, 0, 0, 0, 0], &[0, 0, 0, 0, 0, 0, 0, 0, 17], &[60, 0, 0, 0, 0, 0, 0, 0]];
     for chain in cut_chains {
@@ -242,27 +243,27 @@ fn ipv6_headers_that_cannot_be_right_are_malformed() {
 }
 
 proptest! {
-    /// Whatever is data can be looked up and forwarded: it lies within the frame, and its hops allow it.
+    /// A datagram of class data lies within the frame, and has hops left.
     #[test]
-    fn any_octets_get_a_class(linktype in prop::sample::select(&[0_u32, 1, 101, 108, 113, 276][..]), mut frame in prop::collection::vec(any::<u8>(), 0..120), version in any::<bool>()) {
+    fn any_octets_are_classified(linktype in prop::sample::select(&[0_u32, 1, 101, 108, 113, 276][..]), mut frame in prop::collection::vec(any::<u8>(), 0..120), version in any::<bool>()) {
         if linktype == 101 && let Some(first) = frame.first_mut() {
             *first = if version { 0x45 } else { 0x60 };
         }
         if let Class::Data(data) = classify(Link::from_linktype(linktype), &frame) {
             prop_assert!(frame.as_ptr_range().contains(&data.datagram.as_ptr()));
-            prop_assert!(crate::plane::decrement_ttl(&mut data.datagram.to_vec()).is_ok());
+            prop_assert!(crate::wire::decrement_ttl(&mut data.datagram.to_vec()).is_ok());
         }
     }
 }
 
-/// A frame that is plainly data, and then maybe not quite: some octets of its headers changed, the checksum made right or not.
-fn nearly_plain() -> impl Strategy<Value = Vec<u8>> {
+/// Generates a frame with common headers, some octets of them changed, the checksum corrected or not.
+fn nearly_common() -> impl Strategy<Value = Vec<u8>> {
     let octet = prop_oneof![
         any::<u8>(),
         prop::sample::select(&[0, 1, 2, 6, 17, 58, 0x45, 0x46, 0x60, 127, 169, 224, 239, 254, 255][..])
     ];
     let changes = prop::collection::vec((0..54_usize, octet), 0..4);
-    // Few octets changed at random would not meet these.
+    // Random changes of a few octets would hardly produce these.
     let source = prop_oneof![
         4 => any::<[u8; 3]>().prop_map(|[a, b, c]| [10, a, b, c]),
         1 => prop::sample::select(vec![
@@ -302,7 +303,7 @@ fn nearly_plain() -> impl Strategy<Value = Vec<u8>> {
                 frame.extend(datagram);
             }
             frame.resize(frame.len() + padding, 0);
-            // Mostly whole.
+            // Most frames stay whole.
             frame.truncate(frame.len() - if cut == 7 { padding + 1 } else { 0 });
             frame
         },
@@ -313,16 +314,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn plain_headers_are_what_a_closer_look_finds_them_to_be(frame in nearly_plain()) {
-        let care = classify_with_care(Link::Ethernet, &frame);
-        prop_assert_eq!(classify(Link::Ethernet, &frame), care);
-        // And that look is taken where it has to be, and only there.
+    fn the_short_path_agrees_with_the_rules(frame in nearly_common()) {
+        let all_rules = classify_any(Link::Ethernet, &frame);
+        prop_assert_eq!(classify(Link::Ethernet, &frame), all_rules);
+        // The short path recognises every frame with common headers, and no other.
         let common = match frame.get(14) {
-            // Nobody has an address of 240.0.0.0/4 (RFC 1112 section 4).
+            // Addresses of 240.0.0.0/4 are reserved (RFC 1112 section 4).
             Some(0x45) => frame.get(26).is_none_or(|first| *first < 240),
             Some(0x60..=0x6f) => matches!(frame[20], 6 | 17),
             _ => false,
         };
-        prop_assert_eq!(plain(&frame).is_some(), common && matches!(care, Class::Data(_)));
+        prop_assert_eq!(classify_fast(&frame).is_some(), common && matches!(all_rules, Class::Data(_)));
     }
 }

@@ -1,16 +1,17 @@
-//! [`Copy`]: a packet on its way out.
+//! [`CopyBuffer`]: a packet with its TTL decremented, and room for a link header.
 
-use crate::plane::rewrite::{ETHERNET_HEADER, decrement_ttl, ethernet_header};
 use crate::plane::{CannotForward, Port};
+use crate::wire::{ETHERNET_HEADER, decrement_ttl, ethernet_header};
 use std::net::IpAddr;
 
-/// A packet on its way out: one hop older already, with room for a link header before it.
+/// A packet with its TTL decremented, and room for a link header before it.
 #[derive(Default)]
-pub(super) struct Copy {
+pub(super) struct CopyBuffer {
     octets: Vec<u8>,
 }
 
-impl Copy {
+impl CopyBuffer {
+    /// Loads a packet, and decrements its TTL.
     pub(super) fn load(&mut self, datagram: &[u8]) -> Result<(), CannotForward> {
         self.octets.resize(ETHERNET_HEADER, 0);
         self.octets.truncate(ETHERNET_HEADER);
@@ -18,8 +19,8 @@ impl Copy {
         decrement_ttl(&mut self.octets[ETHERNET_HEADER..])
     }
 
-    /// As it leaves through a port, once it was loaded.
-    pub(super) fn through(&mut self, port: &Port, group: IpAddr) -> &[u8] {
+    /// Returns the loaded packet as it leaves through a port.
+    pub(super) fn leaving(&mut self, port: &Port, group: IpAddr) -> &[u8] {
         if port.link.has_ethernet_header() {
             self.octets[..ETHERNET_HEADER].copy_from_slice(&ethernet_header(group, port.mac));
             &self.octets

@@ -1,4 +1,4 @@
-//! The messages of IGMPv1, v2, v3 and of MLDv1, v2, read from bytes.
+//! The messages of IGMPv1, v2, v3 and of MLDv1, v2, parsed from octets.
 //!
 //! ```text
 //!  IGMPv1/v2 (RFC 1112 appendix I, RFC 2236 section 2)    IGMPv3 report (RFC 3376 section 4.2)
@@ -19,11 +19,11 @@
 //!                                                         +----------------------------------+
 //! ```
 //!
-//! A message is judged whole before anything of it is handed out: its length, its checksum and that every record ends
-//! within it. What is handed out borrows from the bytes. Octets behind the last record are additional data: checksummed
-//! and ignored (RFC 3376 section 4.2.11, RFC 3810 section 5.2.11); a record's auxiliary data is skipped.
+//! The parsers validate a message as a whole: its length, its checksum, and that every record ends within it. The
+//! result borrows from the octets. Octets behind the last record are additional data: checksummed and ignored (RFC 3376
+//! section 4.2.11, RFC 3810 section 5.2.11). A record's auxiliary data is skipped.
 
-use etherparse::checksum::Sum16BitWords;
+use super::checksum;
 use std::net::{IpAddr, Ipv6Addr};
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -38,75 +38,89 @@ const MLD_V1_REPORT: u8 = 131;
 const MLD_DONE: u8 = 132;
 const MLD_V2_REPORT: u8 = 143;
 
-/// Whether an ICMPv6 type is one of MLD's: 130, 131, 132 or 143.
+/// Returns whether an ICMPv6 type is a type of MLD: 130, 131, 132 or 143.
 #[must_use]
 pub const fn is_mld(icmpv6_type: u8) -> bool {
     matches!(icmpv6_type, MLD_QUERY | MLD_V1_REPORT | MLD_DONE | MLD_V2_REPORT)
 }
 
+/// A datagram that carries an IGMP or MLD message.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// The source address of the datagram.
+    pub source: IpAddr,
+    /// The destination address of the datagram.
+    pub destination: IpAddr,
+    /// The hop limit or time to live.
+    pub hop_limit: u8,
+    /// The message: the payload of IPv4 protocol 2, or the whole ICMPv6 message behind the extension headers.
+    pub payload: &'a [u8],
+}
+
 /// A well-formed message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
-    /// A router asks who listens.
+    /// A router's query for listeners.
     Query {
-        /// To which group; the unspecified address: to any.
+        /// The queried group. The unspecified address stands for all groups (a general query).
         group: IpAddr,
     },
-    /// A host reports one group, with no word of sources: IGMPv1, IGMPv2, MLDv1.
+    /// A host's report of one group, without sources: IGMPv1, IGMPv2, MLDv1.
     Report {
-        /// The group it listens to.
+        /// The reported group.
         group: IpAddr,
     },
-    /// A host no longer listens to a group: IGMPv2 leave, MLDv1 done.
+    /// A host's message that it leaves a group: IGMPv2 leave, MLDv1 done.
     Leave {
-        /// The group it listened to.
+        /// The group that the host leaves.
         group: IpAddr,
     },
-    /// A host reports groups and sources: IGMPv3, MLDv2.
+    /// A host's report of groups and sources: IGMPv3, MLDv2.
     Records(Records<'a>),
-    /// A message of another kind: the IGMP or ICMPv6 type.
+    /// A message of another IGMP or ICMPv6 type.
     Other(u8),
 }
 
-/// Why bytes are not a message.
+/// The reason why octets are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Malformed {
-    /// Fewer bytes than its kind of message has.
-    #[error("{have} bytes where the message has at least {least}: it was cut short")]
+    /// The message has fewer octets than its type requires.
+    #[error("the message has {have} octets and needs at least {min}: it was cut short")]
     Short {
-        /// How many there are.
+        /// The number of octets present.
         have: usize,
-        /// How many there would have to be.
-        least: usize,
+        /// The number of octets that the type requires.
+        min: usize,
     },
     /// The checksum is wrong.
     #[error("the checksum is wrong: the message was damaged on its way")]
     Checksum,
-    /// A query of a length that no version has (RFC 3376 section 7.1, RFC 3810 section 8.1).
-    #[error("a query of {0} bytes: no version has that length")]
+    /// A query has a length that no version has (RFC 3376 section 7.1, RFC 3810 section 8.1).
+    #[error("the query has {0} octets: no version has that length")]
     QueryLength(usize),
-    /// A query's list of sources runs beyond the end.
-    #[error("the query's list of sources runs beyond its end")]
+    /// A query's list of sources runs beyond the end of the message.
+    #[error("the query's list of sources runs beyond the end of the message")]
     QuerySources,
-    /// A report's record runs beyond the end: which one, the first being 0.
-    #[error("record {0} runs beyond the report's end")]
+    /// The record of a report at this position, counted from 0, runs beyond the end of the message.
+    #[error("record {0} runs beyond the end of the report")]
     Record(u16),
 }
 
-/// What a record says of a host's listening (RFC 3376 section 4.2.12).
+/// The kind of a record (RFC 3376 section 4.2.12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RecordKind {
-    /// MODE_IS_INCLUDE: it listens to these sources.
+    /// MODE_IS_INCLUDE: the host listens to these sources.
     IsInclude,
-    /// MODE_IS_EXCLUDE: it listens to all but these sources.
+    /// MODE_IS_EXCLUDE: the host listens to all but these sources.
     IsExclude,
-    /// CHANGE_TO_INCLUDE_MODE: from now on it listens to these sources.
+    /// CHANGE_TO_INCLUDE_MODE: from now on the host listens to these sources.
     ToInclude,
-    /// CHANGE_TO_EXCLUDE_MODE: from now on it listens to all but these sources.
+    /// CHANGE_TO_EXCLUDE_MODE: from now on the host listens to all but these sources.
     ToExclude,
-    /// ALLOW_NEW_SOURCES: it listens to these sources too.
+    /// ALLOW_NEW_SOURCES: the host listens to these sources too.
     Allow,
-    /// BLOCK_OLD_SOURCES: it no longer listens to these sources.
+    /// BLOCK_OLD_SOURCES: the host no longer listens to these sources.
     Block,
 }
 
@@ -124,29 +138,29 @@ impl RecordKind {
     }
 }
 
-/// An address as it lies in a message.
+/// An address in network byte order, as a message contains it.
 trait Address: FromBytes + Immutable + KnownLayout + Unaligned + Copy + Into<IpAddr> {}
 impl Address for [u8; 4] {}
 impl Address for [u8; 16] {}
 
-/// What a record begins with.
+/// The fixed part of a record.
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-struct RecordHead<A> {
+struct RecordHeader<A> {
     kind: u8,
     auxiliary_words: u8,
     sources: U16,
     group: A,
 }
 
-/// The addresses behind a head, of either family.
+/// The addresses of a record, of either family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Addresses<'a> {
     V4(&'a [[u8; 4]]),
     V6(&'a [[u8; 16]]),
 }
 
-/// The records of an IGMPv3 or MLDv2 report, in their order.
+/// An iterator over the records of an IGMPv3 or MLDv2 report, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Records<'a> {
     rest: &'a [u8],
@@ -154,18 +168,18 @@ pub struct Records<'a> {
     v6: bool,
 }
 
-/// One record.
+/// A record of an IGMPv3 or MLDv2 report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// What it says; `None` for a kind that no RFC knows, to be ignored (RFC 3376 section 4.2.12).
+    /// The kind; `None` for a kind that no RFC defines, which receivers ignore (RFC 3376 section 4.2.12).
     pub kind: Option<RecordKind>,
-    /// Of which group: any address, for a host can write anything.
+    /// The group field: any address, since a host can write anything.
     pub group: IpAddr,
     sources: Addresses<'a>,
 }
 
 impl<'a> Record<'a> {
-    /// The sources it lists, in their order: any addresses.
+    /// Returns the listed sources in their order. They can be any addresses.
     pub fn sources(&self) -> impl ExactSizeIterator<Item = IpAddr> + Clone + use<'a> {
         Sources { list: self.sources }
     }
@@ -197,26 +211,26 @@ impl Iterator for Sources<'_> {
 
 impl ExactSizeIterator for Sources<'_> {}
 
-/// The record that `bytes` begins with, and what is behind it.
+/// Splits the first record off `octets`.
 fn split_record<'a, A: Address>(
-    bytes: &'a [u8],
+    octets: &'a [u8],
     addresses: fn(&'a [A]) -> Addresses<'a>,
 ) -> Option<(Record<'a>, &'a [u8])> {
-    let (head, rest) = RecordHead::<A>::ref_from_prefix(bytes).ok()?;
-    let (sources, rest) = <[A]>::ref_from_prefix_with_elems(rest, head.sources.get().into()).ok()?;
-    let rest = rest.get(4 * usize::from(head.auxiliary_words)..)?;
+    let (header, rest) = RecordHeader::<A>::ref_from_prefix(octets).ok()?;
+    let (sources, rest) = <[A]>::ref_from_prefix_with_elems(rest, header.sources.get().into()).ok()?;
+    let rest = rest.get(4 * usize::from(header.auxiliary_words)..)?;
     let record =
-        Record { kind: RecordKind::of(head.kind), group: head.group.into(), sources: addresses(sources) };
+        Record { kind: RecordKind::of(header.kind), group: header.group.into(), sources: addresses(sources) };
     Some((record, rest))
 }
 
 impl<'a> Records<'a> {
-    /// Judges all of them, so that the iterator need not.
-    fn parse(bytes: &'a [u8], count: u16, v6: bool) -> Result<Records<'a>, Malformed> {
-        let records = Records { rest: bytes, left: count, v6 };
+    /// Validates all records, so that the iterator cannot end early.
+    fn parse(octets: &'a [u8], count: u16, v6: bool) -> Result<Records<'a>, Malformed> {
+        let records = Records { rest: octets, left: count, v6 };
         let whole = records.clone().count();
         if whole < usize::from(count) {
-            // `whole` is less than a u16.
+            // `whole` is less than `count`, a u16.
             return Err(Malformed::Record(whole as u16));
         }
         Ok(records)
@@ -238,34 +252,34 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-const fn at_least(bytes: &[u8], least: usize) -> Result<(), Malformed> {
-    if bytes.len() < least { Err(Malformed::Short { have: bytes.len(), least }) } else { Ok(()) }
+const fn at_least(octets: &[u8], min: usize) -> Result<(), Malformed> {
+    if octets.len() < min { Err(Malformed::Short { have: octets.len(), min }) } else { Ok(()) }
 }
 
-/// The address at an offset; the caller has made sure that it is there.
-fn address<A: Address>(bytes: &[u8], offset: usize) -> Result<IpAddr, Malformed> {
-    match bytes.get(offset..).and_then(|bytes| A::read_from_prefix(bytes).ok()) {
+/// Returns the address at an offset. The caller has checked that the message is long enough.
+fn address<A: Address>(octets: &[u8], offset: usize) -> Result<IpAddr, Malformed> {
+    match octets.get(offset..).and_then(|octets| A::read_from_prefix(octets).ok()) {
         Some((address, _)) => Ok(address.into()),
-        None => Err(Malformed::Short { have: bytes.len(), least: offset + size_of::<A>() }),
+        None => Err(Malformed::Short { have: octets.len(), min: offset + size_of::<A>() }),
     }
 }
 
-/// The number at an offset; the caller has made sure that it is there.
-fn number(bytes: &[u8], offset: usize) -> Result<u16, Malformed> {
-    match bytes.get(offset..).and_then(|bytes| U16::read_from_prefix(bytes).ok()) {
+/// Returns the number at an offset. The caller has checked that the message is long enough.
+fn number(octets: &[u8], offset: usize) -> Result<u16, Malformed> {
+    match octets.get(offset..).and_then(|octets| U16::read_from_prefix(octets).ok()) {
         Some((number, _)) => Ok(number.get()),
-        None => Err(Malformed::Short { have: bytes.len(), least: offset + 2 }),
+        None => Err(Malformed::Short { have: octets.len(), min: offset + 2 }),
     }
 }
 
-/// A query: of the older versions' length, or of the newest one's, which lists sources behind four octets more.
-fn query<'a, A: Address>(bytes: &[u8], older: usize) -> Result<Message<'a>, Malformed> {
-    let group = address::<A>(bytes, older - size_of::<A>())?;
-    match bytes.len() - older {
+/// Parses a query. One of the newest version lists sources, behind four further octets; `older` is the length before.
+fn query<'a, A: Address>(octets: &[u8], older: usize) -> Result<Message<'a>, Malformed> {
+    let group = address::<A>(octets, older - size_of::<A>())?;
+    match octets.len() - older {
         0 => {}
-        1..4 => return Err(Malformed::QueryLength(bytes.len())),
+        1..4 => return Err(Malformed::QueryLength(octets.len())),
         more => {
-            let sources = usize::from(number(bytes, older + 2)?);
+            let sources = usize::from(number(octets, older + 2)?);
             if (more - 4) / size_of::<A>() < sources {
                 return Err(Malformed::QuerySources);
             }
@@ -274,25 +288,25 @@ fn query<'a, A: Address>(bytes: &[u8], older: usize) -> Result<Message<'a>, Malf
     Ok(Message::Query { group })
 }
 
-/// Reads an IGMP message: the payload of an IPv4 packet of protocol 2, whole.
+/// Parses an IGMP message: the whole payload of an IPv4 datagram of protocol 2.
 ///
 /// ```
-/// use mgm::protocol::igmp::wire::{Message, parse_igmp};
+/// use mgm::wire::gmp::{Message, parse_igmp};
 /// let leave = [0x17, 0, 0xf9, 0xfb, 239, 0, 0, 3];
 /// assert_eq!(parse_igmp(&leave), Ok(Message::Leave { group: "239.0.0.3".parse().unwrap() }));
 /// ```
 ///
 /// # Errors
-/// [`Malformed`], and then nothing of the message counts.
+/// [`Malformed`]: the whole message is to be ignored.
 pub fn parse_igmp(payload: &[u8]) -> Result<Message<'_>, Malformed> {
     at_least(payload, 8)?;
-    if Sum16BitWords::new().add_slice(payload).ones_complement() != 0 {
+    if !checksum::is_right(payload) {
         return Err(Malformed::Checksum);
     }
     Ok(match payload[0] {
-        // A version 2 query is longer than its 8 octets only if it is a version 3 query (RFC 3376 section 7.1).
+        // A query of more than 8 octets is a version 3 query (RFC 3376 section 7.1).
         IGMP_QUERY => query::<[u8; 4]>(payload, 8)?,
-        // Hosts may append octets to the older messages: they are checksummed and ignored (RFC 2236 section 2.5).
+        // Octets appended to the older messages are checksummed and ignored (RFC 2236 section 2.5).
         IGMP_V1_REPORT | IGMP_V2_REPORT => Message::Report { group: address::<[u8; 4]>(payload, 4)? },
         IGMP_LEAVE => Message::Leave { group: address::<[u8; 4]>(payload, 4)? },
         IGMP_V3_REPORT => Message::Records(Records::parse(&payload[8..], number(payload, 6)?, false)?),
@@ -300,22 +314,15 @@ pub fn parse_igmp(payload: &[u8]) -> Result<Message<'_>, Malformed> {
     })
 }
 
-/// Reads an MLD message: an ICMPv6 message, whole, and the addresses of the packet it came in, which its checksum covers.
+/// Parses an MLD message: a whole ICMPv6 message. Its checksum covers the addresses of the datagram.
 ///
-/// Any other ICMPv6 message is [`Message::Other`], once its checksum is right.
+/// Returns [`Message::Other`] for any other ICMPv6 message with a right checksum.
 ///
 /// # Errors
-/// [`Malformed`], and then nothing of the message counts.
+/// [`Malformed`]: the whole message is to be ignored.
 pub fn parse_mld(icmpv6: &[u8], source: Ipv6Addr, destination: Ipv6Addr) -> Result<Message<'_>, Malformed> {
     at_least(icmpv6, 4)?;
-    let length = u32::try_from(icmpv6.len()).map_err(|_| Malformed::Checksum)?;
-    let sum = Sum16BitWords::new()
-        .add_16bytes(source.octets())
-        .add_16bytes(destination.octets())
-        .add_4bytes(length.to_be_bytes())
-        .add_2bytes([0, etherparse::IpNumber::IPV6_ICMP.0])
-        .add_slice(icmpv6);
-    if sum.ones_complement() != 0 {
+    if !checksum::is_right_icmpv6(icmpv6, source, destination) {
         return Err(Malformed::Checksum);
     }
     let kind = icmpv6[0];

@@ -1,0 +1,259 @@
+//! [`PacketProcessor`]: applies the entry of a flow to a packet, and counts. The same in every plane; an [`Egress`] of the
+//! plane makes the copies.
+
+use super::{CannotForward, DropCounters};
+use crate::forwarding::{
+    Counter, Entry, ForwardingTable, PacketCounts, Verdict, VifIndex, WaysOut, WorkerCounters,
+};
+use std::fmt;
+
+/// Makes the copies of one packet.
+pub trait Egress {
+    /// The part that all copies of a packet have in common.
+    type Rewritten;
+    /// The fast path; [`NoFastPath`] if there is none.
+    type Fast<'q>: FastEgress
+    where
+        Self: 'q;
+
+    /// Decrements the TTL of the packet, before the first copy.
+    ///
+    /// # Errors
+    /// [`CannotForward`]; the packet is dropped.
+    fn rewrite(&mut self) -> Result<Self::Rewritten, CannotForward>;
+
+    /// Makes a copy for an interface. The processor has checked its stamp just before.
+    fn copy(&mut self, rewritten: &Self::Rewritten, interface: VifIndex) -> CopyOutcome;
+
+    /// Returns the fast path for this packet, if it has one.
+    fn fast<'q>(&'q mut self, rewritten: &'q Self::Rewritten) -> Option<Self::Fast<'q>> {
+        let _ = rewritten;
+        None
+    }
+}
+
+/// Makes most copies of a packet in few steps.
+// A type of its own, so that all its parts stay in registers while copies are made.
+pub trait FastEgress {
+    /// Makes a copy for an interface. The processor has checked its stamp just before.
+    ///
+    /// Returns `false` if it made none: then the processor calls [`Egress::copy`].
+    fn copy(&mut self, interface: VifIndex) -> bool;
+}
+
+/// The fast path of planes without one.
+#[derive(Debug)]
+pub enum NoFastPath {}
+
+impl FastEgress for NoFastPath {
+    fn copy(&mut self, _: VifIndex) -> bool {
+        match *self {}
+    }
+}
+
+/// The outcome of one copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyOutcome {
+    /// The copy was made.
+    Made,
+    /// There was no room for the copy.
+    NoRoom,
+    /// The interface is not a port of this plane.
+    OtherPlane,
+}
+
+/// Applies entries to packets and counts them, for one worker.
+pub struct PacketProcessor {
+    counters: WorkerCounters,
+    pub(super) forwarded_packets: u64,
+    pub(super) copies: u64,
+    pub(super) dropped: DropCounters,
+    pub(super) no_room: u64,
+}
+
+impl fmt::Debug for PacketProcessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PacketProcessor")
+            .field("forwarded_packets", &self.forwarded_packets)
+            .field("copies", &self.copies)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PacketProcessor {
+    /// Makes a processor that counts in the counters of this forwarding table. May block, as making a worker's counters may.
+    #[must_use]
+    pub fn new(forwarding: &ForwardingTable) -> PacketProcessor {
+        PacketProcessor {
+            counters: forwarding.counters().worker(),
+            forwarded_packets: 0,
+            copies: 0,
+            dropped: DropCounters::default(),
+            no_room: 0,
+        }
+    }
+
+    /// Returns the number of packets that were forwarded on at least one interface.
+    #[must_use]
+    pub fn forwarded_packets(&self) -> u64 {
+        self.forwarded_packets
+    }
+
+    /// Returns the number of copies that were made.
+    #[must_use]
+    pub fn copies(&self) -> u64 {
+        self.copies
+    }
+
+    /// Returns the number of packets without room for any copy.
+    #[must_use]
+    pub fn no_room(&self) -> u64 {
+        self.no_room
+    }
+
+    /// Returns the number of packets that were dropped, by reason.
+    #[must_use]
+    pub fn dropped(&self) -> &DropCounters {
+        &self.dropped
+    }
+
+    /// Returns the same, for the plane to count the packets that it drops before they reach an entry.
+    pub fn dropped_mut(&mut self) -> &mut DropCounters {
+        &mut self.dropped
+    }
+
+    /// Prefetches the parts of an entry that [`process`](Self::process) reads next, and its flow's counters.
+    #[inline]
+    pub fn prefetch(&self, entry: &Entry) {
+        self.counters.prefetch(entry.number());
+        entry.copies().prefetch();
+    }
+
+    /// Prefetches the counters of copies that lie in other cache lines.
+    #[inline]
+    pub fn prefetch_copies(&self, entry: &Entry) {
+        self.counters.prefetch_copies(entry);
+    }
+
+    /// Applies an entry to a packet of `octets` octets that arrived on `arrival`.
+    ///
+    /// Checks the stamp of each outgoing interface directly before its copy is made. Counts the packet, unless it returns
+    /// [`Verdict::Miss`]: then the plane treats the packet as one without an entry.
+    #[inline]
+    pub fn process(
+        &mut self,
+        entry: &Entry,
+        arrival: VifIndex,
+        octets: usize,
+        egress: &mut impl Egress,
+    ) -> Verdict {
+        let verdict = entry.judge(arrival);
+        match verdict {
+            Verdict::Miss => {}
+            Verdict::WrongInterface => {
+                self.dropped.wrong_interface += 1;
+                self.counters.add(entry.number(), Counter::WrongInterface, 1);
+            }
+            Verdict::NoReceivers => self.discard(entry),
+            Verdict::Accept => self.copy_out(entry, octets, egress),
+        }
+        verdict
+    }
+
+    // Not inlined: its loop needs all registers.
+    #[inline(never)]
+    fn copy_out(&mut self, entry: &Entry, octets: usize, egress: &mut impl Egress) {
+        let Ok(rewritten) = egress.rewrite() else {
+            // Does not happen to a packet that was classified as data.
+            self.dropped.ttl_expired += 1;
+            self.counters.add(entry.number(), Counter::HeaderErrors, 1);
+            return;
+        };
+        let counts = self.counters.of(entry.number());
+        let (copies, any_full) = match counts.few_of(entry) {
+            Some(few) => {
+                let (made, full) = copy_each(entry.ways_out(), egress, &rewritten);
+                let copies = few.copied(made);
+                if full != 0 {
+                    counts.discarded(entry, 0, full);
+                }
+                (copies, full != 0)
+            }
+            None => copy_many(entry, egress, &rewritten, &counts),
+        };
+        if copies > 0 {
+            counts.forwarded(octets as u64, copies);
+            self.forwarded_packets += 1;
+            self.copies += copies;
+        } else if any_full {
+            self.no_room += 1;
+            self.counters.add(entry.number(), Counter::Discards, 1);
+        } else {
+            self.discard(entry);
+        }
+    }
+
+    #[cold]
+    fn discard(&mut self, entry: &Entry) {
+        self.dropped.no_receivers += 1;
+        self.counters.add(entry.number(), Counter::NoReceivers, 1);
+    }
+}
+
+/// Makes the copies of a packet with any number of outgoing interfaces, and counts each copy.
+///
+/// Returns the number of copies made, and whether any copy had no room.
+#[inline(never)]
+fn copy_many<E: Egress>(
+    entry: &Entry,
+    egress: &mut E,
+    rewritten: &E::Rewritten,
+    counts: &PacketCounts<'_>,
+) -> (u64, bool) {
+    let (mut copies, mut any_full) = (0, false);
+    let (mut first, mut rest) = (0, Some(entry.ways_out()));
+    while let Some(paths) = rest {
+        let (some, others) = paths.split(u64::BITS as usize);
+        let (made, full) = copy_each(some, egress, rewritten);
+        counts.copied(entry, first, made);
+        copies += u64::from(made.count_ones());
+        if full != 0 {
+            any_full = true;
+            counts.discarded(entry, first, full);
+        }
+        first += u64::BITS as usize;
+        rest = others;
+    }
+    (copies, any_full)
+}
+
+/// Makes the copies of a packet for at most 64 interfaces.
+///
+/// Returns two bit masks in the order of the paths: the copies made, and the copies without room. Counting comes later: a
+/// processor has no registers left for it beside the copies.
+#[inline(always)]
+fn copy_each<E: Egress>(paths: WaysOut<'_>, egress: &mut E, rewritten: &E::Rewritten) -> (u64, u64) {
+    let (mut made, mut full) = (0, 0);
+    let mut live = paths.live();
+    loop {
+        let mut left_over = None;
+        match egress.fast(rewritten) {
+            Some(mut fast) => {
+                for (bit, interface) in live.by_ref() {
+                    if !fast.copy(interface) {
+                        left_over = Some((bit, interface));
+                        break;
+                    }
+                    made |= bit;
+                }
+            }
+            None => left_over = live.next(),
+        }
+        let Some((bit, interface)) = left_over else { return (made, full) };
+        match egress.copy(rewritten, interface) {
+            CopyOutcome::Made => made |= bit,
+            CopyOutcome::NoRoom => full |= bit,
+            CopyOutcome::OtherPlane => {}
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! [`GroupHosts`]: the hosts of one group on an interface.
+
+use super::filter::Filter;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::net::IpAddr;
+
+/// The number of a group's hosts that list a source.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ListedBy {
+    pub(super) including: usize,
+    pub(super) excluding: usize,
+}
+
+/// The hosts of one group, with counts over all of them.
+#[derive(Debug, Default)]
+pub(super) struct GroupHosts {
+    pub(super) hosts: BTreeMap<IpAddr, Filter>,
+    /// Hosts in EXCLUDE state.
+    pub(super) excluding: usize,
+    pub(super) sources: BTreeMap<IpAddr, ListedBy>,
+}
+
+impl GroupHosts {
+    /// Returns whether a source with these counts is blocked.
+    pub(super) fn blocks(&self, listed: ListedBy) -> bool {
+        self.excluding > 0 && listed.excluding == self.excluding && listed.including == 0
+    }
+
+    /// Adds a host's filter to the counts.
+    pub(super) fn count(&mut self, filter: &Filter) {
+        match filter {
+            Filter::Include(sources) => {
+                for &source in sources.keys() {
+                    self.sources.entry(source).or_default().including += 1;
+                }
+            }
+            Filter::Exclude(sources, _) => {
+                self.excluding += 1;
+                for &source in sources {
+                    self.sources.entry(source).or_default().excluding += 1;
+                }
+            }
+        }
+    }
+
+    /// Removes a host's filter from the counts.
+    pub(super) fn discount(&mut self, filter: &Filter) {
+        match filter {
+            Filter::Include(sources) => {
+                for &source in sources.keys() {
+                    self.discount_source(source, |listed| listed.including -= 1);
+                }
+            }
+            Filter::Exclude(sources, _) => {
+                self.excluding -= 1;
+                for &source in sources {
+                    self.discount_source(source, |listed| listed.excluding -= 1);
+                }
+            }
+        }
+    }
+
+    fn discount_source(&mut self, source: IpAddr, less: impl FnOnce(&mut ListedBy)) {
+        if let Entry::Occupied(mut listed) = self.sources.entry(source) {
+            less(listed.get_mut());
+            if listed.get().including + listed.get().excluding == 0 {
+                listed.remove();
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The outcomes of calls of a [`GroupMembership`](super::GroupMembership).
+
+use crate::manager::{Interface, TakeError};
+use crate::wire::gmp::Malformed;
+use std::net::IpAddr;
+
+/// The outcome of a message. All but [`Malformed`](Received::Malformed) were well-formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A host's report, leave or done. It was applied.
+    Report,
+    /// A router's query.
+    Query,
+    /// A well-formed message that has no effect.
+    Ignored(Ignored),
+    /// The octets are not a message. The whole message is ignored.
+    Malformed(Malformed),
+}
+
+/// The reason why a well-formed message has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Ignored {
+    /// The message is neither a report nor a leave nor a query.
+    #[error("a message of type {0}")]
+    OtherType(u8),
+    /// The datagram is of the other address family.
+    #[error("a datagram of the other address family")]
+    OtherFamily,
+    /// The message arrived on an interface that this client has not taken.
+    #[error("{0} is not taken")]
+    NotTaken(Interface),
+    /// An MLD message has a hop limit other than 1.
+    #[error("hop limit {0}: the message may come from beyond the link")]
+    HopLimit(u8),
+    /// The source of an MLD message is not a link-local address.
+    #[error("source {0} is not a link-local address")]
+    NotLinkLocal(IpAddr),
+    /// The reported address is not a group.
+    #[error("{0} is not a multicast group")]
+    NotAGroup(IpAddr),
+}
+
+/// The reason why an interface was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GmpTakeError {
+    /// The interface is of the other address family.
+    #[error("{0} is of the other address family: IGMP takes IPv4 interfaces, MLD takes IPv6 ones")]
+    OtherFamily(Interface),
+    /// The manager refused.
+    #[error(transparent)]
+    Refused(#[from] TakeError),
+}

@@ -1,0 +1,14 @@
+//! Routes for reverse path forwarding: the interface towards a source.
+//!
+//! A manager asks its [`Routes`](crate::manager::Routes) for the interface towards each source. This room has two:
+//!
+//! - [`LearnedRoutes`]: a source is reached through the interface on which its first packet arrived.
+//! - [`RouteTable`]: configured routes; the longest matching prefix decides.
+
+mod learned;
+mod prefix;
+mod table;
+
+pub use learned::LearnedRoutes;
+pub use prefix::{Prefix, PrefixError};
+pub use table::RouteTable;

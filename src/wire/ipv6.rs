@@ -1,0 +1,45 @@
+//! The chain of IPv6 extension headers.
+
+use super::Defect;
+use etherparse::IpNumber;
+
+/// The upper-layer protocol of an IPv6 datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UpperLayer<'f> {
+    /// An ICMPv6 message, or the first fragment of one. A later fragment has an empty `message`: it has no type octet.
+    Icmp { message: &'f [u8], fragment: bool },
+    /// Any other protocol, or a header that this crate does not parse.
+    Other,
+}
+
+/// Walks the extension headers (RFC 8200 section 4, RFC 7045 section 1.1).
+///
+/// A router that only forwards does not check the order of the headers, so this is laxer than a host has to be.
+pub(crate) fn upper_layer(first: IpNumber, payload: &[u8]) -> Result<UpperLayer<'_>, Defect> {
+    let (mut next, mut rest, mut fragment) = (first, payload, false);
+    loop {
+        let length_octet = || rest.get(1).copied().map(usize::from).ok_or(Defect::ExtensionHeader);
+        let length = match next {
+            IpNumber::IPV6_ICMP => return Ok(UpperLayer::Icmp { message: rest, fragment }),
+            IpNumber::IPV6_HEADER_HOP_BY_HOP
+            | IpNumber::IPV6_ROUTE_HEADER
+            | IpNumber::IPV6_DESTINATION_OPTIONS
+            | IpNumber::MOBILITY_HEADER
+            | IpNumber::HIP
+            | IpNumber::SHIM6 => 8 + 8 * length_octet()?,
+            IpNumber::AUTHENTICATION_HEADER => 8 + 4 * length_octet()?,
+            IpNumber::IPV6_FRAGMENTATION_HEADER => 8,
+            _ => return Ok(UpperLayer::Other),
+        };
+        let (header, behind) = rest.split_at_checked(length).ok_or(Defect::ExtensionHeader)?;
+        if next == IpNumber::IPV6_FRAGMENTATION_HEADER {
+            let offset_and_flags = u16::from_be_bytes([header[2], header[3]]);
+            if offset_and_flags >> 3 != 0 {
+                let icmp = UpperLayer::Icmp { message: &[], fragment: true };
+                return Ok(if header[0] == IpNumber::IPV6_ICMP.0 { icmp } else { UpperLayer::Other });
+            }
+            fragment |= offset_and_flags & 1 != 0;
+        }
+        (next, rest) = (IpNumber(header[0]), behind);
+    }
+}
