@@ -10,7 +10,9 @@
 
 use mgm::forwarding::{Family, Flow};
 use mgm::handle::Handle;
-use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
+use mgm::manager::{
+    FlowRequest, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange,
+};
 use mgm::protocol::gmp::{Datagram, GmpConfig, GroupMembership};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -104,7 +106,7 @@ fn main() {
     let full = (0..).take_while(|n| manager.new_flow(flow(*n, 1)).is_ok()).count();
     time("a new flow that is refused, its interface having its share", 20_000, |n| {
         let even = 2 * n + 70_001;
-        assert!(manager.new_flow_from(flow(even, 1), Interface::v4(1), &[]).is_err());
+        assert!(manager.new_flow(FlowRequest::new(flow(even, 1)).with_arrival(Interface::v4(1))).is_err());
     });
     let igmp = igmp_on_3(&manager);
     let [join, leave] = [5, 6].map(|kind| record(kind, [239, 0, 0, 1], [address(10, 1)].into_iter()));

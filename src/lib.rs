@@ -14,11 +14,11 @@
 mod planted;
 mod prefetch;
 mod sync;
+#[cfg(feature = "manager")]
+mod wake_deadline;
 
 #[cfg_attr(loom, allow(dead_code, reason = "models make less"))]
 mod memory;
-#[cfg(feature = "manager")]
-mod wake_deadline;
 
 #[cfg(mgm_instrumented)]
 #[doc(hidden)]

@@ -471,7 +471,7 @@ fn static_joins_are_held_until_they_are_given_up() {
 
 #[test]
 fn what_the_manager_has_no_room_for_is_asked_for_again() {
-    let manager = manager(ManagerConfig { memberships: 1, ..ManagerConfig::default() });
+    let manager = manager(ManagerConfig::default().with_memberships(1));
     let router = Router::with(Family::V4, manager, GmpConfig::default());
     router.hear(1, &v2_report("239.0.0.1"), 0);
     router.hear(1, &v2_report("239.0.0.2"), 0);

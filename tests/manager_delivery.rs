@@ -23,7 +23,7 @@ const THREE: &str = "* 239.1.1.3";
 const LONG: Duration = Duration::from_secs(60);
 
 fn joined(what: &str) -> Heard {
-    Heard::Join(JoinAlert { membership: membership(what), cause: Cause::Membership })
+    Heard::Join(JoinAlert::new(membership(what), Cause::Membership))
 }
 
 type Notes = Arc<Mutex<Vec<Heard>>>;
@@ -179,7 +179,7 @@ fn a_panic_in_a_callback_is_counted_and_goes_no_further() {
 
 #[test]
 fn what_does_not_fit_into_an_outbox_is_counted_and_told() {
-    let router = Router::with(ManagerConfig { notices: 2, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_notices(2));
     let (slow, client) = slow();
     router.client_with(1, &[1], client);
     let q = router.client(3, &[3]);
@@ -201,7 +201,7 @@ fn what_does_not_fit_into_an_outbox_is_counted_and_told() {
 
 #[test]
 fn the_switches_of_igmp_stay_in_pairs_when_its_outbox_is_full() {
-    let router = Router::with(ManagerConfig { notices: 1, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_notices(1));
     let (slow, client) = slow();
     let igmp = router.igmp_with(&[4, 5], client);
     let q = router.client(3, &[3]);

@@ -145,7 +145,7 @@ fn an_enumeration_ends_with_its_clients_registration() {
 
 #[test]
 fn there_are_no_more_open_than_configured_and_room_comes_back() {
-    let router = Router::with(ManagerConfig { enumerations: 2, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_enumerations(2));
     let manager = &router.manager;
     let (p, guest) = (router.client(1, &[]), router.client(2, &[]));
     let start = |client| manager.enumerate_groups(client, EnumerationKind::AllSources);
@@ -166,7 +166,7 @@ fn there_are_no_more_open_than_configured_and_room_comes_back() {
 /// A thread that reads and loses its processor holds back what ended meanwhile.
 #[test]
 fn who_starts_waits_for_a_reader_that_sleeps() {
-    let router = Router::with(ManagerConfig { enumerations: 1, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_enumerations(1));
     let manager = &router.manager;
     let p = router.client(1, &[]);
     let table = HandleTable::with_capacity(1).unwrap();
@@ -224,7 +224,7 @@ fn of_many_who_ask_one_enumeration_each_record_is_given_to_one() {
 /// Whoever starts enumerations while their client is being deregistered leaves none open.
 #[test]
 fn starting_one_races_with_leaving_and_leaves_nothing_behind() {
-    let router = Router::with(ManagerConfig { enumerations: 3, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_enumerations(3));
     let manager: &Arc<GroupManager> = &router.manager;
     let witness = router.client(1, &[]);
     for round in 0..500 {

@@ -118,7 +118,7 @@ fn groups_of_link_local_scope_are_joined_but_never_forwarded() {
     let p = router.client(1, &[1, 2]);
     router.join(p, 2, "* 224.0.0.251");
     router.join(p, 2, "* *");
-    let not_forwarded = |what: &str| router.new_flow(what) == Err(NewFlowError::DropCounters(flow(what)));
+    let not_forwarded = |what: &str| router.new_flow(what) == Err(NewFlowError::NotForwarded(flow(what)));
     assert!(not_forwarded("192.0.2.7 224.0.0.1"));
     assert!(not_forwarded("192.0.2.7 224.0.0.251"));
     assert!(!not_forwarded("192.0.2.7 224.0.1.1"));
@@ -167,7 +167,7 @@ fn an_entry_lives_for_its_lifetime_whatever_happens_to_it() {
 
 #[test]
 fn an_endless_lifetime_and_the_end_of_time_are_no_trouble() {
-    let router = Router::with(ManagerConfig { entry_lifetime: Duration::MAX, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_entry_lifetime(Duration::MAX));
     router.client(1, &[1]);
     router.manager.advance(Duration::from_secs(1));
     router.new_flow(FLOW).unwrap();
@@ -202,7 +202,7 @@ fn a_flow_keeps_its_counts_over_the_lives_of_its_entries() {
 
 #[test]
 fn the_oldest_negative_entry_makes_room_for_a_new_one() {
-    let router = Router::with(ManagerConfig { negative_entries: 2, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_negative_entries(2));
     let p = router.client(1, &[1, 2]);
     let flows = ["192.0.2.1 239.1.1.1", "192.0.2.2 239.1.1.1", "192.0.2.3 239.1.1.1"];
     flows.iter().for_each(|what| assert_eq!(router.new_flow(what), Ok(FlowState::Negative)));
@@ -218,7 +218,7 @@ fn the_oldest_negative_entry_makes_room_for_a_new_one() {
 
 #[test]
 fn the_oldest_flow_without_an_entry_is_forgotten_with_its_counts() {
-    let router = Router::with(ManagerConfig { remembered_flows: 1, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_remembered_flows(1));
     router.client(1, &[1]);
     let forwarding = router.manager.forwarding();
     let mut worker = forwarding.counters().worker();
@@ -237,14 +237,14 @@ fn the_oldest_flow_without_an_entry_is_forgotten_with_its_counts() {
 
 #[test]
 fn remembered_flows_make_room_for_new_ones_but_not_in_vain() {
-    let router = Router::with(ManagerConfig { entries: 2, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_entries(2));
     router.client(1, &[1]);
     let flows = ["192.0.2.1 239.1.1.1", "192.0.2.2 239.1.1.1", "192.0.2.3 239.1.1.1", "192.0.2.4 239.1.1.1"];
     flows[..2].iter().for_each(|what| assert_eq!(router.new_flow(what), Ok(FlowState::Negative)));
     router.manager.flush_entries();
     assert_eq!(router.new_flow(flows[2]), Ok(FlowState::Negative));
     assert_eq!(router.manager.limit_counters().flows_forgotten, 1, "the oldest of the two");
-    let forwarding = router.manager.forwarding();
+    let forwarding = router.manager.forwarding_table();
     let number = forwarding.alloc_counter();
     assert!(number.is_err(), "every number is in use");
     router.new_flow(flows[1]).unwrap();
@@ -254,7 +254,7 @@ fn remembered_flows_make_room_for_new_ones_but_not_in_vain() {
 
 #[test]
 fn a_full_forwarding_table_refuses_a_flow_and_loses_nothing() {
-    let router = Router::with(ManagerConfig { entries: 2, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_entries(2));
     let p = router.client(1, &[1, 2]);
     router.join(p, 2, "* *");
     router.new_flow("192.0.2.1 239.1.1.1").unwrap();
@@ -270,7 +270,7 @@ fn a_full_forwarding_table_refuses_a_flow_and_loses_nothing() {
 fn flows_that_others_publish_are_left_alone() {
     let router = Router::new();
     router.client(1, &[1]);
-    let forwarding = router.manager.forwarding();
+    let forwarding = router.manager.forwarding_table();
     let number = forwarding.alloc_counter().unwrap();
     forwarding.publish(NewEntry::new(flow(FLOW), number, None, &[])).unwrap();
     assert_eq!(router.new_flow(FLOW), Err(NewFlowError::Foreign(flow(FLOW))));
@@ -286,10 +286,10 @@ fn an_entry_that_somebody_else_withdrew_is_made_again() {
     let router = Router::new();
     let p = router.client(1, &[1, 2]);
     router.new_flow(FLOW).unwrap();
-    router.manager.forwarding().withdraw(&flow(FLOW));
+    router.manager.forwarding_table().withdraw(&flow(FLOW));
     assert_eq!(router.new_flow(FLOW), Ok(FlowState::Negative));
     assert_eq!(router.outgoing(FLOW), Some(vec![]));
-    router.manager.forwarding().withdraw(&flow(FLOW));
+    router.manager.forwarding_table().withdraw(&flow(FLOW));
     router.join(p, 2, "* 239.1.1.1");
     assert_eq!(router.new_flow(FLOW), Ok(FlowState::Active));
     assert_eq!(router.outgoing(FLOW), Some(vec![2]));

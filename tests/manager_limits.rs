@@ -5,8 +5,8 @@ mod common;
 use common::*;
 use mgm::forwarding::Flow;
 use mgm::manager::{
-    Client, FlowState, GroupManager, Interface, ManagerConfig, MembershipError, NewFlowError, StateChange,
-    Upcall, WrongInterfaceAlert,
+    Client, FlowRequest, FlowState, GroupManager, Interface, ManagerConfig, MembershipError, NewFlowError,
+    StateChange, Upcall, WrongInterfaceAlert,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn flows_of(manager: &GroupManager, n: u8) -> Vec<u8> {
 
 #[test]
 fn memberships_of_one_interface_leave_room_for_the_others() {
-    let config = ManagerConfig { memberships_per_interface: 2, memberships: 5, ..ManagerConfig::default() };
+    let config = ManagerConfig::default().with_memberships_per_interface(2).with_memberships(5);
     let router = Router::with(config);
     let (p, igmp) = (router.client(1, &[1, 2, 3]), router.igmp(&[2]));
     let refused = || router.manager.limit_counters().memberships_refused;
@@ -70,7 +70,7 @@ fn memberships_of_one_interface_leave_room_for_the_others() {
 
 #[test]
 fn entries_of_one_interface_leave_room_for_the_others() {
-    let router = router(ManagerConfig { entries_per_interface: 3, ..ManagerConfig::default() });
+    let router = router(ManagerConfig::default().with_entries_per_interface(3));
     let manager = &router.manager;
     let refused = || manager.limit_counters().entries_refused_of_interface;
     (0..3).for_each(|n| assert_eq!(manager.new_flow(from(1, n)), Ok(FlowState::Active)));
@@ -96,25 +96,37 @@ fn entries_of_one_interface_leave_room_for_the_others() {
 /// Who writes the sources of another interface into packets fills the share of the one where they arrive.
 #[test]
 fn false_sources_do_not_use_up_the_room_of_the_interface_they_name() {
-    let router = router(ManagerConfig { entries_per_interface: 3, ..ManagerConfig::default() });
+    let router = router(ManagerConfig::default().with_entries_per_interface(3));
     let manager = &router.manager;
-    (0..3).for_each(|n| _ = manager.new_flow_from(from(2, n), v4(1), &[]).unwrap());
-    assert_eq!(manager.new_flow_from(from(2, 3), v4(1), &[]), Err(NewFlowError::Full(from(2, 3))));
-    assert_eq!(manager.new_flow_from(from(1, 3), v4(1), &[]), Err(NewFlowError::Full(from(1, 3))));
+    (0..3).for_each(|n| _ = manager.new_flow(FlowRequest::new(from(2, n)).with_arrival(v4(1))).unwrap());
+    assert_eq!(
+        manager.new_flow(FlowRequest::new(from(2, 3)).with_arrival(v4(1))),
+        Err(NewFlowError::Full(from(2, 3)))
+    );
+    assert_eq!(
+        manager.new_flow(FlowRequest::new(from(1, 3)).with_arrival(v4(1))),
+        Err(NewFlowError::Full(from(1, 3)))
+    );
     assert_eq!(manager.limit_counters().entries_refused_of_interface, 2);
-    (3..6).for_each(|n| assert_eq!(manager.new_flow_from(from(2, n), v4(2), &[]), Ok(FlowState::Active)));
+    (3..6).for_each(|n| {
+        assert_eq!(manager.new_flow(FlowRequest::new(from(2, n)).with_arrival(v4(2))), Ok(FlowState::Active))
+    });
     // Nor do packets without a route, from an interface that nobody ever took.
     let lost = |n: u8| Flow::new([172, 16, 0, n].into(), [239, 1, 1, 1].into()).unwrap();
     (0..4).for_each(|n| router.route(&format!("172.16.0.{n}"), None));
-    (0..3).for_each(|n| assert_eq!(manager.new_flow_from(lost(n), v4(77), &[]), Ok(FlowState::Negative)));
-    assert_eq!(manager.new_flow_from(lost(3), v4(77), &[]), Err(NewFlowError::Full(lost(3))));
-    assert_eq!(manager.new_flow_from(from(3, 1), v4(3), &[]), Ok(FlowState::Active));
+    (0..3).for_each(|n| {
+        assert_eq!(manager.new_flow(FlowRequest::new(lost(n)).with_arrival(v4(77))), Ok(FlowState::Negative))
+    });
+    assert_eq!(
+        manager.new_flow(FlowRequest::new(lost(3)).with_arrival(v4(77))),
+        Err(NewFlowError::Full(lost(3)))
+    );
+    assert_eq!(manager.new_flow(FlowRequest::new(from(3, 1)).with_arrival(v4(3))), Ok(FlowState::Active));
 }
 
 #[test]
 fn negative_entries_of_one_interface_make_room_among_themselves() {
-    let config =
-        ManagerConfig { negative_entries_per_interface: 2, negative_entries: 4, ..ManagerConfig::default() };
+    let config = ManagerConfig::default().with_negative_entries_per_interface(2).with_negative_entries(4);
     let router = router(config);
     let manager = &router.manager;
     let p = manager.clients()[0].handle;
@@ -138,7 +150,7 @@ fn negative_entries_of_one_interface_make_room_among_themselves() {
 
 #[test]
 fn upcalls_of_one_interface_leave_room_for_the_others() {
-    let router = router(ManagerConfig { upcalls_per_interface: 2, ..ManagerConfig::default() });
+    let router = router(ManagerConfig::default().with_upcalls_per_interface(2));
     let manager = &router.manager;
     let bring = |n: u8, source: u8| manager.upcall(from(n, source), v4(n.into()), &[]);
     assert_eq!(
@@ -161,7 +173,7 @@ fn upcalls_of_one_interface_leave_room_for_the_others() {
 /// An upcall's entry is on the account of where its packet arrived.
 #[test]
 fn entries_made_by_upcalls_are_counted_where_the_packets_arrived() {
-    let router = router(ManagerConfig { entries_per_interface: 2, ..ManagerConfig::default() });
+    let router = router(ManagerConfig::default().with_entries_per_interface(2));
     let manager = &router.manager;
     (0..3).for_each(|n| assert_eq!(manager.upcall(from(2, n), v4(1), &[]), Upcall::Queued));
     manager.process_upcalls(usize::MAX);
@@ -182,13 +194,13 @@ impl Client for Curious {
     }
 
     fn wrong_interface(&self, alert: &WrongInterfaceAlert) {
-        self.told.lock().unwrap().push(alert.arrival);
+        self.told.lock().unwrap().push(alert.arrival());
     }
 }
 
 #[test]
 fn packets_on_the_wrong_interface_leave_room_for_those_on_others() {
-    let router = router(ManagerConfig { upcalls_per_interface: 2, ..ManagerConfig::default() });
+    let router = router(ManagerConfig::default().with_upcalls_per_interface(2));
     let manager = &router.manager;
     let curious = Arc::new(Curious::default());
     router.client_with(2, &[5, 6], curious.clone());
@@ -209,11 +221,11 @@ fn limits_that_cannot_work_are_refused_by_name() {
     let usual = ManagerConfig::default;
     let refused = |config: ManagerConfig| GroupManager::new(config, Arc::new(|_| None)).unwrap_err().field;
     for (config, field) in [
-        (ManagerConfig { memberships_per_interface: 0, ..usual() }, "memberships_per_interface"),
-        (ManagerConfig { entries_per_interface: 0, ..usual() }, "entries_per_interface"),
-        (ManagerConfig { negative_entries_per_interface: 0, ..usual() }, "negative_entries_per_interface"),
-        (ManagerConfig { upcalls_per_interface: 0, ..usual() }, "upcalls_per_interface"),
-        (ManagerConfig { upcalls_per_interface: 1 << 21, ..usual() }, "upcalls_per_interface"),
+        (usual().with_memberships_per_interface(0), "memberships_per_interface"),
+        (usual().with_entries_per_interface(0), "entries_per_interface"),
+        (usual().with_negative_entries_per_interface(0), "negative_entries_per_interface"),
+        (usual().with_upcalls_per_interface(0), "upcalls_per_interface"),
+        (usual().with_upcalls_per_interface(1 << 21), "upcalls_per_interface"),
     ] {
         assert_eq!(refused(config), field);
     }

@@ -63,7 +63,7 @@ fn what_is_there_may_be_added_and_what_is_not_may_be_deleted() {
 
 #[test]
 fn a_full_table_of_memberships_refuses_one_more_and_loses_none() {
-    let router = Router::with(ManagerConfig { memberships: 2, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_memberships(2));
     let p = router.client(1, &[1, 2]);
     router.join(p, 2, "* 239.1.1.1");
     router.join(p, 2, "* 239.1.1.2");

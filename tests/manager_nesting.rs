@@ -46,7 +46,7 @@ impl Link {
 impl Client for Link {
     /// The alert that the link before caused: cause the next.
     fn join_alert(&self, alert: &JoinAlert) {
-        assert_eq!(alert.membership.source(), Some(source(self.number)));
+        assert_eq!(alert.membership().source(), Some(source(self.number)));
         self.inside(|manager| join(manager, *self.handle.get().unwrap(), self.number));
     }
 
@@ -74,7 +74,7 @@ struct Chain {
 }
 
 fn chain(links: u32) -> Chain {
-    let config = ManagerConfig { clients: links, ..ManagerConfig::default() };
+    let config = ManagerConfig::default().with_clients(links);
     let routes = |source| match source {
         IpAddr::V4(source) if source.octets()[0] == 10 => {
             Some(ReversePath::through(Interface::v4((u32::from(source) & 0xFFFF) + 1)))

@@ -42,7 +42,7 @@ impl Turns {
         let turns = self.clone();
         hearing(move |heard| {
             let (turn, begins) = match heard {
-                Heard::Join(alert) => (of(alert.cause), true),
+                Heard::Join(alert) => (of(alert.cause()), true),
                 Heard::Prune(alert) => (of(alert.cause()), false),
                 Heard::LocalJoin(..) => (Turn::Local, true),
                 Heard::LocalLeave(..) => (Turn::Local, false),

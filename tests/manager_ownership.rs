@@ -30,7 +30,7 @@ fn a_protocol_instance_is_registered_at_most_once_at_a_time() {
 
 #[test]
 fn a_full_table_of_clients_refuses_one_more_and_loses_nobody() {
-    let router = Router::with(ManagerConfig { clients: 2, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_clients(2));
     router.client(1, &[]);
     router.client(2, &[]);
     let third = Protocol::new(3, 0);
@@ -86,7 +86,7 @@ fn igmp_and_one_routing_protocol_share_an_interface() {
 
 #[test]
 fn which_protocol_is_igmp_can_be_configured() {
-    let router = Router::with(ManagerConfig { igmp_protocol: 5, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_igmp_protocol(5));
     router.client(1, &[1]);
     router.client(5, &[1]);
     let not_igmp = router.client(Protocol::IGMP, &[]);
@@ -109,7 +109,7 @@ fn families_links_and_indices_are_interfaces_of_their_own() {
 
 #[test]
 fn an_interface_is_known_from_its_first_taking_on_and_no_look_makes_it_known() {
-    let router = Router::with(ManagerConfig { interfaces: 2, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_interfaces(2));
     let manager = &router.manager;
     let p = router.client(1, &[]);
     assert_eq!(manager.owner_of(v4(9)), Err(NoOwner(v4(9))));
@@ -147,13 +147,13 @@ fn a_configuration_that_cannot_work_is_named() {
         field
     };
     let default = ManagerConfig::default();
-    assert_eq!(refused(ManagerConfig { clients: 0, ..default.clone() }), "clients");
-    assert_eq!(refused(ManagerConfig { clients: u32::MAX, ..default.clone() }), "clients");
-    assert_eq!(refused(ManagerConfig { interfaces: 0, ..default.clone() }), "interfaces");
-    assert_eq!(refused(ManagerConfig { memberships: 0, ..default.clone() }), "memberships");
-    assert_eq!(refused(ManagerConfig { entries: 0, ..default.clone() }), "entries");
-    assert_eq!(refused(ManagerConfig { negative_entries: 0, ..default.clone() }), "negative_entries");
-    assert_eq!(refused(ManagerConfig { entry_lifetime: Duration::ZERO, ..default }), "entry_lifetime (ms)");
+    assert_eq!(refused(default.clone().with_clients(0)), "clients");
+    assert_eq!(refused(default.clone().with_clients(u32::MAX)), "clients");
+    assert_eq!(refused(default.clone().with_interfaces(0)), "interfaces");
+    assert_eq!(refused(default.clone().with_memberships(0)), "memberships");
+    assert_eq!(refused(default.clone().with_entries(0)), "entries");
+    assert_eq!(refused(default.clone().with_negative_entries(0)), "negative_entries");
+    assert_eq!(refused(default.with_entry_lifetime(Duration::ZERO)), "entry_lifetime (ms)");
 }
 
 /// Calls the manager from its destructor, and panics there if told to.

@@ -6,8 +6,9 @@ use common::hearing::{Heard, hearing};
 use common::*;
 use mgm::handle::Handle;
 use mgm::manager::{
-    Cause, DeregisterError, EnumerationError, EnumerationKind, GroupManager, Interface, ManagerConfig,
-    NoOwner, Protocol, RegisterError, ReleaseError, SetEntryError, StateChange, TakeError, Upcall,
+    Cause, DeregisterError, EnumerationError, EnumerationKind, FlowRequest, GroupManager, Interface,
+    ManagerConfig, NoOwner, Protocol, RegisterError, ReleaseError, SetEntryError, StateChange, TakeError,
+    Upcall,
 };
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -107,7 +108,7 @@ const FUNCTIONS: &[Function] = &[
         let new = flow("192.0.2.8 239.1.1.8");
         let state = inside.manager.new_flow(new).unwrap();
         assert_eq!(inside.manager.new_flow(new), Ok(state));
-        assert_eq!(inside.manager.new_flow_with(new, &[0x45]), Ok(state));
+        assert_eq!(inside.manager.new_flow(FlowRequest::new(new).with_packet(&[0x45])), Ok(state));
         assert!(inside.manager.entry(new).is_some());
     }),
     ("entry, entries, entries_after", |inside| {
@@ -214,14 +215,14 @@ const CALLBACKS: &[Callback] = &[
     },
     Callback {
         name: "join_alert because of memberships",
-        is: |heard| matches!(heard, Heard::Join(alert) if alert.cause == Cause::Membership),
+        is: |heard| matches!(heard, Heard::Join(alert) if alert.cause() == Cause::Membership),
         of_igmp: false,
         before: |_| {},
         calls: |scene| scene.router.join(scene.q, 4, GROUP),
     },
     Callback {
         name: "join_alert because of an entry",
-        is: |heard| matches!(heard, Heard::Join(alert) if alert.cause == Cause::Entry),
+        is: |heard| matches!(heard, Heard::Join(alert) if alert.cause() == Cause::Entry),
         of_igmp: false,
         before: |scene| _ = scene.router.new_flow(FLOW),
         calls: |scene| scene.router.add(scene.q, 4, FLOW, StateChange::Forward).unwrap(),
@@ -319,7 +320,7 @@ impl Hook {
 fn run(callback: &Callback, function: fn(&Inside<'_>)) {
     let notices = if callback.name == "notices_lost" { 1 } else { 64 };
     let config =
-        ManagerConfig { clients: 16, interfaces: 16, entries: 64, notices, ..ManagerConfig::default() };
+        ManagerConfig::default().with_clients(16).with_interfaces(16).with_entries(64).with_notices(notices);
     let router = Router::with(config);
     let hook = Arc::new(Hook {
         manager: Arc::downgrade(&router.manager),

@@ -5,7 +5,8 @@ mod common;
 use common::*;
 use mgm::handle::Handle;
 use mgm::manager::{
-    Client, FlowState, GroupManager, Interface, ReversePath, ReversePathQuestion, Route, StateChange,
+    Client, FlowRequest, FlowState, GroupManager, Interface, ReversePath, ReversePathQuestion, Route,
+    StateChange,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -43,13 +44,13 @@ impl Answering {
 
 impl Client for Answering {
     fn reverse_path(&self, question: &mut ReversePathQuestion<'_>) {
-        let asked = (question.flow().to_string(), question.packet().to_vec(), question.path.interface);
+        let asked = (question.flow().to_string(), question.packet().to_vec(), question.path().interface);
         self.asked.lock().unwrap().push(asked);
         if let Some(act) = self.acts.get() {
             act();
         }
         if let Some(answer) = *self.answer.lock().unwrap() {
-            question.path = answer;
+            question.set_path(answer);
         }
         assert!(!self.panics.load(Ordering::Relaxed), "on purpose");
     }
@@ -68,10 +69,13 @@ fn the_owner_of_the_interface_towards_the_source_is_asked_and_nobody_else() {
     router.igmp_with(&[1, 2], igmp.clone());
     router.join(q, 2, "* 239.1.1.1");
     let packet = [0x45, 0, 0, 20];
-    assert_eq!(router.manager.new_flow_with(flow(FLOW), &packet), Ok(FlowState::Active));
+    assert_eq!(
+        router.manager.new_flow(FlowRequest::new(flow(FLOW)).with_packet(&packet)),
+        Ok(FlowState::Active)
+    );
     assert_eq!(there.asked(), [("(192.0.2.7, 239.1.1.1)".into(), packet.to_vec(), v4(1))]);
     assert_eq!(incoming(&router.manager), Some(v4(1)));
-    router.manager.new_flow_with(flow(FLOW), &packet).unwrap();
+    router.manager.new_flow(FlowRequest::new(flow(FLOW)).with_packet(&packet)).unwrap();
     assert_eq!(there.asked(), [], "there is an entry");
     router.manager.flush_entries();
     router.new_flow(FLOW).unwrap();
@@ -107,7 +111,8 @@ fn a_client_may_move_the_way_in_to_another_interface_of_its_own() {
     router.join(p, 3, "* 239.1.1.1");
     let neighbour = Some("198.51.100.1".parse().unwrap());
     let route = Some(Route { protocol: 13, network: "192.0.2.0".parse().unwrap(), prefix_length: 24 });
-    *client.answer.lock().unwrap() = Some(ReversePath { interface: v4(2), neighbour, route });
+    *client.answer.lock().unwrap() =
+        Some(ReversePath::through(v4(2)).with_neighbour(neighbour).with_route(route));
     router.new_flow(FLOW).unwrap();
     let record = router.manager.entry(flow(FLOW)).unwrap();
     assert_eq!((record.incoming, record.neighbour, record.route), (Some(v4(2)), neighbour, route));
@@ -133,7 +138,8 @@ fn an_answer_that_is_not_the_clients_own_is_no_answer() {
         (Interface::v6(1), "its own, in the other family"),
     ] {
         let neighbour = Some("198.51.100.1".parse().unwrap());
-        *client.answer.lock().unwrap() = Some(ReversePath { interface: wrong, neighbour, route: None });
+        *client.answer.lock().unwrap() =
+            Some(ReversePath::through(wrong).with_neighbour(neighbour).with_route(None));
         router.new_flow(FLOW).unwrap();
         let record = router.manager.entry(flow(FLOW)).unwrap();
         assert_eq!((record.incoming, record.neighbour), (Some(v4(1)), None), "{why}");

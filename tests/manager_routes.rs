@@ -67,7 +67,7 @@ struct Moves;
 
 impl Client for Moves {
     fn reverse_path(&self, question: &mut ReversePathQuestion<'_>) {
-        question.path.interface = v4(2);
+        question.set_path(question.path().with_interface(v4(2)));
     }
 }
 

@@ -46,12 +46,12 @@ fn a_flow_is_queued_once_and_its_other_packets_are_counted() {
     assert_eq!(early(manager, flow(FLOW)), (3, 0), "the flow's counts outlive the entry");
     assert_eq!(bring(), Upcall::Queued, "with an entry: whoever brings it has not seen that yet");
     assert_eq!(manager.process_upcalls(10), 1);
-    assert_eq!(manager.upcall(flow("192.0.2.7 224.0.0.5"), v4(1), PACKET), Upcall::DropCounters);
+    assert_eq!(manager.upcall(flow("192.0.2.7 224.0.0.5"), v4(1), PACKET), Upcall::NotForwarded);
 }
 
 #[test]
 fn a_full_queue_refuses_and_what_it_refused_is_counted_with_the_flow() {
-    let router = Router::with(ManagerConfig { upcalls: 2, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_upcalls(2));
     let manager = &router.manager;
     router.client(1, &[1]);
     let bring = |source| manager.upcall(of(source), v4(1), PACKET);
@@ -77,7 +77,7 @@ fn a_full_queue_refuses_and_what_it_refused_is_counted_with_the_flow() {
 
 #[test]
 fn a_flow_that_was_refused_is_forgotten_when_nothing_comes_for_a_while() {
-    let router = Router::with(ManagerConfig { upcalls: 2, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_upcalls(2));
     let manager = &router.manager;
     router.client(1, &[1]);
     let bring = |source| manager.upcall(of(source), v4(1), PACKET);
@@ -159,7 +159,7 @@ fn every_packet_is_counted_once_whoever_serves_meanwhile() {
     const FLOWS: u8 = 6;
     const PATHS: usize = 3;
     // Few places, so that the queue is full now and then; with those of the parked, all have one.
-    let router = Router::with(ManagerConfig { upcalls: 4, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_upcalls(4));
     let manager = &router.manager;
     router.client(1, &[1]);
     let (waited, refused): ([AtomicU64; 6], [AtomicU64; 6]) = Default::default();
@@ -176,7 +176,7 @@ fn every_packet_is_counted_once_whoever_serves_meanwhile() {
                         Upcall::Queued => {}
                         Upcall::Waiting => _ = waited[usize::from(source)].fetch_add(1, Ordering::Relaxed),
                         Upcall::Refused => _ = refused[usize::from(source)].fetch_add(1, Ordering::Relaxed),
-                        Upcall::DropCounters => unreachable!(),
+                        Upcall::NotForwarded => unreachable!(),
                     }
                 }
             });
@@ -239,7 +239,7 @@ impl Told {
     /// What it was told since the last call.
     fn told(&self) -> Vec<(Flow, Interface, Vec<u8>)> {
         let alerts = std::mem::take(&mut *self.alerts.lock().unwrap());
-        alerts.into_iter().map(|alert| (alert.flow, alert.arrival, alert.packet.into_vec())).collect()
+        alerts.into_iter().map(|alert| (alert.flow(), alert.arrival(), alert.packet().to_vec())).collect()
     }
 }
 
@@ -304,7 +304,7 @@ fn a_flow_raises_one_alert_in_a_while() {
 
 #[test]
 fn packets_on_the_wrong_interface_are_bounded_and_room_comes_back() {
-    let config = ManagerConfig { upcalls: 3, ..ManagerConfig::default() };
+    let config = ManagerConfig::default().with_upcalls(3);
     let router = Router::with(config);
     let manager = &router.manager;
     let client = Told::new(true);
@@ -317,7 +317,7 @@ fn packets_on_the_wrong_interface_are_bounded_and_room_comes_back() {
     manager.advance(Duration::from_secs(3));
     manager.process_upcalls(1);
     assert_eq!([4, 5, 6].map(bring), [true; 3]);
-    let now = ManagerConfig { wrong_interface_interval: Duration::ZERO, ..ManagerConfig::default() };
+    let now = ManagerConfig::default().with_wrong_interface_interval(Duration::ZERO);
     let router = Router::with(now);
     router.client_with(1, &[1, 2], client.clone());
     assert_eq!([(); 2].map(|()| router.manager.wrong_interface(of(1), v4(2), PACKET)), [true; 2]);
@@ -340,10 +340,7 @@ fn an_upcall_from_the_wrong_interface_raises_the_alert_too() {
 #[test]
 fn the_limit_holds_whoever_tidies_up_meanwhile() {
     const INTERVAL: u64 = 1000;
-    let config = ManagerConfig {
-        wrong_interface_interval: Duration::from_nanos(INTERVAL),
-        ..ManagerConfig::default()
-    };
+    let config = ManagerConfig::default().with_wrong_interface_interval(Duration::from_nanos(INTERVAL));
     let router = Router::with(config);
     let manager = &router.manager;
     router.client_with(1, &[1, 2], Told::new(true));

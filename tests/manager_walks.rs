@@ -34,7 +34,8 @@ fn walk(manager: &GroupManager, most: usize) -> Vec<EntryRecord> {
 fn a_record_says_what_the_entry_is_and_how_it_came_to_be() {
     let route = Route { protocol: 13, network: "192.0.2.0".parse().unwrap(), prefix_length: 24 };
     let neighbour = "198.51.100.1".parse().unwrap();
-    let way = move |_| Some(ReversePath { interface: v4(1), neighbour: Some(neighbour), route: Some(route) });
+    let way =
+        move |_| Some(ReversePath::through(v4(1)).with_neighbour(Some(neighbour)).with_route(Some(route)));
     let manager = GroupManager::new(ManagerConfig::default(), Arc::new(way)).unwrap();
     let p = manager.register(Protocol::new(1, 7), Arc::new(())).unwrap();
     let q = manager.register(Protocol::new(2, 0), Arc::new(())).unwrap();

@@ -91,7 +91,7 @@ fn routes_that_answer_late_delay_their_own_flow_and_no_other() {
 
 #[test]
 fn while_one_serves_a_late_route_packets_are_counted_and_others_serve_the_rest() {
-    let config = ManagerConfig { upcalls: 4, ..ManagerConfig::default() };
+    let config = ManagerConfig::default().with_upcalls(4);
     let (manager, routes) = with_late_routes(config);
     let of = |n: u8| flow(&format!("192.0.2.{n} 239.1.1.1"));
     thread::scope(|scope| {
@@ -179,17 +179,17 @@ fn a_late_owner_that_has_left_meanwhile_has_not_answered_and_nobody_waits_for_it
 #[test]
 fn a_table_that_refuses_successors_loses_entries_to_the_next_packet_and_no_membership() {
     const ENTRIES: u32 = 16;
-    let router = Router::with(ManagerConfig { entries: ENTRIES, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_entries(ENTRIES));
     let manager = &router.manager;
     let p = router.client(1, &[1, 2, 3]);
     router.join(p, 2, "* *");
     let flows: Vec<String> = (1..=ENTRIES).map(|n| format!("192.0.2.{n} 239.1.1.1")).collect();
     flows.iter().for_each(|flow| assert_eq!(router.new_flow(flow), Ok(FlowState::Active)));
-    let mut counters = manager.forwarding().counters().worker();
-    let number = manager.forwarding().reader().lookup(&flow(&flows[0])).unwrap().number();
+    let mut counters = manager.forwarding_table().counters().worker();
+    let number = manager.forwarding_table().reader().lookup(&flow(&flows[0])).unwrap().number();
     counters.add(number, mgm::forwarding::Counter::Packets, 5);
     // A plane that stalls in the middle of a burst keeps what is gone; each join has every entry replaced.
-    let mut stalled = manager.forwarding().reader();
+    let mut stalled = manager.forwarding_table().reader();
     assert!(stalled.lookup(&flow(&flows[0])).is_some());
     let mut joins = 0;
     while manager.limit_counters().entries_withdrawn == 0 {
@@ -200,7 +200,7 @@ fn a_table_that_refuses_successors_loses_entries_to_the_next_packet_and_no_membe
     }
     let gone = manager.limit_counters().entries_withdrawn;
     assert_eq!(manager.entries().len() as u64 + gone, u64::from(ENTRIES));
-    assert_eq!(manager.forwarding().len(), manager.entries().len());
+    assert_eq!(manager.forwarding_table().len(), manager.entries().len());
     router.join(p, 3, "* 239.1.1.1");
     assert_eq!(router.memberships(), 2);
     // What is still there is as the memberships say, or not there.
@@ -221,10 +221,10 @@ fn a_table_that_refuses_successors_loses_entries_to_the_next_packet_and_no_membe
 /// Others fill the table: the manager's flows are refused, and made once there is room, with what was counted meanwhile.
 #[test]
 fn a_table_that_others_have_filled_refuses_flows_and_their_counts_are_kept_until_there_is_room() {
-    let router = Router::with(ManagerConfig { entries: 4, ..ManagerConfig::default() });
+    let router = Router::with(ManagerConfig::default().with_entries(4));
     let manager = &router.manager;
     router.client(1, &[1]);
-    let forwarding = manager.forwarding();
+    let forwarding = manager.forwarding_table();
     let theirs: Vec<Flow> = (1..=4).map(|n| flow(&format!("198.51.100.{n} 239.1.1.1"))).collect();
     let numbers: Vec<_> = theirs
         .iter()
@@ -273,7 +273,7 @@ impl Copying {
     fn follow(&self, manager: &GroupManager, all: &[Flow], copy: &mut BTreeMap<Flow, Vec<Outgoing>>) -> bool {
         let dirty = self.dirty.lock().unwrap().replace(BTreeSet::new());
         let dirty = dirty.unwrap_or_else(|| all.iter().copied().collect());
-        let mut reader = manager.forwarding().reader();
+        let mut reader = manager.forwarding_table().reader();
         for flow in &dirty {
             match reader.lookup(flow) {
                 Some(entry) => copy.insert(*flow, entry.outgoing().collect()),
@@ -291,7 +291,7 @@ fn a_plane_that_is_slow_and_full_ends_up_with_a_true_copy() {
     let p = router.client(1, &[1, 2, 3]);
     let plane = Arc::new(Copying { dirty: Mutex::new(Some(BTreeSet::new())), overflows: AtomicU64::new(0) });
     let noting = plane.clone();
-    assert!(manager.forwarding().watch(move |flow| {
+    assert!(manager.forwarding_table().watch(move |flow| {
         noting.note(flow);
         thread::sleep(Duration::from_micros(20));
     }));
@@ -308,7 +308,7 @@ fn a_plane_that_is_slow_and_full_ends_up_with_a_true_copy() {
                 }
                 router.leave(p, 2, "* *");
             }
-            all[..6].iter().for_each(|flow| assert!(manager.forwarding().withdraw(flow)));
+            all[..6].iter().for_each(|flow| assert!(manager.forwarding_table().withdraw(flow)));
             done.store(true, Ordering::SeqCst);
         });
         while !done.load(Ordering::SeqCst) && !changing.is_finished() {
@@ -318,7 +318,7 @@ fn a_plane_that_is_slow_and_full_ends_up_with_a_true_copy() {
     });
     assert!(plane.overflows.load(Ordering::SeqCst) > 0, "it has been full");
     while plane.follow(manager, &all, &mut copy) {}
-    let mut reader = manager.forwarding().reader();
+    let mut reader = manager.forwarding_table().reader();
     let there: BTreeMap<Flow, Vec<Outgoing>> =
         all.iter().filter_map(|flow| Some((*flow, reader.lookup(flow)?.outgoing().collect()))).collect();
     assert_eq!(there.len(), 6);
@@ -337,7 +337,7 @@ fn a_plane_that_hangs_while_it_is_told_holds_up_publishing_alone() {
     router.new_flow(FLOW).unwrap();
     let (plane, ask) = late();
     let hangs = AtomicBool::new(true);
-    assert!(manager.forwarding().watch(move |_| {
+    assert!(manager.forwarding_table().watch(move |_| {
         if hangs.swap(false, Ordering::SeqCst) {
             ask();
         }

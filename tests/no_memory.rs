@@ -46,14 +46,12 @@ const FULL: RegisterError = RegisterError::Full(30);
 
 /// Room for what the script needs and no more: if a call that is refused kept any, a later one would not find it.
 fn config() -> ManagerConfig {
-    ManagerConfig {
-        clients: 30,
-        interfaces: 84,
-        memberships: 20,
-        entries: 105,
-        enumerations: 1,
-        ..ManagerConfig::default()
-    }
+    ManagerConfig::default()
+        .with_clients(30)
+        .with_interfaces(84)
+        .with_memberships(20)
+        .with_entries(105)
+        .with_enumerations(1)
 }
 
 /// A router, and what its callers remember.

@@ -73,6 +73,7 @@ fn the_page_names_every_limit_with_its_default() {
         upcalls_per_interface,
         wrong_interface_interval,
         entry_lifetime,
+        ..
     } = ManagerConfig::default();
     let HostLimits { groups, hosts, sources, group_sources, total } = HostLimits::default();
     let mut limits = vec![
@@ -99,6 +100,8 @@ fn the_page_names_every_limit_with_its_default() {
     ];
     #[cfg(feature = "capture")]
     limits.push(("LearnedRoutes::MOST", mgm::rpf::LearnedRoutes::MAX_SOURCES as u64));
+    let named = limits.iter().map(|(name, _)| *name);
+    assert_eq!(named.filter(|name| !name.contains("::")).count(), ManagerConfig::SETTINGS.len() - 1);
     let rows = rows();
     for (limit, default) in limits {
         assert_eq!(number(&rows, limit), default, "{limit}");
@@ -156,14 +159,13 @@ fn measure() -> Vec<(&'static str, u64)> {
         let made = each(30_000, |count| (0..count).for_each(|n| _ = router.new_flow(flow(n)).unwrap()));
         measured.push((what, made));
     }
-    let unwanted =
-        ManagerConfig { negative_entries: 1 << 15, negative_entries_per_interface: 1 << 15, ..usual() };
+    let unwanted = usual().with_negative_entries(1 << 15).with_negative_entries_per_interface(1 << 15);
     let (router, _) = manager(unwanted);
     measured.push((
         "a negative entry",
         each(30_000, |count| (0..count).for_each(|n| _ = router.new_flow(flow(n)).unwrap())),
     ));
-    let config = ManagerConfig { upcalls: 1 << 15, upcalls_per_interface: 1 << 15, ..usual() };
+    let config = usual().with_upcalls(1 << 15).with_upcalls_per_interface(1 << 15);
     let (router, _) = manager(config);
     let bring = |n| _ = router.upcall(flow(n), Interface::v6(1), &[0; 1500]);
     measured.push(("a flow that waits", each(30_000, |count| (0..count).for_each(bring))));
@@ -190,7 +192,7 @@ fn measure() -> Vec<(&'static str, u64)> {
         measured.push(("a source that was learned", each(30_000, |count| (0..count).for_each(learn))));
     }
 
-    let (router, client) = manager(ManagerConfig { interfaces: 1 << 15, ..usual() });
+    let (router, client) = manager(usual().with_interfaces(1 << 15));
     let take = |n| router.take(client, Interface::v4(n)).unwrap();
     measured.push(("an interface", each(30_000, |count| (0..count).for_each(take))));
     measured

@@ -157,7 +157,7 @@ fn effects_are_seen_though_what_follows_may_wait<'s>(
 
 /// To how many interfaces packets of a flow go that the released one alone has receivers of.
 fn forwarded(stage: &Stage) -> usize {
-    let forwarding = stage.manager.forwarding();
+    let forwarding = stage.manager.forwarding_table();
     let mut reader = forwarding.reader();
     reader.lookup(&stage.flows[0]).map_or(0, |entry| entry.live_outgoing().count())
 }
@@ -222,9 +222,9 @@ fn a_stalled_reader_costs_slots_and_nothing_else() {
 fn a_stalled_burst_holds_entries_back_and_look_ups_and_withdrawals_go_on() {
     const CAPACITY: u32 = 64;
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let config = mgm::manager::ManagerConfig { entries: CAPACITY, ..Default::default() };
+    let config = mgm::manager::ManagerConfig::default().with_entries(CAPACITY);
     let manager = GroupManager::new(config, Arc::new(|_| None)).unwrap();
-    let forwarding = manager.forwarding();
+    let forwarding = manager.forwarding_table();
     let (kept, other) = (common::flow("192.0.2.1 239.1.1.1"), common::flow("192.0.2.2 239.1.1.1"));
     let number = forwarding.alloc_counter().unwrap();
     let entry = |flow| NewEntry::new(flow, number, None, &[]);

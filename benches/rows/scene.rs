@@ -103,7 +103,7 @@ pub(crate) struct Mgm {
 impl Mgm {
     pub(crate) fn new(flows: usize, copies: usize, receivers: Receivers) -> Mgm {
         let most = 2 * flows as u32;
-        let config = ManagerConfig { entries: most, entries_per_interface: most, ..ManagerConfig::default() };
+        let config = ManagerConfig::default().with_entries(most).with_entries_per_interface(most);
         let interface = |port: usize| Interface::of(Family::V4, port as u32 + 1);
         let way = move |_| Some(ReversePath::through(interface(0)));
         let manager = GroupManager::new(config, Arc::new(way)).expect("a valid configuration");

@@ -20,7 +20,7 @@ fuzz_target!(|octets: &[u8]| {
     }
     let ports = recording.ports();
     let learned = Arc::new(LearnedRoutes::new());
-    let config = ManagerConfig { entries: 1 << 12, ..ManagerConfig::default() };
+    let config = ManagerConfig::default().with_entries(1 << 12);
     let manager = Arc::new(GroupManager::new(config, learned.clone()).unwrap());
     let listeners = [Family::V4, Family::V6]
         .map(|family| GroupMembership::new(manager.clone(), family, GmpConfig::default()).unwrap());

@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use loom_tests::explore;
 use mgm::handle::HandleTable;
-use mgm::manager::parts::{Gate, Next, Outbox};
+use mgm::manager::parts::{Next, Outbox, Rundown};
 use std::sync::Arc;
 
 /// A value that callbacks read, and that the client invalidates once it is deregistered.
@@ -30,7 +30,7 @@ impl Callbacks {
 }
 
 struct Client {
-    gate: Gate,
+    gate: Rundown,
     callbacks: Callbacks,
     table: HandleTable<()>,
 }
@@ -41,7 +41,7 @@ fn rundown() {
     explore("rundown", 64, || {
         let table = HandleTable::with_capacity(1).unwrap();
         let handle = table.insert(()).ok().unwrap();
-        let gate = Gate::default();
+        let gate = Rundown::default();
         let client = Arc::new(Client { gate, callbacks: Callbacks(UnsafeCell::new(1)), table });
         let shared = client.clone();
         let caller = thread::spawn(move || {

@@ -4,25 +4,25 @@
 
 use loom::thread;
 use loom_tests::explore;
-use mgm::manager::parts::{Closed, Counts, Cursor, Waiting};
+use mgm::manager::parts::{Counts, Cursor, PendingFlow, Sealed};
 use std::sync::Arc;
 
 /// Two packets arrive while a thread seals the counts: a packet is in the counts or gets an error.
 #[test]
 fn closing() {
     explore("closing", 20, || {
-        let waiting = Arc::new(Waiting::new());
+        let waiting = Arc::new(PendingFlow::new());
         let shared = waiting.clone();
         let packets = thread::spawn(move || {
             let uninitialized = shared.uninitialized().is_ok();
             (uninitialized, shared.overflow().is_ok())
         });
-        let closed = waiting.close().unwrap();
+        let closed = waiting.seal().unwrap();
         let (uninitialized, overflow) = packets.join().unwrap();
         let counted = Counts { uninitialized: uninitialized.into(), overflow: overflow.into() };
         assert_eq!(closed, counted);
-        assert!(matches!(waiting.uninitialized(), Err(Closed)) && matches!(waiting.overflow(), Err(Closed)));
-        assert_eq!(waiting.close(), None);
+        assert!(matches!(waiting.count_uninitialized(), Err(Sealed)) && matches!(waiting.count_overflow(), Err(Sealed)));
+        assert_eq!(waiting.seal(), None);
     });
 }
 
@@ -30,12 +30,12 @@ fn closing() {
 #[test]
 fn one_owner() {
     explore("one_owner", 20, || {
-        let waiting = Arc::new(Waiting::new());
-        waiting.uninitialized().unwrap();
+        let waiting = Arc::new(PendingFlow::new());
+        waiting.count_uninitialized().unwrap();
         waiting.park();
         let shared = waiting.clone();
         let other = thread::spawn(move || (shared.unpark(), shared.close()));
-        let (unparked, closed) = (waiting.unpark(), waiting.close());
+        let (unparked, closed) = (waiting.unpark(), waiting.seal());
         let other = other.join().unwrap();
         assert!(unparked != other.0);
         assert!(closed.is_some() != other.1.is_some());

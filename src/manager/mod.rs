@@ -1,12 +1,11 @@
-//! Who is registered, who owns which interface, who wants which group; and the entries that follow from it.
+//! The group manager: clients, ownership of interfaces, memberships, and the forwarding entries that follow.
 //!
-//! [`GroupManager`] is the place where multicast routing protocols that share a router meet. A protocol registers and
-//! gets a handle, takes the interfaces it runs on, says which groups have receivers there, and leaves again. A
-//! forwarding plane brings the flows it has no entry for, and reads the entries from [`GroupManager::forwarding`].
+//! [`GroupManager`] is where multicast routing protocols that share a router meet. A protocol registers and gets a handle,
+//! takes the interfaces it runs on, adds memberships for the groups that have receivers there, and leaves again. A forwarding
+//! plane reports the flows for which it finds no entry, and reads the entries from [`GroupManager::forwarding`].
 //!
 //! ```
-//! use mgm::forwarding::Flow;
-//! use mgm::manager::{StateChange, FlowState, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath};
+//! use mgm::manager::{Flow, FlowState, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
 //! use std::sync::Arc;
 //!
 //! // Every source is reached through interface 1.
@@ -31,307 +30,272 @@
 //!
 //! # Without memory
 //!
-//! A call that needs memory and finds none answers so, and has changed nothing; made again when there is some it succeeds. What
-//! cannot be refused needs none, or goes on without in a way that is told: an entry that cannot be published anew is withdrawn
-//! ([`LimitCounters::entries_withdrawn`]), a notice that cannot be queued is counted ([`Client::notices_lost`]), an upcall is refused.
-//! Trees and maps that others wrote end the process when there is none for a node; calls that add to them look first whether
-//! there is enough for what they add.
+//! A call that needs memory and finds none returns an error that says so, and has changed nothing. Repeated when memory is
+//! available, it succeeds. What cannot be refused needs no memory, or goes on without and reports that: an entry that cannot
+//! be published again is withdrawn ([`LimitCounters::entries_withdrawn`]), a notice that cannot be queued is counted
+//! ([`Client::notices_lost`]), an upcall is refused. The trees and maps of other libraries end the process when there is no
+//! memory for a node; calls that add to them first check whether there is enough for what they add.
 //!
-//! # What may wait, and what never does
+//! # Progress
 //!
 //! - [`take`](GroupManager::take) of a known interface, [`release`](GroupManager::release),
-//!   [`deregister`](GroupManager::deregister): the effect happens in one lock-free step that needs neither a lock nor
-//!   memory. What follows it, sweeping memberships and entries that are dead by then, takes the membership lock and may
-//!   wait for it; nobody can tell whether it has happened yet.
-//! - [`owner_of`](GroupManager::owner_of) is lock-free, [`vif_index`](GroupManager::vif_index) and
+//!   [`deregister`](GroupManager::deregister): the effect is one lock-free step that needs neither a lock nor memory. The
+//!   sweep of dead memberships and entries that follows takes the membership lock and may wait for it. No call can observe
+//!   whether the sweep has happened yet.
+//! - [`owner_of`](GroupManager::owner_of) is lock-free; [`vif_index`](GroupManager::vif_index) and
 //!   [`interface`](GroupManager::interface) are wait-free.
 //! - [`next_groups`](GroupManager::next_groups) is lock-free; [`upcall`](GroupManager::upcall) and
 //!   [`wrong_interface`](GroupManager::wrong_interface) take no lock.
-//! - Everything else may wait for the membership lock or for the shard of a name.
-//! - No lock is held while a client is called or its destructor runs: every function may be called from any thread and
-//!   from any callback.
+//! - Every other call may wait for the membership lock, or for the shard of a protocol's name.
+//! - No lock is held while a client's callback or destructor runs: every function may be called from any thread and from any
+//!   callback.
+//!
+//! # The rooms
+//!
+//! - `api`: the types that callers name.
+//! - `clients`: the registered clients and the channel to each.
+//! - `state`: interfaces, memberships, handovers, quotas and queues.
+//! - `flows`: the records of flows, and the entries that follow from them.
+//! - `ops`: the operations, each over several rooms.
+//!
+//! # The order of locks
+//!
+//! A thread that holds one of these locks takes only later ones: the shard of a protocol's name and the client listing; the
+//! membership lock; an outbox; the writer lock of the forwarding table; a queue of changes. The lock of the interface allocator
+//! is taken with no other lock held.
 
-mod alert;
-mod alerts;
-mod building;
-mod change;
-mod client;
-mod client_code;
+mod api;
 mod clients;
-mod clock;
-mod config;
-#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
-mod cursor;
-mod directory;
-mod enumeration;
-mod error;
 mod flows;
-#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
-mod gate;
-mod interface;
-mod interfaces;
-mod membership;
-#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
-mod outbox;
-mod outlet;
-mod ownership;
+mod ops;
 pub(crate) mod points;
-mod receivers;
-mod records;
-mod routes;
-mod routing;
-mod said;
-mod switches;
-mod upcalls;
-mod upstream;
-#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
-mod waiting;
-mod walks;
+mod state;
 
-pub use alert::{
-    Cause, CreationAlert, JoinAlert, OfferedInterface, PruneAlert, ReversePathQuestion, WrongInterfaceAlert,
+pub use crate::forwarding::{Family, Flow};
+pub use crate::handle::Handle;
+pub use api::{
+    Cause, ChangeSubscription, Client, ClientRecord, ConfigError, CreationAlert, DeregisterError,
+    EntryChange, EntryRecord, EnumerationError, EnumerationKind, FlowRequest, FlowState, ForwardingView,
+    Group, GroupPage, Interface, JoinAlert, LimitCounters, ManagerConfig, Membership, MembershipError,
+    MembershipRecord, NewFlowError, NoOwner, OfferedInterface, OutgoingRecord, Protocol, PruneAlert,
+    RegisterError, ReleaseError, ReversePath, ReversePathQuestion, Route, RpfLookup, SetEntryError,
+    StateChange, TakeError, Upcall, WrongInterfaceAlert,
 };
-pub use client::{Client, Protocol};
-pub use config::ManagerConfig;
-pub use enumeration::{EnumerationKind, GroupPage};
-pub use error::{
-    ConfigError, DeregisterError, EnumerationError, MembershipError, NewFlowError, NoOwner, RegisterError,
-    ReleaseError, SetEntryError, TakeError,
-};
-pub use flows::LimitCounters;
-pub use interface::Interface;
-pub use membership::{Group, Membership, StateChange};
-pub use routes::{ReversePath, Route, Routes};
-pub use upcalls::Upcall;
-pub use walks::{ClientRecord, EntryRecord, MembershipRecord, OutgoingRecord};
+/// Run-down protection, for the C interface.
+#[doc(hidden)]
+pub use clients::rundown;
 
-use crate::forwarding::{Flow, ForwardingTable, VifIndex};
-use crate::handle::Handle;
-use clients::Clients;
-use clock::Clock;
-use enumeration::Enumerations;
-use flows::{Flows, Limits, With};
-use interfaces::{Interfaces, Maker};
+use crate::forwarding::{ForwardingTable, VifIndex};
+use api::ChangeFeed;
+use clients::ClientRegistry;
+use flows::FlowTable;
+use ops::{RouteVersion, State};
 use parking_lot::Mutex;
-use records::Records;
-use routing::Routing;
-use std::collections::BTreeMap;
+use state::{Clock, Enumerations, InterfaceAllocator, InterfaceTable, UpcallQueue};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use switches::Switches;
-use upcalls::Upcalls;
 
-/// Parts of the manager, for loom models of their own.
+/// Parts of the manager that have loom models of their own.
 #[cfg(loom)]
 pub mod parts {
-    pub use super::cursor::Cursor;
-    pub use super::gate::{Gate, Inside};
-    pub use super::outbox::{Next, Outbox};
-    pub use super::waiting::{Closed, Counts, Waiting};
+    pub use super::clients::outbox::{Next, Outbox};
+    pub use super::clients::rundown::{Rundown, RundownGuard};
+    pub use super::state::cursor::Cursor;
+    pub use super::state::pending_flow::{Counts, PendingFlow, Sealed};
 }
 
-/// What an entry does with its flow's packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FlowState {
-    /// They are copied to at least one interface.
-    Active,
-    /// Nobody wants them, or they have nowhere to arrive: they are discarded without asking again.
-    Negative,
-}
-
-/// A multicast group manager. Share it in an [`Arc`]; a client that keeps it should keep a [`std::sync::Weak`], because
-/// the manager keeps its clients.
+/// A multicast group manager.
+///
+/// Share it in an [`Arc`]. A client that keeps it should keep a [`std::sync::Weak`], because the manager keeps its clients.
 pub struct GroupManager {
-    clients: Clients,
-    interfaces: Interfaces,
+    clients: ClientRegistry,
+    interfaces: InterfaceTable,
     forwarding: ForwardingTable,
-    routes: Arc<dyn Routes>,
+    changes: ChangeFeed,
+    routes: Arc<dyn RpfLookup>,
+    route_version: RouteVersion,
     config: ManagerConfig,
     clock: Arc<Clock>,
     enumerations: Enumerations,
-    upcalls: Upcalls,
-    routing: Routing,
-    /// Apart from the membership lock, so that taking an interface never waits for that.
-    maker: Mutex<Maker>,
+    upcalls: UpcallQueue,
+    /// Separate from the membership lock, so that the first take of an interface never waits for that.
+    allocator: Mutex<InterfaceAllocator>,
+    /// The membership lock.
     state: Mutex<State>,
 }
 
-/// What the membership lock protects.
-struct State {
-    records: Records,
-    flows: Flows,
-    /// The interface towards the source of each (s,g) that somebody counts for, as it was when the first did.
-    towards: BTreeMap<Flow, Interface>,
-    switches: Switches,
-}
-
-impl State {
-    /// The interface towards the source that a membership names, if somebody counts for that.
-    fn towards(&self, membership: Membership) -> Option<Interface> {
-        match membership {
-            Membership::OneSource(flow) => self.towards.get(&flow).copied(),
-            _ => None,
-        }
-    }
-}
-
 impl GroupManager {
-    /// A manager without clients that asks `routes` for the way to a source.
+    /// Returns a manager without clients that asks `routes` for the reverse path to a source.
     ///
     /// # Errors
-    /// [`ConfigError`] names the setting that cannot work.
-    pub fn new(config: ManagerConfig, routes: Arc<dyn Routes>) -> Result<GroupManager, ConfigError> {
+    /// [`ConfigError`] names the setting that is out of its bounds.
+    pub fn new(config: ManagerConfig, routes: Arc<dyn RpfLookup>) -> Result<GroupManager, ConfigError> {
         config.check()?;
-        let clients = Clients::new(&config).ok_or(ConfigError {
+        let clients = ClientRegistry::new(&config).ok_or(ConfigError {
             field: "clients",
             value: config.clients.into(),
-            least: 1,
-            most: ManagerConfig::MAX_CLIENTS,
+            min: 1,
+            max: ManagerConfig::MAX_CLIENTS,
         })?;
-        let (interfaces, maker) = Interfaces::new(config.interfaces);
-        let limits = Limits {
-            entries: config.entries as usize,
-            entries_of_interface: config.entries_per_interface as usize,
-            negative: config.negative_entries as usize,
-            negative_of_interface: config.negative_entries_per_interface as usize,
-            idle: config.remembered_flows as usize,
-            lifetime: config.entry_lifetime,
-        };
+        let (interfaces, allocator) = InterfaceTable::new(config.interfaces);
         let clock = Arc::<Clock>::default();
         let forwarding = ForwardingTable::new(config.entries, clients.table.owners().clone());
-        let flows = Flows::new(limits, clock.clone(), forwarding.counters().worker());
+        let flows = FlowTable::new(&config, clock.clone(), forwarding.counters().worker());
         Ok(GroupManager {
             forwarding,
+            changes: ChangeFeed::default(),
             clients,
             interfaces,
             routes,
+            route_version: RouteVersion::default(),
             enumerations: Enumerations::new(config.enumerations),
-            upcalls: Upcalls::new(&config),
-            routing: Routing::default(),
+            upcalls: UpcallQueue::new(&config),
             config,
-            maker: Mutex::new(maker),
-            state: Mutex::new(State {
-                records: Records::default(),
-                flows,
-                towards: BTreeMap::new(),
-                switches: Switches::default(),
-            }),
+            allocator: Mutex::new(allocator),
+            state: Mutex::new(State::new(flows)),
             clock,
         })
     }
 
-    /// Registers a protocol instance (`MgmRegisterMProtocol`). Its handle is stale once it is deregistered, for ever.
+    /// Registers a protocol instance (`MgmRegisterMProtocol`) and returns its handle. The handle is stale for ever once the
+    /// client is deregistered.
     ///
-    /// May wait for another registration or deregistration.
+    /// Gives the client its handle ([`Client::registered`]) before it returns, and before any other callback. Alerts may come
+    /// before it returns. The client is not notified of memberships that exist already. May wait for another registration or
+    /// deregistration.
     ///
     /// # Errors
     /// [`RegisterError`]; a protocol instance is registered at most once at a time.
     pub fn register(&self, protocol: Protocol, client: Arc<dyn Client>) -> Result<Handle, RegisterError> {
-        self.clients.register(protocol, client)
+        let channel = self.clients.register(protocol, client)?;
+        channel.start(&self.clients.table);
+        let handle = channel.handle;
+        self.deliver(channel);
+        self.clients.runner.run_destructors();
+        Ok(handle)
     }
 
-    /// Ends a registration (`MgmDeRegisterMProtocol`). Either the client owns nothing and its handle is stale from then
-    /// on, or nothing changes: one step, whatever else goes on. Lock-free up to there.
+    /// Deregisters a client (`MgmDeRegisterMProtocol`). Either the client owns nothing and its handle is stale from then on,
+    /// or nothing changes: one step, whatever other threads do. Lock-free up to that step.
     ///
-    /// From that step on no callback of the client starts; the call then waits for those that are running. Made from
-    /// inside a callback, whoever's, it returns at once, since two callbacks could otherwise wait for each other: then the
-    /// last callback has ended when those that were running have returned.
+    /// From that step on no callback of the client starts. The call then blocks until the client's running callbacks have
+    /// returned. Called from inside any callback, it returns at once, because two callbacks could otherwise wait for each
+    /// other; the client's last callback then ends when those that were running have returned.
     ///
     /// # Errors
     /// [`DeregisterError`]; every interface has to be released first.
     pub fn deregister(&self, client: Handle) -> Result<(), DeregisterError> {
-        self.see_off(client, !client_code::inside())
+        self.finish_deregister(client, !clients::in_callback())
     }
 
-    /// The same, but never waits for callbacks that are running.
+    /// Deregisters a client as [`deregister`](Self::deregister) does, but never waits for running callbacks.
     ///
     /// # Errors
     /// [`DeregisterError`].
     pub fn deregister_now(&self, client: Handle) -> Result<(), DeregisterError> {
-        self.see_off(client, false)
+        self.finish_deregister(client, false)
     }
 
-    fn see_off(&self, client: Handle, wait: bool) -> Result<(), DeregisterError> {
-        let outlet = self.clients.retire(client)?;
+    /// Retires a client and closes its channel. Waits for its running callbacks if asked to.
+    fn finish_deregister(&self, client: Handle, wait: bool) -> Result<(), DeregisterError> {
+        let channel = self.clients.retire(client)?;
         self.enumerations.end_dead(|owner| self.clients.validate(owner));
-        if let Some(outlet) = outlet {
-            outlet.close(self, wait);
+        if let Some(channel) = channel {
+            channel.close(&self.clients.table, &|reply| self.apply(&reply));
+            if wait {
+                channel.wait();
+            }
         }
-        self.clients.code.run_destructors();
+        self.clients.runner.run_destructors();
         Ok(())
     }
 
-    /// The table that forwarding planes read. It is open to others, too: who publishes flows of his own there keeps off
-    /// the manager's, and the manager keeps off his.
+    /// Returns the forwarding table for planes to read. Only the manager publishes there.
     #[must_use]
-    pub fn forwarding(&self) -> &ForwardingTable {
+    pub fn forwarding(&self) -> ForwardingView<'_> {
+        ForwardingView::new(&self.forwarding)
+    }
+
+    /// Returns the forwarding table itself. For tests: entries published here are unknown to the manager.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn forwarding_table(&self) -> &ForwardingTable {
         &self.forwarding
     }
 
-    /// The number under which forwarding entries name an interface; `None` when it was never taken. A look-up never makes
-    /// it known. Wait-free.
+    /// Subscribes to changes of the forwarding table, for planes that keep a copy of the entries. `limit` is the maximum
+    /// number of flows in the subscription's queue.
+    ///
+    /// `wake` is called after each change that was queued. It runs under locks of the manager: it must only wake the thread
+    /// that reads the subscription, and must not call the manager or panic.
+    #[must_use]
+    pub fn subscribe_changes(
+        &self,
+        limit: usize,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> ChangeSubscription {
+        self.changes.subscribe(&self.forwarding, limit, Box::new(wake))
+    }
+
+    /// Returns the VIF index by which forwarding entries name an interface; `None` when it was never taken. A look-up never
+    /// makes an interface known. Wait-free.
     #[must_use]
     pub fn vif_index(&self, interface: Interface) -> Option<VifIndex> {
-        self.interfaces.find(interface).map(|record| record.number)
+        self.interfaces.find(interface).map(|record| record.vif)
     }
 
-    /// The interface of a number; `None` when the number was never given to one. Wait-free.
+    /// Returns the interface of a VIF index; `None` when the index was never assigned. Wait-free.
     #[must_use]
-    pub fn interface(&self, number: VifIndex) -> Option<Interface> {
-        self.interfaces.get(number).map(|record| record.interface)
+    pub fn interface(&self, vif: VifIndex) -> Option<Interface> {
+        self.interfaces.get(vif).map(|record| record.interface)
     }
 
-    /// Moves the manager's clock, which counts from its making and never goes back; entries whose lifetime is over go.
-    /// The lifetime is absolute: packets do not extend it. May wait for the membership lock, but only when a lifetime is
-    /// over: it may be called for every packet.
+    /// Moves the manager's clock forward, and ends the entries whose lifetime is over. The clock counts from the making of the
+    /// manager and never goes back. Lifetimes are absolute: packets do not extend them. May wait for the membership lock, but
+    /// only when a lifetime is over, so that it may be called for every packet.
     pub fn advance(&self, now: Duration) {
         if self.clock.advance(now) {
             let mut state = self.state.lock();
-            let (flows, with) = self.split(&mut state);
-            flows.expire(with);
+            let (flows, ctx) = self.split(&mut state);
+            flows.expire(ctx);
         }
     }
 
-    /// When [`advance`](Self::advance) next has something to do. May wait for the membership lock.
+    /// Returns the time at which [`advance`](Self::advance) next has something to do. May wait for the membership lock.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         self.state.lock().flows.next_deadline()
     }
 
-    /// Withdraws every entry of the manager's: the next packet of a flow has its entry made anew, owners asked again. The
-    /// memberships stay, and so do the flows' counters. May wait for the membership lock.
+    /// Withdraws every entry of the manager. The next packet of a flow has its entry made again and its owners asked. The
+    /// memberships and the flows' counters stay. May wait for the membership lock.
     pub fn flush_entries(&self) {
         let mut state = self.state.lock();
-        let (flows, with) = self.split(&mut state);
-        flows.flush(with);
+        let (flows, ctx) = self.split(&mut state);
+        flows.flush(ctx);
     }
 
-    /// What the manager had to do for want of room so far. May wait for the membership lock.
+    /// Returns the counts of what the manager refused, evicted or withdrew so far. May wait for the membership lock.
     #[must_use]
     pub fn limit_counters(&self) -> LimitCounters {
-        let mut limit_counters = self.state.lock().flows.limit_counters;
-        limit_counters.upcalls_refused = self.upcalls.refused.load(Ordering::Relaxed);
-        limit_counters.wrong_interface_refused = self.upcalls.wrong_refused.load(Ordering::Relaxed);
-        limit_counters
+        let mut counters = self.state.lock().flows.limit_counters;
+        counters.upcalls_refused = self.upcalls.refused.load(Ordering::Relaxed);
+        counters.wrong_interface_refused = self.upcalls.wrong_refused.load(Ordering::Relaxed);
+        counters
     }
 
-    /// About how much of the manager's memory waits for readers to move on: clients that left and entries that were replaced.
+    /// Returns the approximate number of departed clients and replaced entries that wait for readers.
     #[must_use]
     pub fn garbage_pending(&self) -> usize {
         self.clients.table.pending() + self.forwarding.pending()
     }
 
-    /// How often a client's code (a callback, its destructor, the routes) has panicked. The panic is contained: it counts
-    /// as no answer.
+    /// Returns the number of panics of client code: callbacks, destructors and the routes. A panic is contained and counts as
+    /// no answer.
     #[must_use]
     pub fn client_panics(&self) -> u64 {
-        self.clients.code.panics()
-    }
-
-    fn split<'s>(&'s self, state: &'s mut State) -> (&'s mut Flows, With<'s>) {
-        let State { records, flows, .. } = state;
-        (flows, With { records, table: &self.forwarding, interfaces: &self.interfaces })
+        self.clients.runner.panics()
     }
 }
 

@@ -48,7 +48,7 @@ impl EntryReader {
     /// Makes a reader for the calling thread. May block, and allocates; no other function of it does either.
     #[must_use]
     pub fn new(manager: Arc<GroupManager>) -> EntryReader {
-        let table: *const ForwardingTable = manager.forwarding();
+        let table: *const ForwardingTable = manager.forwarding_table();
         // SAFETY: the table is a field of the manager, which stays alive and in place as long as `manager`, an `Arc` of it.
         // `drop` ends the reader, and with it this reference, before `manager` is dropped. No method gives the reference
         // out with this lifetime: they shorten it to a borrow of `self`.

@@ -2,9 +2,7 @@
 //! plane makes the copies.
 
 use super::{CannotForward, DropCounters};
-use crate::forwarding::{
-    Counter, Entry, ForwardingTable, PacketCounts, Verdict, VifIndex, WaysOut, WorkerCounters,
-};
+use crate::forwarding::{Counter, Counters, Entry, PacketCounts, Verdict, VifIndex, WaysOut, WorkerCounters};
 use std::fmt;
 
 /// Makes the copies of one packet.
@@ -83,9 +81,9 @@ impl fmt::Debug for PacketProcessor {
 impl PacketProcessor {
     /// Makes a processor that counts in the counters of this forwarding table. May block, as making a worker's counters may.
     #[must_use]
-    pub fn new(forwarding: &ForwardingTable) -> PacketProcessor {
+    pub fn new(counters: &Counters) -> PacketProcessor {
         PacketProcessor {
-            counters: forwarding.counters().worker(),
+            counters: counters.worker(),
             forwarded_packets: 0,
             copies: 0,
             dropped: DropCounters::default(),

@@ -1,6 +1,6 @@
 //! [`LearnedRoutes`]: routes learned from the packets that arrive.
 
-use crate::manager::{Interface, ReversePath, Routes};
+use crate::manager::{Interface, ReversePath, RpfLookup};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -78,7 +78,7 @@ impl LearnedRoutes {
     }
 }
 
-impl Routes for LearnedRoutes {
+impl RpfLookup for LearnedRoutes {
     fn reverse_path(&self, source: IpAddr) -> Option<ReversePath> {
         let interface = *self.state.read().routes.get(&source)?;
         Some(ReversePath::through(interface))

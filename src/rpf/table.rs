@@ -1,7 +1,7 @@
 //! [`RouteTable`]: configured routes.
 
 use super::Prefix;
-use crate::manager::{Interface, ReversePath, Routes};
+use crate::manager::{Interface, ReversePath, RpfLookup};
 use std::net::IpAddr;
 
 /// Configured routes: the interface towards each network. The longest prefix that contains a source decides.
@@ -40,7 +40,7 @@ impl RouteTable {
     }
 }
 
-impl Routes for RouteTable {
+impl RpfLookup for RouteTable {
     fn reverse_path(&self, source: IpAddr) -> Option<ReversePath> {
         let (_, interface) = self.routes.iter().find(|(prefix, _)| prefix.contains(source))?;
         Some(ReversePath::through(*interface))

@@ -67,7 +67,7 @@ impl<F: Fn(Heard) + Send + Sync> Client for Hearing<F> {
     }
 
     fn wrong_interface(&self, alert: &WrongInterfaceAlert) {
-        self.0(Heard::WrongInterface(alert.flow));
+        self.0(Heard::WrongInterface(alert.flow()));
     }
 
     fn notices_lost(&self, count: u64) {

@@ -81,15 +81,13 @@ impl Life {
         let roomy = setup & 4 == 0;
         let memberships = if roomy { 1 << 20 } else { 2 };
         let routes = |source| Some(ReversePath::through(Interface::of(Family::of(source), 1)));
-        let config = ManagerConfig {
-            memberships,
-            clients: 4,
-            interfaces: 4,
-            entries: 64,
-            negative_entries: 32,
-            remembered_flows: 32,
-            ..ManagerConfig::default()
-        };
+        let config = ManagerConfig::default()
+            .with_memberships(memberships)
+            .with_clients(4)
+            .with_interfaces(4)
+            .with_entries(64)
+            .with_negative_entries(32)
+            .with_remembered_flows(32);
         let manager = Arc::new(GroupManager::new(config, Arc::new(routes)).unwrap());
         let igmp =
             GroupMembership::new(manager.clone(), family, GmpConfig::default().with_limits(limits)).unwrap();

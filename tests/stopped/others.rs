@@ -77,7 +77,7 @@ pub(crate) struct Other<'s> {
 
 impl<'s> Other<'s> {
     pub(crate) fn new(stage: &'s Stage, own: &'s Own) -> Other<'s> {
-        let forwarding = stage.manager.forwarding();
+        let forwarding = stage.manager.forwarding_table();
         faults::set(|at| {
             if at == SLOT_RETIRED && RETIRED.get().is_none() {
                 RETIRED.set(Some(allocations()));
@@ -173,7 +173,7 @@ impl<'s> Other<'s> {
     }
 
     fn packets(&mut self) {
-        let forwarding = self.stage.manager.forwarding();
+        let forwarding = self.stage.manager.forwarding_table();
         let (flows, done) = (&self.stage.flows, &mut self.done);
         let arrival = self.stage.manager.vif_index(mgm::manager::Interface::v4(1)).unwrap();
         let hit = done.whole("look-up", || {

@@ -130,7 +130,7 @@ impl Stage {
     }
 
     fn publish(&self) -> Flow {
-        let forwarding = self.manager.forwarding();
+        let forwarding = self.manager.forwarding_table();
         let (flow, number) = (self.fresh_flow(), forwarding.alloc_counter().unwrap());
         forwarding.publish(NewEntry::new(flow, number, None, &[])).unwrap();
         flow
@@ -183,17 +183,17 @@ pub(crate) fn ways(point: Point) -> Vec<(Point, Way)> {
         | BUCKETS_PUBLISHED => |stage| _ = stage.publish(),
         ENTRY_REPLACED => |stage| {
             let flow = stage.publish();
-            let forwarding = stage.manager.forwarding();
+            let forwarding = stage.manager.forwarding_table();
             let number = forwarding.alloc_counter().unwrap();
             forwarding.replace(NewEntry::new(flow, number, None, &[])).unwrap();
         },
         BUCKET_SLOT_EMPTIED | ENTRY_WITHDRAWN => |stage| {
             let flow = stage.publish();
-            assert!(stage.manager.forwarding().withdraw(&flow));
+            assert!(stage.manager.forwarding_table().withdraw(&flow));
         },
-        COUNTER_UNALLOCATED => |stage| _ = stage.manager.forwarding().alloc_counter().unwrap(),
+        COUNTER_UNALLOCATED => |stage| _ = stage.manager.forwarding_table().alloc_counter().unwrap(),
         COUNTS_HALF_CLEARED => |stage| {
-            let forwarding = stage.manager.forwarding();
+            let forwarding = stage.manager.forwarding_table();
             let number = forwarding.alloc_counter().unwrap();
             forwarding.counters().worker().add(number, Counter::Packets, 1);
         },

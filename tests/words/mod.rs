@@ -167,10 +167,10 @@ impl Told {
 
 impl Client for Told {
     fn reverse_path(&self, question: &mut ReversePathQuestion<'_>) {
-        let at = number(question.path.interface);
+        let at = number(question.path().interface);
         self.hears(format!("way of {} by {at}", short_flow(question.flow())));
         if let Some(path) = *self.path.lock().unwrap() {
-            question.path.interface = path;
+            question.set_path(question.path().with_interface(path));
         }
     }
 
@@ -189,7 +189,7 @@ impl Client for Told {
     }
 
     fn join_alert(&self, alert: &JoinAlert) {
-        self.hears(format!("join {} {}", short(alert.membership), by(alert.cause)));
+        self.hears(format!("join {} {}", short(alert.membership()), by(alert.cause())));
     }
 
     fn prune_alert(&self, alert: &mut PruneAlert) {
@@ -225,7 +225,7 @@ impl Client for Told {
     }
 
     fn wrong_interface(&self, alert: &WrongInterfaceAlert) {
-        self.hears(format!("wrong interface: {} on {}", short_flow(alert.flow), number(alert.arrival)));
+        self.hears(format!("wrong interface: {} on {}", short_flow(alert.flow()), number(alert.arrival())));
     }
 
     fn notices_lost(&self, count: u64) {

@@ -50,7 +50,7 @@ const fn bool(yes: bool) -> BOOL {
 impl Client for Callbacks {
     fn reverse_path(&self, question: &mut ReversePathQuestion<'_>) {
         let flow = question.flow();
-        let path = question.path;
+        let path = question.path();
         if self.config.pfnRpfCallback.is_none() || flow.family() != Family::V4 || !is_v4(path.interface) {
             return;
         }
@@ -75,13 +75,13 @@ impl Client for Callbacks {
             (&raw mut route).cast()
         );
         if (index, next_hop) != before {
-            question.path.interface = interface(index, next_hop);
+            question.set_path(question.path().with_interface(interface(index, next_hop)));
         }
         if neighbour != neighbour_before {
-            question.path.neighbour = super::convert::neighbour(neighbour);
+            question.set_path(question.path().with_neighbour(super::convert::neighbour(neighbour)));
         }
         if route != route_before {
-            question.path.route = route.to_route();
+            question.set_path(question.path().with_route(route.to_route()));
         }
     }
 
@@ -119,17 +119,17 @@ impl Client for Callbacks {
     }
 
     fn join_alert(&self, alert: &JoinAlert) {
-        if alert.membership.family() != Family::V4 {
+        if alert.membership().family() != Family::V4 {
             return;
         }
-        let of = source_group(alert.membership);
+        let of = source_group(alert.membership());
         call!(
             self.config.pfnJoinAlertCallback,
             of.dwSourceAddr,
             of.dwSourceMask,
             of.dwGroupAddr,
             of.dwGroupMask,
-            bool(alert.cause == Cause::Membership)
+            bool(alert.cause() == Cause::Membership)
         );
     }
 
@@ -210,16 +210,16 @@ impl Client for Callbacks {
     }
 
     fn wrong_interface(&self, alert: &WrongInterfaceAlert) {
-        if alert.flow.family() != Family::V4 || !is_v4(alert.arrival) {
+        if alert.flow().family() != Family::V4 || !is_v4(alert.arrival()) {
             return;
         }
-        let (index, next_hop) = parts(alert.arrival);
-        let mut bytes = alert.packet.to_vec();
+        let (index, next_hop) = parts(alert.arrival());
+        let mut bytes = alert.packet().to_vec();
         let (length, start) = packet(&mut bytes);
         call!(
             self.config.pfnWrongIfCallback,
-            dword(alert.flow.source()),
-            dword(alert.flow.group()),
+            dword(alert.flow().source()),
+            dword(alert.flow().group()),
             index,
             next_hop,
             length,

@@ -27,6 +27,7 @@ impl From<RegisterError> for Code {
         match error {
             RegisterError::AlreadyRegistered(_) => Code::EXISTS,
             RegisterError::Full(_) | RegisterError::NoMemory => Code::NO_ROOM,
+            _ => Code::FAILED,
         }
     }
 }
@@ -35,7 +36,7 @@ impl From<DeregisterError> for Code {
     fn from(error: DeregisterError) -> Code {
         match error {
             DeregisterError::Stale => Code::INVALID,
-            DeregisterError::StillOwns(_) => Code::FAILED,
+            DeregisterError::StillOwns(_) | _ => Code::FAILED,
         }
     }
 }
@@ -46,6 +47,7 @@ impl From<TakeError> for Code {
             TakeError::Stale => Code::INVALID,
             TakeError::Owned(_) => Code::EXISTS,
             TakeError::TooManyInterfaces(_) | TakeError::NoMemory => Code::NO_ROOM,
+            _ => Code::FAILED,
         }
     }
 }
@@ -54,6 +56,7 @@ impl From<ReleaseError> for Code {
     fn from(error: ReleaseError) -> Code {
         match error {
             ReleaseError::Stale | ReleaseError::NotOwner(_) => Code::INVALID,
+            _ => Code::FAILED,
         }
     }
 }
@@ -69,6 +72,7 @@ impl From<SetEntryError> for Code {
         match error {
             SetEntryError::Stale | SetEntryError::NotOwner(_) => Code::INVALID,
             SetEntryError::NoEntry(_) => Code::NOT_FOUND,
+            _ => Code::FAILED,
         }
     }
 }
@@ -78,6 +82,7 @@ impl From<EnumerationError> for Code {
         match error {
             EnumerationError::Stale => Code::INVALID,
             EnumerationError::TooMany(_) | EnumerationError::NoMemory => Code::NO_ROOM,
+            _ => Code::FAILED,
         }
     }
 }
@@ -87,9 +92,10 @@ impl From<NewFlowError> for Code {
         match error {
             NewFlowError::Building(_)
             | NewFlowError::Foreign(_)
-            | NewFlowError::DropCounters(_)
+            | NewFlowError::NotForwarded(_)
             | NewFlowError::TooDeep(_) => Code::FAILED,
             NewFlowError::Full(_) | NewFlowError::NoMemory(_) => Code::NO_ROOM,
+            _ => Code::FAILED,
         }
     }
 }
@@ -102,6 +108,7 @@ pub(super) fn adding(error: MembershipError) -> Code {
         }
         MembershipError::NotTaken(_) | MembershipError::ChangingHands(_) => Code::FAILED,
         MembershipError::TooMany(_) | MembershipError::NoMemory => Code::NO_ROOM,
+        _ => Code::FAILED,
     }
 }
 

@@ -12,7 +12,7 @@ use super::hooks;
 use super::process::{guard, panics, running, start, started};
 use super::windows::{DWORD, ERROR_INSUFFICIENT_BUFFER, HANDLE, PDWORD, PROUTING_PROTOCOL_CONFIG};
 use mgm::forwarding::Flow;
-use mgm::manager::{ManagerConfig, Protocol};
+use mgm::manager::{FlowRequest, ManagerConfig, Protocol};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,23 +55,21 @@ fn config(limits: MGM_EXT_LIMITS) -> ManagerConfig {
     let memberships = or(limits.dwMemberships, usual.memberships);
     let entries = or(limits.dwEntries, usual.entries);
     let negative_entries = or(limits.dwNegativeEntries, usual.negative_entries);
-    ManagerConfig {
-        clients: or(limits.dwClients, usual.clients),
-        interfaces: or(limits.dwInterfaces, usual.interfaces),
-        memberships,
-        entries,
-        negative_entries,
-        // Who has more altogether has more of each interface, in the usual proportion.
-        memberships_per_interface: usual.memberships_per_interface.max(memberships / 16),
-        entries_per_interface: usual.entries_per_interface.max(entries / 2),
-        negative_entries_per_interface: usual.negative_entries_per_interface.max(negative_entries / 4),
-        enumerations: or(limits.dwEnumerations, usual.enumerations),
-        entry_lifetime: match limits.dwEntryLifetime {
+    usual
+        .clone()
+        .with_clients(or(limits.dwClients, usual.clients))
+        .with_interfaces(or(limits.dwInterfaces, usual.interfaces))
+        .with_memberships(memberships)
+        .with_entries(entries)
+        .with_negative_entries(negative_entries)
+        .with_memberships_per_interface(usual.memberships_per_interface.max(memberships / 16))
+        .with_entries_per_interface(usual.entries_per_interface.max(entries / 2))
+        .with_negative_entries_per_interface(usual.negative_entries_per_interface.max(negative_entries / 4))
+        .with_enumerations(or(limits.dwEnumerations, usual.enumerations))
+        .with_entry_lifetime(match limits.dwEntryLifetime {
             0 => usual.entry_lifetime,
             seconds => Duration::from_secs(seconds.into()),
-        },
-        ..usual
-    }
+        })
 }
 
 /// MgmRegisterMProtocol, with wishes in dwFlags: MGM_EXT_WANT_WRONG_IF has pfnWrongIfCallback called, which is not called
@@ -151,7 +149,7 @@ pub unsafe extern "C" fn MgmExtNewFlow(
         let packet = unsafe { packet(pbPacket, dwSize) }?;
         let (world, life) = running().ok_or(Code::FAILED)?;
         let (manager, _) = world.on_time();
-        manager.new_flow_with(flow, packet)?;
+        manager.new_flow(FlowRequest::new(flow).with_packet(packet))?;
         if life.is_over() {
             // The stop may have swept before the entry was there.
             manager.flush_entries();

@@ -206,7 +206,7 @@ impl MGM_EXT_PATH {
             prefix_length: u8::try_from(self.dwRoutePrefix).unwrap_or(u8::MAX),
         });
         let interface = self.Interface.to_interface()?;
-        Some(ReversePath { interface, neighbour: self.Neighbour.to_address(), route })
+        Some(ReversePath::through(interface).with_neighbour(self.Neighbour.to_address()).with_route(route))
     }
 }
 

@@ -146,7 +146,7 @@ pub unsafe extern "C" fn MgmExtForward(
                 Upcall::Queued => service::wake(),
                 Upcall::Waiting => {}
                 Upcall::Refused => verdict = MGM_EXT_QUEUE_FULL,
-                Upcall::DropCounters => verdict = MGM_EXT_NO_RECEIVERS,
+                Upcall::NotForwarded => verdict = MGM_EXT_NO_RECEIVERS,
             },
             MGM_EXT_WRONG_IF if manager.wrong_interface(flow, arrival, packet) => service::wake(),
             _ => {}

@@ -3,7 +3,7 @@
 use super::changes;
 use super::ext_types::{MGM_EXT_ADDRESS, MGM_EXT_FLOW, MGM_EXT_HOOKS, MGM_EXT_PATH};
 use mgm::forwarding::Flow;
-use mgm::manager::{ReversePath, Routes};
+use mgm::manager::{ReversePath, RpfLookup};
 use parking_lot::{Condvar, Mutex};
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -82,7 +82,7 @@ pub(super) fn entry_changed(flow: Option<Flow>) {
 
 struct Hooked;
 
-impl Routes for Hooked {
+impl RpfLookup for Hooked {
     fn reverse_path(&self, source: IpAddr) -> Option<ReversePath> {
         let source = MGM_EXT_ADDRESS::from(source);
         let mut path = MGM_EXT_PATH::default();
@@ -97,6 +97,6 @@ impl Routes for Hooked {
 }
 
 /// The routes of the process-wide manager: what the hook says.
-pub(super) fn routes() -> Arc<dyn Routes> {
+pub(super) fn routes() -> Arc<dyn RpfLookup> {
     Arc::new(Hooked)
 }

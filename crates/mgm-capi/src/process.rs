@@ -113,7 +113,7 @@ pub(super) fn start(config: Option<ManagerConfig>) -> Result<(), Code> {
         (None, config) => {
             let config = config.unwrap_or_default();
             let manager = GroupManager::new(config.clone(), hooks::routes()).map_err(|_| Code::INVALID)?;
-            manager.forwarding().watch(changes::note);
+            manager.forwarding_table().watch(changes::note);
             WORLD.get_or_init(|| World { manager, config, began: Instant::now() })
         }
     };
@@ -154,7 +154,7 @@ pub(super) fn stop() -> Result<(), Code> {
                 }
                 match manager.deregister(client.handle) {
                     // It took something in a call that had begun before: another round.
-                    Ok(()) | Err(DeregisterError::Stale | DeregisterError::StillOwns(_)) => {}
+                    Ok(()) | Err(DeregisterError::Stale | DeregisterError::StillOwns(_) | _) => {}
                 }
             }
         }

@@ -148,7 +148,7 @@ impl<'m> Pest<'m> {
         let own = OWN_INTERFACES + u32::from(number) * Live::OWN;
         let own = (own..own + Live::OWN)
             .map(|index| Interface::of(if index % 2 == 0 { Family::V4 } else { Family::V6 }, index));
-        let table = manager.forwarding();
+        let table = manager.forwarding_table();
         let flows = (0..FLOWS).map(|at| {
             // Sources that no packet is from (RFC 1112 section 4, RFC 6666), groups of documentation (RFC 6676).
             let (source, group): (IpAddr, IpAddr) = if at % 2 == 0 {

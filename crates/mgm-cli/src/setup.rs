@@ -4,7 +4,7 @@ use crate::churn::Live;
 use crate::config::{Config, ProtocolName, USUAL, list};
 use anyhow::{Context, bail};
 use mgm::forwarding::Family;
-use mgm::manager::{GroupManager, Interface, ManagerConfig, Routes};
+use mgm::manager::{GroupManager, Interface, ManagerConfig, RpfLookup};
 use mgm::plane::capture::{CaptureRouter, Recording};
 use mgm::protocol::gmp::{GmpConfig, GroupMembership};
 use mgm::protocol::static_joins::StaticJoins;
@@ -36,7 +36,7 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
         connected.extend(interface.addresses.iter().map(|address| (*address, port)));
     }
 
-    let (routes, learned): (Arc<dyn Routes>, _) = match config {
+    let (routes, learned): (Arc<dyn RpfLookup>, _) = match config {
         Some(config) => {
             let routes = config.routes.iter();
             // That the interfaces are there was checked when the file was read, and just now.
@@ -54,17 +54,15 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
     };
     let usual = ManagerConfig::default();
     let manager = Arc::new(GroupManager::new(
-        ManagerConfig {
-            // Few, so that the slots of those that come and go are used again and again.
-            clients: 16 + 64 * u32::from(churn),
-            interfaces: usual.interfaces + 2 * ports.len() as u32 + Live::OWN * u32::from(churn),
-            entries: 1 << 20,
-            entries_per_interface: 1 << 19,
-            negative_entries: 1 << 19,
-            negative_entries_per_interface: 1 << 18,
-            remembered_flows: 1 << 19,
-            ..usual
-        },
+        usual
+            .clone()
+            .with_clients(16 + 64 * u32::from(churn))
+            .with_interfaces(usual.interfaces + 2 * ports.len() as u32 + Live::OWN * u32::from(churn))
+            .with_entries(1 << 20)
+            .with_entries_per_interface(1 << 19)
+            .with_negative_entries(1 << 19)
+            .with_negative_entries_per_interface(1 << 18)
+            .with_remembered_flows(1 << 19),
         routes,
     )?);
 

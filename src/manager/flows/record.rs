@@ -1,61 +1,72 @@
-//! What is kept of one flow, and how its copies are counted.
+//! [`FlowRecord`]: what the manager keeps of one flow.
 
-use super::accounts::Account;
+use super::{FlowOverrides, PathInfo, Upstream};
 use crate::forwarding::{
     Counter, Flow, FlowCounterId, ForwardingTable, OifCounterId, Outgoing, VifIndex, WorkerCounters,
 };
 use crate::handle::OwnerWords;
 use crate::manager::FlowState;
-use crate::manager::records::Share;
-use crate::manager::said::Said;
-use crate::manager::upstream::{PathInfo, Upstream};
+use crate::manager::state::{QuotaKey, RoleKey};
 use crate::memory::{self, NoMemory};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-pub(super) struct Published {
-    /// No two entries have the same.
-    pub(super) life: u64,
-    /// On whose account it is kept.
-    pub(super) account: Account,
+/// The present entry of a flow.
+pub(super) struct PublishedEntry {
+    /// Identifies the entry. No two entries have the same id.
+    pub(super) id: u64,
+    /// The interface that the entry is charged to.
+    pub(super) quota: QuotaKey,
     pub(super) upstream: Upstream,
     pub(super) path: PathInfo,
     pub(super) outgoing: Vec<Outgoing>,
-    /// When its life began: when it was made, or when a client last set its time-out.
+    /// The begin of the lifetime: when the entry was made, or a client last set its timeout.
     pub(super) made: Duration,
     pub(super) deadline: Duration,
-    /// When it became negative, in the order of such events.
+    /// The event that made the entry negative.
     pub(super) negative: Option<u64>,
+    /// The interfaces that the entry depends on.
     pub(super) mentioned: BTreeSet<VifIndex>,
 }
 
-pub(super) enum Life {
+/// The phase of a flow. See the diagram at the top of the room.
+pub(super) enum Phase {
     Idle {
+        /// The event that made the record idle.
         since: u64,
     },
-    /// Its makers wait for answers. The shares whose owner has acted since the question was asked: an answer to it is
-    /// older than that, and yields.
     Building {
-        acted: BTreeSet<Share>,
+        /// The roles in which an owner acted since the owners were asked. Such an action is later than the answer and
+        /// overrides it.
+        acted: BTreeSet<RoleKey>,
     },
-    Entry(Box<Published>),
+    Entry(Box<PublishedEntry>),
 }
 
-pub(super) struct Record {
-    pub(super) number: Option<FlowCounterId>,
-    /// Under which numbers the copies to each interface are counted that was an outgoing one once, by interface.
-    pub(super) outgoing: Vec<(VifIndex, OifCounterId)>,
-    /// Packets to be counted once it has a number: those that came while the entry was being made, and those that found
-    /// the queue full.
-    pub(super) early: (u64, u64),
-    pub(super) said: Said,
-    pub(super) life: Life,
+/// Packets that arrived before the flow had a counter.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct EarlyCounts {
+    /// Packets that arrived while the entry was being made.
+    pub(super) uninitialized: u64,
+    /// Packets that found the queue full.
+    pub(super) overflow: u64,
 }
 
-/// What a walk sees of an entry.
+/// What the manager keeps of one flow.
+pub(super) struct FlowRecord {
+    pub(super) counter: Option<FlowCounterId>,
+    /// The counter of each interface that ever was an outgoing one, ordered by interface.
+    pub(super) oif_counters: Vec<(VifIndex, OifCounterId)>,
+    /// Packets to be counted once the flow has a counter.
+    pub(super) early: EarlyCounts,
+    pub(super) overrides: FlowOverrides,
+    pub(super) phase: Phase,
+}
+
+/// An entry as a query sees it.
 pub(in crate::manager) struct EntryView<'a> {
     pub(in crate::manager) flow: Flow,
-    pub(in crate::manager) number: Option<FlowCounterId>,
+    pub(in crate::manager) counter: Option<FlowCounterId>,
     pub(in crate::manager) upstream: Upstream,
     pub(in crate::manager) path: PathInfo,
     pub(in crate::manager) outgoing: &'a [Outgoing],
@@ -63,12 +74,24 @@ pub(in crate::manager) struct EntryView<'a> {
     pub(in crate::manager) deadline: Duration,
 }
 
-impl Record {
+impl FlowRecord {
+    /// Returns an idle record, which the caller moves to another phase.
+    pub(super) fn new() -> FlowRecord {
+        FlowRecord {
+            counter: None,
+            oif_counters: Vec::new(),
+            early: EarlyCounts::default(),
+            overrides: FlowOverrides::default(),
+            phase: Phase::Idle { since: 0 },
+        }
+    }
+
+    /// Returns the entry of the flow, if it has one.
     pub(super) fn view(&self, flow: Flow) -> Option<EntryView<'_>> {
-        let Life::Entry(entry) = &self.life else { return None };
+        let Phase::Entry(entry) = &self.phase else { return None };
         Some(EntryView {
             flow,
-            number: self.number,
+            counter: self.counter,
             upstream: entry.upstream,
             path: entry.path,
             outgoing: &entry.outgoing,
@@ -76,55 +99,56 @@ impl Record {
             deadline: entry.deadline,
         })
     }
+
+    /// Counts the packets that arrived before the flow had a counter.
+    pub(super) fn count_early(&mut self, counts: &mut WorkerCounters, counter: FlowCounterId) {
+        // Most flows have none: then the memory of the rarely used counters stays untouched.
+        if self.early != EarlyCounts::default() {
+            let EarlyCounts { uninitialized, overflow } = std::mem::take(&mut self.early);
+            counts.add(counter, Counter::Uninitialized, uninitialized);
+            counts.add(counter, Counter::QueueOverflow, overflow);
+        }
+    }
 }
 
-/// The state of an entry some of whose interfaces may have changed hands and not been swept yet.
-pub(super) fn state_now(outgoing: &[Outgoing], owners: &OwnerWords) -> FlowState {
-    let alive = outgoing.iter().any(|out| out.stamp.holds(owners));
-    if alive { FlowState::Active } else { FlowState::Negative }
+/// Returns the state of an entry some of whose interfaces may have been released and not swept yet.
+pub(super) fn live_state(outgoing: &[Outgoing], owners: &OwnerWords) -> FlowState {
+    let live = outgoing.iter().any(|out| out.stamp.holds(owners));
+    if live { FlowState::Active } else { FlowState::Negative }
 }
 
+/// Returns the state of an entry with these outgoing interfaces.
 pub(super) fn state(outgoing: &[Outgoing]) -> FlowState {
     if outgoing.is_empty() { FlowState::Negative } else { FlowState::Active }
 }
 
-/// Counts what came before the flow had a number.
-pub(super) fn count_early(counts: &mut WorkerCounters, record: &mut Record, number: FlowCounterId) {
-    // Most flows have none: the memory of what is counted seldom is left alone.
-    if record.early != (0, 0) {
-        let (uninitialized, overflow) = std::mem::take(&mut record.early);
-        counts.add(number, Counter::Uninitialized, uninitialized);
-        counts.add(number, Counter::QueueOverflow, overflow);
-    }
-}
-
-/// Has the copies to each interface counted, under the number they were counted under before if they were.
-pub(super) fn count(
-    counted: &mut Vec<(VifIndex, OifCounterId)>,
+/// Sets the counter of each outgoing interface: the counter it had before in this flow, else a new one.
+pub(super) fn assign_counters(
+    oif_counters: &mut Vec<(VifIndex, OifCounterId)>,
     outgoing: &mut [Outgoing],
-    number: FlowCounterId,
+    counter: FlowCounterId,
     table: &ForwardingTable,
 ) -> Result<(), NoMemory> {
     for outgoing in outgoing {
-        let at = counted.binary_search_by_key(&outgoing.interface, |(interface, _)| *interface);
+        let at = oif_counters.binary_search_by_key(&outgoing.interface, |(interface, _)| *interface);
         if let Err(at) = at {
-            memory::reserve(counted, 1)?;
-            counted.insert(at, (outgoing.interface, table.alloc_oif_counter(number)?));
+            memory::reserve(oif_counters, 1)?;
+            oif_counters.insert(at, (outgoing.interface, table.alloc_oif_counter(counter)?));
         }
         let (Ok(at) | Err(at)) = at;
-        outgoing.number = counted[at].1;
+        outgoing.number = oif_counters[at].1;
     }
     Ok(())
 }
 
-/// Gives the numbers of a flow back.
-pub(super) fn close(
-    number: FlowCounterId,
-    counted: &mut Vec<(VifIndex, OifCounterId)>,
+/// Frees the counters of a flow.
+pub(super) fn free_counters(
+    counter: FlowCounterId,
+    oif_counters: &mut Vec<(VifIndex, OifCounterId)>,
     table: &ForwardingTable,
 ) {
-    for (_, number) in counted.drain(..) {
-        table.close_outgoing_number(number);
+    for (_, oif_counter) in oif_counters.drain(..) {
+        table.close_outgoing_number(oif_counter);
     }
-    table.free_counter(number);
+    table.free_counter(counter);
 }

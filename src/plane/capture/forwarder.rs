@@ -4,7 +4,7 @@ use super::Totals;
 use super::copy_buffer::CopyBuffer;
 use super::recording::Batch;
 use crate::forwarding::{Entry, Flow, ForwardingReader, Verdict, VifIndex};
-use crate::manager::{GroupManager, NewFlowError};
+use crate::manager::{FlowRequest, GroupManager, NewFlowError};
 use crate::plane::{CannotForward, CopyOutcome, Egress, NoFastPath, PacketProcessor, Port, PortMap};
 
 /// The number of packets that are looked up together.
@@ -102,7 +102,7 @@ impl<'r> Forwarder<'r> {
             missed: Vec::with_capacity(BURST),
             state: WorkerState {
                 context,
-                processor: PacketProcessor::new(forwarding),
+                processor: PacketProcessor::new(forwarding.counters()),
                 copy: CopyBuffer::default(),
                 transmitted: vec![0; context.ports.len()],
             },
@@ -134,8 +134,9 @@ impl<'r> Forwarder<'r> {
         let datagram = batch.octets(packet.at, packet.length);
         for _ in 0..ATTEMPTS {
             let made = match manager.interface(packet.arrival) {
-                Some(arrival) => manager.new_flow_from(packet.flow, arrival, datagram),
-                None => manager.new_flow_with(packet.flow, datagram),
+                Some(arrival) => manager
+                    .new_flow(FlowRequest::new(packet.flow).with_arrival(arrival).with_packet(datagram)),
+                None => manager.new_flow(FlowRequest::new(packet.flow).with_packet(datagram)),
             };
             match made {
                 Ok(_) | Err(NewFlowError::Foreign(_)) => {}

@@ -173,7 +173,9 @@ impl<'scope, 'r: 'scope> RunState<'scope, 'r> {
             if !self.workers.own().has_entry(&flow) {
                 self.router.manager.advance(self.now);
                 // If this fails, the worker that gets the packet tries again, and handles the error.
-                let _ = self.router.manager.new_flow_from(flow, interface, datagram);
+                let _ = self.router.manager.new_flow(
+                    crate::manager::FlowRequest::new(flow).with_arrival(interface).with_packet(datagram),
+                );
                 self.wake = self.next_deadline();
             }
             self.known[slot] = Some((flow, self.withdrawals));

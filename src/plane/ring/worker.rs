@@ -98,7 +98,7 @@ impl RingWorker {
         let ports = ports.into_iter().zip(rings).map(egress).collect();
         RingWorker {
             reader: EntryReader::new(manager.clone()),
-            processor: PacketProcessor::new(manager.forwarding()),
+            processor: PacketProcessor::new(manager.forwarding().counters()),
             ports: EgressPorts { manager: manager.clone(), map, ports },
             manager,
             flows: [Flow::first_of(Ipv4Addr::new(232, 0, 0, 0).into()); BURST],
@@ -326,7 +326,7 @@ fn miss(
     match manager.upcall(flow, interface, datagram) {
         Upcall::Queued | Upcall::Waiting => waiting.push(port, flow, datagram),
         Upcall::Refused => dropped.queue_full += 1,
-        Upcall::DropCounters => dropped.link_local += 1,
+        Upcall::NotForwarded => dropped.link_local += 1,
     }
 }
 

@@ -119,7 +119,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // One more, whose interfaces are the busy control plane's.
     let setup = setup::set_up(&recording, config.as_ref(), arguments.churn + 1).map_err(Failure::usage)?;
 
-    grow(setup.router.manager().forwarding()).map_err(Failure::capture)?;
+    grow(setup.router.manager().forwarding_table()).map_err(Failure::capture)?;
 
     let soaked = soak(arguments, &recording, &setup, &gauges)?;
     let passes = soaked.forwarded.packets / recording.frames();

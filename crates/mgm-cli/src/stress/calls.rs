@@ -4,7 +4,7 @@ use super::listener::Listener;
 use mgm::forwarding::Flow;
 use mgm::handle::Handle;
 use mgm::manager::{
-    GroupManager, Interface, Membership, Protocol, RegisterError, ReversePath, Routes, StateChange,
+    GroupManager, Interface, Membership, Protocol, RegisterError, ReversePath, RpfLookup, StateChange,
 };
 use mgm_verify::spec::Outcome;
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,7 @@ pub(crate) mod world {
     }
 
     /// Every source is reached through interface 0.
-    pub(crate) fn routes() -> Arc<dyn Routes> {
+    pub(crate) fn routes() -> Arc<dyn RpfLookup> {
         Arc::new(|_| Some(ReversePath::through(towards_sources())))
     }
 }

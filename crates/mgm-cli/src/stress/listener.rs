@@ -78,7 +78,7 @@ impl Listener {
 
 impl Client for Listener {
     fn join_alert(&self, alert: &JoinAlert) {
-        self.hear(Sound::Told(Told::Join(alert.membership, alert.cause)));
+        self.hear(Sound::Told(Told::Join(alert.membership(), alert.cause())));
     }
 
     fn prune_alert(&self, alert: &mut PruneAlert) {

@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "--stops needs fault points: build with RUSTFLAGS=\"--cfg mgm_instrumented\" cargo run --release -- stress --stops"
         )));
     }
-    let config = ManagerConfig { clients: (universe.clients + 1) * 64, ..ManagerConfig::default() };
+    let config = ManagerConfig::default().with_clients((universe.clients + 1) * 64);
     let states = States::from_iter([Spec::new(&config)]);
     let manager = GroupManager::new(config, calls::world::routes()).map_err(Failure::usage)?;
     let arena = Arena::new(&universe, manager);

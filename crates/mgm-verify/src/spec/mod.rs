@@ -807,7 +807,7 @@ impl Spec {
     /// A flow's first packet. Answered at once, or to be made by the caller.
     pub fn begin_flow(&mut self, flow: Flow) -> Begun {
         if !leaves_its_link(flow.group()) {
-            return Begun::Answered(Outcome::DropCounters);
+            return Begun::Answered(Outcome::NotForwarded);
         }
         match self.flows.get(&flow) {
             Some(Life::Building { .. }) => return Begun::Answered(Outcome::Building),

@@ -46,7 +46,7 @@ pub enum Outcome {
     /// The flow is somebody else's.
     Foreign,
     /// Its packets never leave their link.
-    DropCounters,
+    NotForwarded,
 }
 
 impl fmt::Display for Outcome {
@@ -61,6 +61,7 @@ impl From<RegisterError> for Outcome {
             RegisterError::AlreadyRegistered(_) => Outcome::AlreadyRegistered,
             RegisterError::Full(_) => Outcome::Full,
             RegisterError::NoMemory => Outcome::NoMemory,
+            _ => unreachable!("an error without an outcome: {error}"),
         }
     }
 }
@@ -70,6 +71,7 @@ impl From<DeregisterError> for Outcome {
         match error {
             DeregisterError::Stale => Outcome::Stale,
             DeregisterError::StillOwns(owned) => Outcome::StillOwns(owned),
+            _ => unreachable!("an error without an outcome: {error}"),
         }
     }
 }
@@ -81,6 +83,7 @@ impl From<TakeError> for Outcome {
             TakeError::Owned(_) => Outcome::Owned,
             TakeError::TooManyInterfaces(_) => Outcome::TooManyInterfaces,
             TakeError::NoMemory => Outcome::NoMemory,
+            _ => unreachable!("an error without an outcome: {error}"),
         }
     }
 }
@@ -90,6 +93,7 @@ impl From<ReleaseError> for Outcome {
         match error {
             ReleaseError::Stale => Outcome::Stale,
             ReleaseError::NotOwner(_) => Outcome::NotOwner,
+            _ => unreachable!("an error without an outcome: {error}"),
         }
     }
 }
@@ -104,6 +108,7 @@ impl From<MembershipError> for Outcome {
             MembershipError::FamiliesDiffer(_) => Outcome::FamiliesDiffer,
             MembershipError::TooMany(_) => Outcome::TooMany,
             MembershipError::NoMemory => Outcome::NoMemory,
+            _ => unreachable!("an error without an outcome: {error}"),
         }
     }
 }
@@ -116,7 +121,8 @@ impl From<NewFlowError> for Outcome {
             NewFlowError::Full(_) => Outcome::Full,
             NewFlowError::NoMemory(_) => Outcome::NoMemory,
             NewFlowError::Foreign(_) => Outcome::Foreign,
-            NewFlowError::DropCounters(_) => Outcome::DropCounters,
+            NewFlowError::NotForwarded(_) => Outcome::NotForwarded,
+            _ => unreachable!("an error without an outcome: {error}"),
         }
     }
 }

@@ -37,16 +37,14 @@ pub fn default_route(source: IpAddr) -> Interface {
 
 /// Small limits, so that they are reached.
 pub fn config() -> ManagerConfig {
-    ManagerConfig {
-        clients: 4096,
-        interfaces: 4,
-        memberships: 8,
-        negative_entries: 3,
-        notices: 6,
-        entries: 4096,
-        remembered_flows: 2,
-        ..ManagerConfig::default()
-    }
+    ManagerConfig::default()
+        .with_clients(4096)
+        .with_interfaces(4)
+        .with_memberships(8)
+        .with_negative_entries(3)
+        .with_notices(6)
+        .with_entries(4096)
+        .with_remembered_flows(2)
 }
 
 /// Makes the calls of both and compares.

@@ -54,9 +54,9 @@ impl Told {
 
 impl Client for Told {
     fn reverse_path(&self, question: &mut ReversePathQuestion<'_>) {
-        let text = told::reverse_path(self.number, question.flow(), question.path.interface);
+        let text = told::reverse_path(self.number, question.flow(), question.path().interface);
         if let Some(interface) = *self.path.lock().unwrap() {
-            question.path.interface = interface;
+            question.set_path(question.path().with_interface(interface));
         }
         self.is_told(text);
     }
@@ -69,7 +69,7 @@ impl Client for Told {
     }
 
     fn join_alert(&self, alert: &JoinAlert) {
-        self.is_told(told::join(self.number, alert.membership, alert.cause));
+        self.is_told(told::join(self.number, alert.membership(), alert.cause()));
     }
 
     fn prune_alert(&self, alert: &mut PruneAlert) {
@@ -163,7 +163,7 @@ impl Real {
 
     pub fn seen(&self) -> Seen {
         let manager = &self.world.manager;
-        let forwarding = manager.forwarding();
+        let forwarding = manager.forwarding_table();
         let entries = manager.entries();
         let mut reader = forwarding.reader();
         for record in &entries {
@@ -298,7 +298,7 @@ impl World {
                 format!("{} entries went another way", self.manager.routes_changed(|_| true)).into()
             }
             Call::Foreign(flow, true) => {
-                let forwarding = self.manager.forwarding();
+                let forwarding = self.manager.forwarding_table();
                 let number = forwarding.alloc_counter().unwrap();
                 match forwarding.publish(NewEntry::new(*flow, number, None, &[])) {
                     Ok(()) => {
@@ -313,7 +313,7 @@ impl World {
             }
             Call::Foreign(flow, false) => {
                 if self.foreign.lock().unwrap().remove(flow) {
-                    self.manager.forwarding().withdraw(flow);
+                    self.manager.forwarding_table().withdraw(flow);
                 }
                 "Ok".into()
             }

@@ -115,7 +115,7 @@ fn kept_copies_leave_in_the_order_of_frames_and_ports() {
 
 #[test]
 fn packets_without_room_for_an_entry_are_counted() {
-    let scene = Scene::new(ManagerConfig { entries: 1, ..ManagerConfig::default() });
+    let scene = Scene::new(ManagerConfig::default().with_entries(1));
     let mut forwarder = scene.forwarder();
     let packets = [scene.packet(1, 0), scene.packet(2, 0), scene.packet(1, 0), scene.packet(2, 0)];
     forwarder.forward(&scene.batch, &packets, None);

@@ -1,0 +1,34 @@
+//! The types that callers of the manager name.
+
+mod alert;
+mod client;
+mod config;
+mod entry_changes;
+mod error;
+mod flow_request;
+mod forwarding_view;
+mod interface;
+mod membership;
+mod records;
+mod rpf;
+
+pub use alert::{
+    Cause, CreationAlert, JoinAlert, OfferedInterface, PruneAlert, ReversePathQuestion, WrongInterfaceAlert,
+};
+pub use client::{Client, Protocol};
+pub use config::ManagerConfig;
+pub(super) use entry_changes::ChangeFeed;
+pub use entry_changes::{ChangeSubscription, EntryChange};
+pub use error::{
+    ConfigError, DeregisterError, EnumerationError, MembershipError, NewFlowError, NoOwner, RegisterError,
+    ReleaseError, SetEntryError, TakeError,
+};
+pub use flow_request::FlowRequest;
+pub use forwarding_view::ForwardingView;
+pub use interface::Interface;
+pub use membership::{Group, Membership, StateChange};
+pub use records::{
+    ClientRecord, EntryRecord, EnumerationKind, FlowState, GroupPage, LimitCounters, MembershipRecord,
+    OutgoingRecord, Upcall,
+};
+pub use rpf::{ReversePath, Route, RpfLookup};

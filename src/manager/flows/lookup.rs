@@ -1,0 +1,119 @@
+//! Finding flows and their entries.
+
+use super::record::{EntryView, FlowRecord, Phase};
+use super::{FlowContext, FlowTable, PathInfo};
+use crate::forwarding::{Flow, VifIndex};
+use crate::handle::OwnerWords;
+use crate::manager::{Membership, ReversePath};
+use std::net::IpAddr;
+use std::ops::Bound;
+
+impl FlowTable {
+    /// Returns the flows that a membership covers and that have an entry or are getting one.
+    pub(in crate::manager) fn covered(&self, membership: Membership) -> Vec<Flow> {
+        use Membership::{AnySource, Everything, OneSource};
+        let not_idle = |(flow, record): (&Flow, &FlowRecord)| {
+            (!matches!(record.phase, Phase::Idle { .. })).then_some(*flow)
+        };
+        match membership {
+            OneSource(flow) => self.records.get_key_value(&flow).and_then(not_idle).into_iter().collect(),
+            AnySource(group) => {
+                let from = Flow::first_of(group.address());
+                let of_group =
+                    self.records.range(from..).take_while(|(flow, _)| flow.group() == group.address());
+                of_group.filter_map(not_idle).collect()
+            }
+            Everything(family) => {
+                let of_family = self.records.iter().filter(|(flow, _)| flow.family() == family);
+                of_family.filter_map(not_idle).collect()
+            }
+        }
+    }
+
+    /// Returns the flows whose entry depends on an interface.
+    pub(in crate::manager) fn mentioning(&self, vif: VifIndex) -> Vec<Flow> {
+        let from = self.mentions.range((vif, Flow::first_of(IpAddr::from([0; 4])))..);
+        from.take_while(|(v, _)| *v == vif).map(|(_, flow)| *flow).collect()
+    }
+
+    /// Returns whether any entry depends on an interface.
+    pub(in crate::manager) fn is_mentioned(&self, vif: VifIndex) -> bool {
+        let from = (vif, Flow::first_of(IpAddr::from([0; 4])));
+        self.mentions.range(from..).next().is_some_and(|(v, _)| *v == vif)
+    }
+
+    /// Returns the current entries after a flow, or all of them, in the order of flows.
+    pub(in crate::manager) fn entries(
+        &self,
+        after: Option<Flow>,
+        owners: &OwnerWords,
+    ) -> impl Iterator<Item = EntryView<'_>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.records
+            .range((from, Bound::Unbounded))
+            .filter_map(|(flow, record)| record.view(*flow))
+            .filter(|entry| entry.upstream.is_current(owners))
+    }
+
+    /// Returns the current entry of a flow.
+    pub(in crate::manager) fn entry(&self, flow: &Flow, owners: &OwnerWords) -> Option<EntryView<'_>> {
+        self.records.get(flow)?.view(*flow).filter(|entry| entry.upstream.is_current(owners))
+    }
+
+    /// Returns at most `max` entries after a flow, or of all: each with its id and the answer of the routes.
+    pub(in crate::manager) fn routed_after(
+        &self,
+        after: Option<Flow>,
+        max: usize,
+    ) -> Vec<(Flow, u64, Option<ReversePath>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries =
+            self.records.range((from, Bound::Unbounded)).filter_map(|(flow, record)| match &record.phase {
+                Phase::Entry(entry) => Some((*flow, entry.id, entry.path.routed)),
+                _ => None,
+            });
+        entries.take(max).collect()
+    }
+
+    /// Applies a new answer of the routes to an entry, if it is still the entry with this id. Ends the entry when the
+    /// answer names another interface, and returns whether it did. Otherwise updates neighbour and route, except where a
+    /// client replaced them.
+    pub(in crate::manager) fn reroute(
+        &mut self,
+        flow: Flow,
+        entry_id: u64,
+        routed: Option<ReversePath>,
+        ctx: FlowContext<'_>,
+    ) -> bool {
+        let Some(FlowRecord { phase: Phase::Entry(entry), .. }) = self.records.get_mut(&flow) else {
+            return false;
+        };
+        if entry.id != entry_id {
+            return false;
+        }
+        let before = std::mem::replace(&mut entry.path.routed, routed);
+        let interface = |path: Option<ReversePath>| {
+            path.map(|path| path.interface).filter(|interface| interface.family() == flow.family())
+        };
+        if interface(before) != interface(routed) {
+            self.end(flow, ctx);
+            return true;
+        }
+        let (neighbour, route) = (|path: ReversePath| path.neighbour, |path: ReversePath| path.route);
+        if entry.path.neighbour == before.and_then(neighbour) {
+            entry.path.neighbour = routed.and_then(neighbour);
+        }
+        if entry.path.route == before.and_then(route) {
+            entry.path.route = routed.and_then(route);
+        }
+        false
+    }
+
+    /// Returns what an entry keeps of its reverse path, to be changed.
+    pub(in crate::manager) fn path_mut(&mut self, flow: &Flow) -> Option<&mut PathInfo> {
+        match self.records.get_mut(flow) {
+            Some(FlowRecord { phase: Phase::Entry(entry), .. }) => Some(&mut entry.path),
+            _ => None,
+        }
+    }
+}

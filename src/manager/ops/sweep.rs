@@ -1,0 +1,150 @@
+//! Removing memberships that died with a change of ownership.
+
+use super::locked::{LockedState, State};
+use super::ownership::{Ownership, RpfOwner};
+use crate::forwarding::{Stamp, VifIndex};
+use crate::handle::Handle;
+use crate::manager::state::{InterfaceRecord, Member, Role, RoleKey, read_stable};
+use crate::manager::{GroupManager, Membership, MembershipError};
+
+/// A dead member, and the owners of the RPF interface of its source.
+type DeadMember = (Membership, RoleKey, Member, RpfOwner);
+
+impl GroupManager {
+    /// Removes the dead memberships of an interface, renews the entries that depend on it, and queues the notices. `causer`
+    /// is the client whose call this is part of, if that call is about the interface. Returns the owners of the interface at
+    /// the instant of the sweep.
+    pub(super) fn sweep(
+        &self,
+        locked: &mut LockedState<'_>,
+        record: &InterfaceRecord,
+        causer: Option<Handle>,
+    ) -> Ownership {
+        let vif = record.vif;
+        // The dead memberships, and the clients to notify, at one instant.
+        let read =
+            || (self.dead_on(&locked.state, vif), self.clients.registrations(), self.ownership(record));
+        let (dead, registrations, ownership) = read_stable(read);
+        locked.deliveries.registrations = registrations;
+        // Whichever thread sweeps, the releasing client caused the release. IGMP did not cause what ends because the routing
+        // protocol changed.
+        let igmp = Stamp::one(record.igmp, ownership.words().1);
+        let released = dead
+            .iter()
+            .filter(|(_, key, member, _)| key.role == Role::Routing || !member.stamp.hangs_on(&igmp));
+        let causers: Vec<Handle> = released.map(|(_, _, member, _)| member.client).chain(causer).collect();
+        for (membership, key, _, rpf_owner) in dead {
+            self.remove_member(locked, membership, key, rpf_owner);
+        }
+        let (flows, ctx) = self.split(&mut locked.state);
+        flows.interface_taken(record.interface, ctx);
+        // First the entries that end, so that those which become negative find more room.
+        let mentioning = flows.mentioning(vif);
+        mentioning.iter().for_each(|flow| flows.end_if_dead(*flow, ctx));
+        mentioning.iter().for_each(|flow| flows.renew(*flow, Some(vif), ctx));
+        let in_use = flows.is_mentioned(vif) || ctx.members.mentions(vif);
+        record.set_in_use(in_use);
+        self.notify_of_transitions(locked, &causers);
+        ownership
+    }
+
+    /// Returns the dead memberships of an interface, in the order of their notices.
+    fn dead_on(&self, state: &State, vif: VifIndex) -> Vec<DeadMember> {
+        let owners = self.clients.table.owners();
+        let dead_of = |key: RoleKey| {
+            state.members.of(key).filter_map(move |membership| {
+                let member = state.members.get(membership)?.get(&key)?;
+                let rpf_owner = self.rpf_owner(state.rpf_interface(membership));
+                (!member.stamp.holds(owners)).then_some((membership, key, *member, rpf_owner))
+            })
+        };
+        let mut dead: Vec<_> = RoleKey::both(vif).into_iter().flat_map(dead_of).collect();
+        dead.sort_by_key(|(membership, key, ..)| (membership.group(), membership.source(), *key));
+        dead
+    }
+
+    /// Sweeps the interfaces with a dead member among those that count for a membership, so that the count is right. Returns
+    /// whether there was any.
+    pub(super) fn sweep_dead(&self, locked: &mut LockedState<'_>, membership: Membership) -> bool {
+        let dead = locked.state.members.dead_interfaces(membership, self.clients.table.owners());
+        for record in dead.iter().filter_map(|vif| self.interfaces.get(*vif)) {
+            self.sweep(locked, record, None);
+        }
+        !dead.is_empty()
+    }
+
+    /// Checks that a further membership has room, after sweeping dead ones if necessary.
+    pub(super) fn make_room(
+        &self,
+        locked: &mut LockedState<'_>,
+        membership: Membership,
+        key: RoleKey,
+    ) -> Result<(), MembershipError> {
+        if locked.state.members.contains(membership, key) {
+            return Ok(());
+        }
+        // Dead memberships that are not swept yet must not count.
+        let (max_here, max) = (self.config.memberships_per_interface, self.config.memberships);
+        if locked.state.members.len_of(key) >= max_here as usize {
+            self.sweep_all(locked, [key.vif]);
+        }
+        if locked.state.members.len() >= max as usize {
+            self.sweep_all(locked, locked.state.members.interfaces());
+        }
+        let members = &locked.state.members;
+        let exceeded = if members.len_of(key) >= max_here as usize {
+            max_here
+        } else if members.len() >= max as usize {
+            max
+        } else {
+            return Ok(());
+        };
+        locked.state.flows.limit_counters.memberships_refused += 1;
+        Err(MembershipError::TooMany(exceeded))
+    }
+
+    /// Sweeps interfaces, except those where nothing can be dead: a client that keeps adding memberships without room must
+    /// not cause a full sweep each time.
+    fn sweep_all(&self, locked: &mut LockedState<'_>, vifs: impl IntoIterator<Item = VifIndex>) {
+        for record in vifs.into_iter().filter_map(|vif| self.interfaces.get(vif)) {
+            // Owner words never recur: if they are the same now, they were the same throughout.
+            let words = self.ownership(record).words();
+            if locked.state.members.swept_under(record.vif, words) {
+                continue;
+            }
+            self.sweep(locked, record, None);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::manager::{Interface, ManagerConfig, Protocol, StateChange};
+    use std::sync::Arc;
+
+    /// Between a change of ownership and its sweep.
+    #[test]
+    fn dead_memberships_leave_room_before_they_are_swept() {
+        for (here, all) in [(2, 100), (100, 2)] {
+            let config = ManagerConfig::default().with_memberships_per_interface(here).with_memberships(all);
+            let manager = GroupManager::new(config, Arc::new(|_| None)).unwrap();
+            let client = manager.register(Protocol::new(1, 0), Arc::new(())).unwrap();
+            let lan = Interface::v4(1);
+            manager.take(client, lan).unwrap();
+            let join = |group: u8| {
+                let group = Membership::any_source([239, 0, 0, group].into()).unwrap();
+                manager.add_membership(client, lan, group, StateChange::Join)
+            };
+            for round in 0..3 {
+                let [a, b, c] = [1, 2, 3].map(|n| 10 * round + n);
+                assert_eq!([join(a), join(b)], [Ok(()); 2], "round {round}");
+                assert_eq!([join(c), join(c)], [Err(MembershipError::TooMany(2)); 2]);
+                // Only the effects, as if the releasing thread were stopped right after its own.
+                let word = manager.interfaces.find(lan).unwrap().owner(Role::Routing);
+                manager.clients.table.release(client, word).unwrap();
+                manager.clients.table.claim(client, word).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The data of the manager that is neither a client's nor a flow's: interfaces, memberships, handovers, quotas, time.
+
+mod clock;
+#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
+pub(super) mod cursor;
+mod enumerations;
+mod igmp_handover;
+mod interface_table;
+mod membership_table;
+#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
+pub(super) mod pending_flow;
+mod quota;
+mod role;
+mod stable_read;
+mod upcall_queue;
+
+pub(super) use clock::Clock;
+pub(super) use enumerations::{Enumeration, Enumerations};
+pub(super) use igmp_handover::{Handover, Handovers};
+pub(super) use interface_table::{InterfaceAllocator, InterfaceRecord, InterfaceTable};
+pub(super) use membership_table::{Member, MembershipTable};
+pub(super) use quota::{EntryQuotas, QuotaKey, UpcallQuota};
+pub(super) use role::{Role, RoleKey};
+pub(super) use stable_read::{read_stable, try_read_stable};
+pub(super) use upcall_queue::{KeptPacket, QueuedFlow, Reported, UpcallQueue};
