@@ -1,10 +1,8 @@
 //! Sequences of calls, made on the manager and on the plain model of its tests: every six octets are one call.
 #![no_main]
 
-#[path = "../../crates/mgm-verify/tests/model/mod.rs"]
-mod model;
-
 use libfuzzer_sys::fuzz_target;
+use mgm_verify::model;
 
 /// Longer sequences reach nothing that this many calls do not.
 const CALLS: usize = 300;

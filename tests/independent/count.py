@@ -213,7 +213,7 @@ class Router:
                 "incoming": flow.incoming,
                 "outgoing": self.outgoing(source, group, flow),
                 "packets": flow.packets,
-                "bytes": flow.bytes,
+                "octets": flow.bytes,
                 "wrong_interface": flow.wrong_interface,
             }
             for (source, group), flow in sorted(self.flows.items(), key=lambda item: (len(item[0][1]), item[0][::-1]))
@@ -234,7 +234,7 @@ class Router:
         assert self.packets == self.forwarded + sum(self.not_forwarded.values())
         return {
             "packets": self.packets,
-            "bytes": self.bytes,
+            "octets": self.bytes,
             "forwarded_packets": self.forwarded,
             "copies": self.copies,
             "not_forwarded": self.not_forwarded,

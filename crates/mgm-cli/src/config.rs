@@ -1,9 +1,9 @@
-//! The configuration file of `mgm forward`.
+//! The configuration file of `mgm forward` and `mgm soak`.
 
 use anyhow::{Context, anyhow, bail};
 use ipnet::IpNet;
 use mgm::manager::Membership;
-use mgm::plane::MacAddress;
+use mgm::wire::MacAddress;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -12,58 +12,59 @@ use std::net::IpAddr;
 use std::path::Path;
 use toml::Spanned;
 
-/// What the file says, checked as far as it can be without the capture.
+/// A configuration, checked as far as possible without the capture.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Config {
     pub(crate) interfaces: Vec<Interface>,
-    /// On which interface, and what.
+    /// Static joins, each with the name of its interface.
     pub(crate) joins: Vec<(String, Membership)>,
-    /// Which sources are reached through which interface.
+    /// Routes, each with the name of the upstream interface.
     pub(crate) routes: Vec<(IpNet, String)>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Interface {
     pub(crate) name: String,
-    /// Where in which file it is named.
+    /// File and line, for messages.
     pub(crate) place: String,
     pub(crate) addresses: Vec<IpNet>,
     pub(crate) mac: Option<MacAddress>,
     pub(crate) protocols: Vec<ProtocolName>,
 }
 
-/// What can run on an interface.
+/// A protocol that can run on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ProtocolName {
     Igmp,
     Mld,
-    /// What the file's `[[join]]`s say, for both families.
+    /// The file's `[[join]]`s, for both families.
     Static,
 }
 
-/// What runs where nothing else was said.
-pub(crate) const USUAL: [ProtocolName; 3] = [ProtocolName::Igmp, ProtocolName::Mld, ProtocolName::Static];
+/// The protocols of an interface for which the file names none.
+pub(crate) const DEFAULT_PROTOCOLS: [ProtocolName; 3] =
+    [ProtocolName::Igmp, ProtocolName::Mld, ProtocolName::Static];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct File {
     #[serde(default)]
-    interface: Vec<WrittenInterface>,
+    interface: Vec<FileInterface>,
     #[serde(default)]
-    join: Vec<WrittenJoin>,
+    join: Vec<FileJoin>,
     #[serde(default)]
-    route: Vec<WrittenRoute>,
+    route: Vec<FileRoute>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenInterface {
+struct FileInterface {
     name: Spanned<String>,
     #[serde(default)]
-    address: Option<IpNet>,
+    address: Option<Prefix>,
     #[serde(default)]
-    addresses: Vec<IpNet>,
+    addresses: Vec<Prefix>,
     #[serde(default, deserialize_with = "mac")]
     mac: Option<MacAddress>,
     protocols: Option<Vec<ProtocolName>>,
@@ -71,7 +72,7 @@ struct WrittenInterface {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenJoin {
+struct FileJoin {
     interface: Spanned<String>,
     group: Spanned<IpAddr>,
     source: Option<IpAddr>,
@@ -79,9 +80,30 @@ struct WrittenJoin {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenRoute {
-    prefix: Spanned<IpNet>,
+struct FileRoute {
+    prefix: Spanned<Prefix>,
     interface: Spanned<String>,
+}
+
+/// An address with its prefix length.
+struct Prefix(IpNet);
+
+impl<'de> Deserialize<'de> for Prefix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Prefix, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Prefix).map_err(|_| de::Error::custom(not_a_prefix(&text)))
+    }
+}
+
+/// Returns what is wrong with a text that is no address with a prefix length, and what would be right.
+fn not_a_prefix(text: &str) -> String {
+    match text.parse::<IpAddr>() {
+        Ok(address) => {
+            let length = if address.is_ipv4() { 24 } else { 64 };
+            format!("{text} has no prefix length: write {text}/{length} for a network of {length} bits")
+        }
+        Err(_) => format!("{text:?} is no address with a prefix length, such as 10.77.1.1/24 or fd77::1/64"),
+    }
 }
 
 fn mac<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MacAddress>, D::Error> {
@@ -89,46 +111,46 @@ fn mac<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MacAddress>,
 }
 
 impl Config {
+    /// Reads the file of `--config`.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).with_context(|| name.clone())?;
+        let text = fs::read_to_string(path).with_context(|| format!("--config {name}: it cannot be read"))?;
         Config::parse(&name, &text)
     }
 
+    /// Parses the text of a file. Every error names the file and the line.
     pub(crate) fn parse(file: &str, text: &str) -> anyhow::Result<Config> {
-        // toml tells line and column itself.
-        let written: Written =
+        // toml's message names line and column.
+        let parsed: File =
             toml::from_str(text).map_err(|error| anyhow!("{file}: {}", error.to_string().trim_end()))?;
         let place = |at: usize| format!("{file}:{}", 1 + text[..at].matches('\n').count());
 
         let mut interfaces: Vec<Interface> = Vec::new();
-        for interface in written.interface {
+        for interface in parsed.interface {
             let place = place(interface.name.span().start);
             let name = interface.name.into_inner();
             if interfaces.iter().any(|known| known.name == name) {
-                bail!("{place}: interface \"{name}\" is there twice");
+                bail!("{place}: a second [[interface]] \"{name}\": put both into one");
             }
+            let addresses = interface.address.into_iter().chain(interface.addresses);
             interfaces.push(Interface {
                 name,
                 place,
-                addresses: interface.address.into_iter().chain(interface.addresses).collect(),
+                addresses: addresses.map(|Prefix(prefix)| prefix).collect(),
                 mac: interface.mac,
-                protocols: interface.protocols.unwrap_or_else(|| USUAL.to_vec()),
+                protocols: interface.protocols.unwrap_or_else(|| DEFAULT_PROTOCOLS.to_vec()),
             });
         }
         let known = |name: &Spanned<String>| {
             interfaces.iter().find(|interface| interface.name == *name.get_ref()).ok_or_else(|| {
                 let place = place(name.span().start);
                 let names = list(interfaces.iter().map(|interface| &interface.name));
-                anyhow!(
-                    "{place}: there is no [[interface]] \"{}\" in this file, only {names}",
-                    name.get_ref()
-                )
+                anyhow!("{place}: this file has no [[interface]] \"{}\", only {names}", name.get_ref())
             })
         };
 
         let mut joins = Vec::new();
-        for WrittenJoin { interface, group, source } in written.join {
+        for FileJoin { interface, group, source } in parsed.join {
             if !known(&interface)?.protocols.contains(&ProtocolName::Static) {
                 let place = place(interface.span().start);
                 bail!("{place}: a join needs \"static\" among the protocols of its interface");
@@ -144,11 +166,11 @@ impl Config {
 
         let mut routes = Vec::new();
         let mut prefixes = HashSet::new();
-        for WrittenRoute { prefix, interface } in written.route {
+        for FileRoute { prefix, interface } in parsed.route {
             let place = place(prefix.span().start);
-            let prefix = prefix.into_inner();
+            let Prefix(prefix) = prefix.into_inner();
             if prefix.trunc() != prefix {
-                bail!("{place}: {prefix} has bits beyond its length: {} is the prefix", prefix.trunc());
+                bail!("{place}: {prefix} has bits after its prefix length: write {}", prefix.trunc());
             }
             if !prefixes.insert(prefix) {
                 bail!("{place}: a second route for {prefix}");
@@ -160,7 +182,7 @@ impl Config {
     }
 }
 
-/// Names, for a message.
+/// Returns names as a list for a message.
 pub(crate) fn list(names: impl Iterator<Item = impl Display>) -> String {
     let names: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
@@ -175,29 +197,40 @@ mod tests {
     }
 
     #[test]
-    fn the_example_says_everything_that_can_be_said() {
+    fn the_example_shows_every_setting() {
         let text = include_str!("../../../examples/forward.toml");
         let config = parse(text).unwrap();
-        let told = |name: &str| config.interfaces.iter().find(|i| i.name == name).unwrap();
-        assert_eq!(told("studio").addresses.len(), 2);
-        assert_eq!(told("studio").mac, Some(MacAddress([2, 0x77, 0, 0, 1, 1])));
-        assert_eq!(told("office").protocols, USUAL);
+        let interface = |name: &str| config.interfaces.iter().find(|i| i.name == name).unwrap();
+        assert_eq!(interface("studio").addresses.len(), 2);
+        assert_eq!(interface("studio").mac, Some(MacAddress([2, 0x77, 0, 0, 1, 1])));
+        assert_eq!(interface("office").protocols, DEFAULT_PROTOCOLS);
         assert!(!config.joins.is_empty() && !config.routes.is_empty());
     }
 
     #[test]
-    fn nothing_is_a_config() {
+    fn an_empty_file_is_a_configuration() {
         assert_eq!(parse("").unwrap(), Config { interfaces: vec![], joins: vec![], routes: vec![] });
     }
 
     #[test]
-    fn mistakes_are_told_with_their_place() {
+    fn messages_name_the_place_and_the_mistake() {
         const EAST: &str = "[[interface]]\nname = \"east\"\n";
         let mistakes = [
             ("[[interface]]\nnome = \"x\"", &["line 2", "unknown field `nome`"][..]),
             ("[interfaces]", &["line 1", "unknown field `interfaces`"]),
-            ("[[interface]]\nname = \"east\"\n[[interface]]\nname = \"east\"", &["file.toml:4", "twice"]),
-            ("[[interface]]\nname = \"x\"\naddress = \"10.0.0.1\"", &["line 3"]),
+            ("[[interface]]\nname = \"east\"\n[[interface]]\nname = \"east\"", &["file.toml:4", "second"]),
+            (
+                "[[interface]]\nname = \"x\"\naddress = \"10.0.0.1\"",
+                &["line 3", "10.0.0.1 has no prefix length", "10.0.0.1/24"],
+            ),
+            (
+                "[[interface]]\nname = \"x\"\naddresses = [\"fd00::1\"]",
+                &["line 3", "fd00::1 has no prefix length", "fd00::1/64"],
+            ),
+            (
+                "[[interface]]\nname = \"x\"\naddress = \"ten\"",
+                &["line 3", "\"ten\" is no address with a prefix length", "10.77.1.1/24"],
+            ),
             ("[[interface]]\nname = \"x\"\nmac = \"0\"", &["line 3", "six pairs"]),
             ("[[interface]]\nname = \"x\"\nprotocols = [\"pim\"]", &["line 3", "pim", "igmp"]),
             (
@@ -212,7 +245,11 @@ mod tests {
                 "[[join]]\ninterface = \"east\"\ngroup = \"239.1.1.1\"\nsource = \"ff02::1\"",
                 &["file.toml:5", "different address families"],
             ),
-            ("[[route]]\nprefix = \"10.1.0.0/8\"\ninterface = \"east\"", &["file.toml:4", "10.0.0.0/8"]),
+            (
+                "[[route]]\nprefix = \"10.1.0.0/8\"\ninterface = \"east\"",
+                &["file.toml:4", "write 10.0.0.0/8"],
+            ),
+            ("[[route]]\nprefix = \"10.0.0.0\"\ninterface = \"east\"", &["line 4", "no prefix length"]),
             ("[[route]]\nprefix = \"10.0.0.0/8\"\ninterface = \"west\"", &["file.toml:5", "\"west\""]),
             (
                 "[[route]]\nprefix = \"::/0\"\ninterface = \"east\"\n[[route]]\nprefix = \"::/0\"\ninterface = \"east\"",

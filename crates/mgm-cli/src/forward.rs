@@ -1,46 +1,54 @@
-//! `mgm forward`: forwards what a capture holds, and tells what became of it.
+//! `mgm forward`: forwards the packets of a capture and reports the fate of each.
 
-use crate::Failure;
-use crate::churn::Churn;
+mod advice;
+mod output;
+pub(crate) mod report;
+mod tables;
+
+use crate::arguments::whole;
 use crate::config::Config;
-use crate::output::Output;
-use crate::progress::Progress;
-use crate::report::Report;
-use crate::{setup, tables};
+use crate::terminal::progress::Progress;
+use crate::terminal::{print, table};
+use crate::{Failure, setup};
 use anyhow::Context;
-use mgm::plane::Link;
 use mgm::plane::capture::{Recording, Run, Transmit};
+use mgm::wire::Link;
+use mgm_verify::churn::Churn;
+use output::Output;
+use report::Report;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Forward the multicast packets of a capture, and tell what became of every packet
+/// Forward the multicast packets of a capture and report the fate of every packet
 ///
-/// Every interface of the capture becomes a router interface. Hosts are heard through the IGMP and MLD messages that the
-/// capture holds; their reports become memberships, the memberships become forwarding entries, and the entries say
-/// where each packet is copied to. Time is the capture's: reports lapse after 260 seconds, entries after 900.
+/// Every interface of the capture becomes a router interface. The IGMP and MLD messages in the capture become memberships,
+/// the memberships become forwarding entries, and the entries name the interfaces to which each packet is copied. Time is
+/// the capture's time: memberships lapse after 260 seconds without a report, entries after 900 seconds.
+///
+/// Record all interfaces of a router at once, each by its name: dumpcap -i eth0 -i eth1 -w router.pcapng
 #[derive(clap::Args)]
 #[command(after_long_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     /// The capture: a pcap or pcapng file, or - for standard input
     ///
-    /// Its frames have to begin with Ethernet, Linux cooked (v1, v2), BSD loopback or IP headers. It is held in memory.
+    /// Its frames must begin with Ethernet, Linux cooked (v1, v2), BSD loopback or IP headers. It is held in memory.
     capture: PathBuf,
 
-    /// Interfaces, protocols, static joins and routes from a TOML file
+    /// Read interfaces, protocols, static joins and routes from a TOML file
     ///
-    /// Without it every interface takes part with IGMP and MLD, and a source is reached through the interface where it
-    /// was first seen. examples/forward.toml shows what can be said.
+    /// Without it, IGMP and MLD run on every interface, and a source is reached through the interface on which it was
+    /// first seen. examples/forward.toml shows every setting.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Write what each interface transmitted to DIR/NAME.pcapng
+    /// Write the packets that each interface transmits to DIR/NAME.pcapng
     ///
-    /// Copies have their hop limit lowered, a right checksum, and the addresses they would leave with; the time is that
-    /// of the packet that was copied. With --repeat, the first pass is written: the others are the same. Files of the
-    /// same names are overwritten.
+    /// Copies have a lower hop limit, a correct checksum and the router's link-layer addresses. Their time is that of the
+    /// original packet. With --repeat, only the first pass is written: the others are equal. Existing files of the same
+    /// names are overwritten.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -48,49 +56,49 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// Forward the capture N times, from memory
+    /// Forward the capture N times from memory
     ///
-    /// Each pass begins with a router without memberships and entries, so N passes count exactly N times one.
-    #[arg(long, value_name = "N", default_value = "1")]
+    /// Each pass begins with a router without memberships and entries, so N passes count exactly N times one pass.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<NonZeroU64>(1, u64::MAX))]
     repeat: NonZeroU64,
 
     /// Spread the flows over N workers
     ///
-    /// Control messages take effect in their place among the packets, so the counts do not depend on N.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = at_most_256)]
-    threads: NonZeroUsize,
+    /// Control messages take effect at their place among the packets, so the counts do not depend on N.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u16>(1, 256))]
+    threads: u16,
 
-    /// Let N threads of other protocols do their worst meanwhile
+    /// Let N threads of other protocols load the manager at the same time
     ///
-    /// They register, take and release interfaces of their own and deregister; they try to take and to release the
-    /// capture's interfaces, which must fail; and they publish and withdraw flows of their own in the same forwarding
-    /// table (from 240.0.0.0/4 and 100::/64, which no packet is from). The counts stay what they are.
-    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u16).range(..=256))]
+    /// They register, take and release interfaces of their own, and deregister. They try to take and to release the
+    /// interfaces of the capture, which must fail. They publish and withdraw flows of their own in the same forwarding
+    /// table (from 240.0.0.0/4 and 100::/64, which no packet has as its source). The counts do not change.
+    #[arg(long, value_name = "N", default_value = "0", value_parser = whole::<u16>(0, 256))]
     churn: u16,
 }
 
 const EXIT_CODES: &str = "Exit codes:
-  0  everything was forwarded, or counted with the reason why not
-  1  the capture could not be opened, or not be read to its end (what was read is still reported), or
+  0  every packet was forwarded, or counted with the reason why not
+  1  the capture could not be opened or not be read to its end (the part before is still reported), or
      a file could not be written
-  2  wrong usage, a configuration that cannot work included
-  3  an operation of --churn that must fail succeeded, or the other way round: a bug, please report it";
+  2  wrong usage, including a configuration that cannot work
+  3  a call of --churn was answered wrongly: a bug, please report it";
 
-pub(crate) fn at_most_256(text: &str) -> Result<NonZeroUsize, String> {
-    let number: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
-    if number.get() <= 256 { Ok(number) } else { Err("more than 256".to_owned()) }
+/// Returns the number of workers. The parser of the option excludes 0.
+pub(crate) fn workers(threads: u16) -> NonZeroUsize {
+    NonZeroUsize::new(threads.into()).unwrap_or(NonZeroUsize::MIN)
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.as_deref().map(Config::read).transpose().map_err(Failure::usage)?;
-    let recording = read(&arguments.capture).map_err(Failure::capture)?;
+    let recording = read(&arguments.capture).map_err(Failure::input)?;
     let name = || arguments.capture.display().to_string();
     let setup = match setup::set_up(&recording, config.as_ref(), arguments.churn) {
         Ok(setup) => setup,
         Err(error) => {
-            let missed = recording.into_end().err();
-            // An interface may be missing because the capture ends too early.
-            return Err(Failure::usage(match missed {
+            // An interface may be missing because the capture is cut short.
+            let end = recording.into_end().err();
+            return Err(Failure::usage(match end {
                 Some(end) => error.context(format!("{}: {end}", name())),
                 None => error,
             }));
@@ -100,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for port in router.ports() {
         if let Link::Unknown(linktype) = port.link {
             tracing::warn!(
-                "interface \"{}\" has frames of link type {linktype}, which are not understood",
+                "interface \"{}\" has frames of link type {linktype}, which mgm cannot read",
                 port.name
             );
         }
@@ -112,38 +120,51 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .transpose()
         .map_err(Failure::usage)?;
 
-    let churn = Churn::start(router.manager(), &setup.live, arguments.churn);
-    let mut progress = Progress::new("forwarded", recording.frames().saturating_mul(arguments.repeat.get()));
+    let churn = Churn::start(router.manager(), &setup.capture, arguments.churn);
+    let frames = recording.frames().saturating_mul(arguments.repeat.get());
+    let mut progress = Progress::new("packets forwarded", frames);
     let started = Instant::now();
     let mut transmit = |port: usize, time, packet: &[u8]| match &mut output {
         Some(output) => output.write(port, time, packet),
         None => Ok(()),
     };
-    let wanted = arguments.out.is_some().then_some(&mut transmit as &mut Transmit<'_>);
+    let transmit = arguments.out.is_some().then_some(&mut transmit as &mut Transmit<'_>);
     let run = Run {
         passes: arguments.repeat,
-        threads: arguments.threads,
-        transmit: wanted,
-        progress: &mut |frames| progress.at(frames),
+        threads: workers(arguments.threads),
+        transmit,
+        progress: &mut |frames| progress.set_position(frames),
     };
     let totals = router.run(&recording, run);
     let elapsed = started.elapsed();
-    progress.done();
-    let churned = churn.stop();
+    progress.finish();
+    let churn = churn.stop();
 
-    let totals = totals.context("what was transmitted could not be written").map_err(Failure::capture)?;
+    let not_written = "--out: the transmitted packets could not be written";
+    let totals = totals.context(not_written).map_err(Failure::input)?;
     if let Some(output) = output {
-        output.finish().context("what was transmitted could not be written").map_err(Failure::capture)?;
+        output.finish().context(not_written).map_err(Failure::input)?;
     }
-    let churned = churned.map_err(Failure::promise)?;
-    // Of a capture of which nothing could be read, empty tables would tell no more than the error does.
+    let churn = churn.map_err(Failure::library_bug)?;
+    // Without a readable frame, empty tables would add nothing to the error.
     if arguments.json || recording.end().is_ok() || recording.frames() > 0 {
-        let report = Report::new(router, &totals, &churned, elapsed);
-        print(arguments, &report, &churned).map_err(Failure::capture)?;
+        let report = Report::new(router, &totals, &churn, elapsed);
+        let advice = advice::advice(&report, router.ports());
+        if arguments.json {
+            if let Some(advice) = &advice {
+                eprintln!("mgm: {advice}");
+            }
+            print(&report.json()).map_err(Failure::input)?;
+        } else {
+            let width = table::terminal_width();
+            print(&tables::all(&report, &churn, &name(), advice.as_deref(), width))
+                .map_err(Failure::input)?;
+        }
     }
-    recording.into_end().with_context(name).map_err(Failure::capture)
+    recording.into_end().with_context(name).map_err(Failure::input)
 }
 
+/// Reads a capture into memory.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Recording> {
     let (input, length): (Box<dyn Read>, _) = if path.as_os_str() == "-" {
         (Box::new(io::stdin().lock()), 0)
@@ -153,21 +174,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Recording> {
         (Box::new(file), length)
     };
     let mut progress = Progress::new("octets read", length);
-    let recording = Recording::read_with(input, |octets| progress.at(octets));
-    progress.done();
+    let recording = Recording::read_with(input, |octets| progress.set_position(octets));
+    progress.finish();
     Ok(recording)
-}
-
-/// Output that nobody reads to its end is no failure.
-fn print(arguments: &Arguments, report: &Report, churned: &crate::churn::Counts) -> anyhow::Result<()> {
-    let mut text = if arguments.json {
-        serde_json::to_string_pretty(report)?
-    } else {
-        tables::all(report, churned, &arguments.capture.display().to_string())
-    };
-    text.push('\n');
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("standard output"),
-        _ => Ok(()),
-    }
 }

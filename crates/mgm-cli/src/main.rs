@@ -1,23 +1,18 @@
-//! The program `mgm`: one file a subcommand, and what they share.
+//! The program `mgm`: one file for each subcommand, and shared rooms.
 
-mod churn;
+mod arguments;
 mod config;
 mod forward;
-mod html;
-mod output;
-mod progress;
-mod report;
-mod samples;
 mod setup;
 mod soak;
 mod stress;
-mod tables;
+mod terminal;
 
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 
-/// Multicast group manager: several multicast routing protocols on one router.
+/// Multicast group manager: several multicast routing protocols on one router
 #[derive(Parser)]
 #[command(name = "mgm", version, max_term_width = 100)]
 struct Arguments {
@@ -32,30 +27,30 @@ enum Command {
     Stress(stress::Arguments),
 }
 
-/// What ends the program with an exit code other than 0.
+/// An error with the exit code that it ends the program with.
 struct Failure {
     code: u8,
     error: anyhow::Error,
 }
 
 impl Failure {
-    /// The capture could not be read to its end.
-    fn capture(error: impl Into<anyhow::Error>) -> Failure {
+    /// A capture that cannot be read to its end, or a file that cannot be written.
+    fn input(error: impl Into<anyhow::Error>) -> Failure {
         Failure { code: 1, error: error.into() }
     }
 
-    /// What was seen cannot be explained.
+    /// A history that is not linearizable.
     fn violation(error: impl Into<anyhow::Error>) -> Failure {
         Failure { code: 1, error: error.into() }
     }
 
-    /// It was called in a way that cannot work.
+    /// Arguments or a configuration that cannot work.
     fn usage(error: impl Into<anyhow::Error>) -> Failure {
         Failure { code: 2, error: error.into() }
     }
 
-    /// The library did something it promises never to do.
-    fn promise(error: impl Into<anyhow::Error>) -> Failure {
+    /// A bug of the library.
+    fn library_bug(error: impl Into<anyhow::Error>) -> Failure {
         Failure { code: 3, error: error.into() }
     }
 }

@@ -1,35 +1,38 @@
-//! Who takes part in `mgm forward`: the manager, the protocols, the way back to sources.
+//! The router of `mgm forward` and `mgm soak`: the manager, its protocols and its routes.
 
-use crate::churn::Live;
-use crate::config::{Config, ProtocolName, USUAL, list};
+use crate::config::{Config, DEFAULT_PROTOCOLS, ProtocolName, list};
 use anyhow::{Context, bail};
+use ipnet::IpNet;
 use mgm::forwarding::Family;
 use mgm::manager::{GroupManager, Interface, ManagerConfig, RpfLookup};
+use mgm::plane::Port;
 use mgm::plane::capture::{CaptureRouter, Recording};
 use mgm::protocol::gmp::{GmpConfig, GroupMembership};
 use mgm::protocol::static_joins::StaticJoins;
 use mgm::rpf::{LearnedRoutes, Prefix, RouteTable};
+use mgm_verify::churn::{CaptureInterfaces, INTERFACES_OF_THREAD};
 use std::sync::Arc;
 
-/// Everybody at their places.
+/// A router with its protocols.
 pub(crate) struct Setup {
     pub(crate) router: CaptureRouter,
-    /// It takes every interface it runs on, joins or not, so that these have an owner in the routing role as well.
-    pub(crate) _statics: StaticJoins,
-    /// Which interfaces nobody else can have.
-    pub(crate) live: Live,
+    /// Owns its interfaces in the routing role, with or without joins. It must live as long as the router.
+    pub(crate) _static_joins: StaticJoins,
+    /// The interfaces that the protocols own.
+    pub(crate) capture: CaptureInterfaces,
 }
 
-/// A router for a recording.
+/// Sets up a router for a recording, with room for this number of churn threads.
 pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16) -> anyhow::Result<Setup> {
     let mut ports = recording.ports();
-    let mut protocols = vec![if config.is_some() { Vec::new() } else { USUAL.to_vec() }; ports.len()];
-    let place = |name: &str| recording.interfaces().iter().position(|interface| interface.name == name);
+    let default = if config.is_some() { Vec::new() } else { DEFAULT_PROTOCOLS.to_vec() };
+    let mut protocols = vec![default; ports.len()];
+    let port_named = |name: &str| recording.interfaces().iter().position(|interface| interface.name == name);
     let mut connected = Vec::new();
     for interface in config.into_iter().flat_map(|config| &config.interfaces) {
-        let Some(port) = place(&interface.name) else {
+        let Some(port) = port_named(&interface.name) else {
             let names = list(recording.interfaces().iter().map(|interface| &interface.name));
-            bail!("{}: \"{}\" is no interface of the capture, only {names}", interface.place, interface.name);
+            bail!("{}: the capture has no interface \"{}\", only {names}", interface.place, interface.name);
         };
         ports[port].mac = interface.mac.unwrap_or(ports[port].mac);
         protocols[port].clone_from(&interface.protocols);
@@ -38,44 +41,27 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
 
     let (routes, learned): (Arc<dyn RpfLookup>, _) = match config {
         Some(config) => {
-            let routes = config.routes.iter();
-            // That the interfaces are there was checked when the file was read, and just now.
-            let routes = routes.filter_map(|(prefix, name)| Some((*prefix, place(name)?)));
-            let route = |(network, port): (ipnet::IpNet, usize)| {
-                let prefix = Prefix::new(network.addr(), network.prefix_len()).ok()?;
-                Some((prefix, ports[port].interface(Family::of(network.addr()))))
-            };
-            (Arc::new(RouteTable::new(connected.into_iter().chain(routes).filter_map(route))), None)
+            // Every route has an interface of the file, and the loop above has found each of these in the capture.
+            let routes = config.routes.iter().filter_map(|(prefix, name)| Some((*prefix, port_named(name)?)));
+            (Arc::new(route_table(&ports, connected.into_iter().chain(routes))), None)
         }
         None => {
             let learned = Arc::new(LearnedRoutes::new());
             (learned.clone(), Some(learned))
         }
     };
-    let usual = ManagerConfig::default();
-    let manager = Arc::new(GroupManager::new(
-        usual
-            .clone()
-            .with_clients(16 + 64 * u32::from(churn))
-            .with_interfaces(usual.interfaces + 2 * ports.len() as u32 + Live::OWN * u32::from(churn))
-            .with_entries(1 << 20)
-            .with_entries_per_interface(1 << 19)
-            .with_negative_entries(1 << 19)
-            .with_negative_entries_per_interface(1 << 18)
-            .with_remembered_flows(1 << 19),
-        routes,
-    )?);
+    let manager = Arc::new(GroupManager::new(manager_config(ports.len(), churn), routes)?);
 
-    // The routing role first: IGMP's memberships would not survive its coming later.
-    let statics = StaticJoins::new(manager.clone())?;
+    // The routing role comes first: IGMP's memberships end when the routing protocol of their interface changes.
+    let static_joins = StaticJoins::new(manager.clone())?;
     let igmp = GroupMembership::new(manager.clone(), Family::V4, GmpConfig::default())?;
     let mld = GroupMembership::new(manager.clone(), Family::V6, GmpConfig::default())?;
-    let mut live = Live::default();
+    let mut capture = CaptureInterfaces::default();
     for (port, protocols) in protocols.iter().enumerate() {
         let take = |interface: Interface| -> anyhow::Result<()> {
             if protocols.contains(&ProtocolName::Static) {
-                statics.take(interface)?;
-                live.routing.push(interface);
+                static_joins.take(interface)?;
+                capture.routing.push(interface);
             }
             let (listener, name) = match interface.family() {
                 Family::V4 => (&igmp, ProtocolName::Igmp),
@@ -83,7 +69,7 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
             };
             if protocols.contains(&name) {
                 listener.take(interface)?;
-                live.igmp.push(interface);
+                capture.igmp.push(interface);
             }
             Ok(())
         };
@@ -94,9 +80,34 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
             .with_context(|| format!("interface \"{}\"", ports[port].name))?;
     }
     for (name, membership) in config.into_iter().flat_map(|config| &config.joins) {
-        let port = place(name).with_context(|| format!("interface \"{name}\""))?;
+        let port = port_named(name).with_context(|| format!("interface \"{name}\""))?;
         let interface = ports[port].interface(membership.family());
-        statics.join(interface, *membership)?;
+        static_joins.join(interface, *membership)?;
     }
-    Ok(Setup { router: CaptureRouter::new(manager, [igmp, mld], ports, learned), _statics: statics, live })
+    let router = CaptureRouter::new(manager, [igmp, mld], ports, learned);
+    Ok(Setup { router, _static_joins: static_joins, capture })
+}
+
+/// Returns the routes of a configuration: the networks of its interfaces and its `[[route]]`s, each with a port.
+fn route_table(ports: &[Port], routes: impl Iterator<Item = (IpNet, usize)>) -> RouteTable {
+    let route = |(network, port): (IpNet, usize)| {
+        let prefix = Prefix::new(network.addr(), network.prefix_len()).ok()?;
+        Some((prefix, ports[port].interface(Family::of(network.addr()))))
+    };
+    RouteTable::new(routes.filter_map(route))
+}
+
+/// Returns the limits of a manager for this number of ports and churn threads.
+fn manager_config(ports: usize, churn: u16) -> ManagerConfig {
+    let default = ManagerConfig::default();
+    let interfaces = default.interfaces + 2 * ports as u32 + INTERFACES_OF_THREAD * u32::from(churn);
+    default
+        // Few, so that the churn uses the same slots again and again.
+        .with_clients(16 + 64 * u32::from(churn))
+        .with_interfaces(interfaces)
+        .with_entries(1 << 20)
+        .with_entries_per_interface(1 << 19)
+        .with_negative_entries(1 << 19)
+        .with_negative_entries_per_interface(1 << 18)
+        .with_remembered_flows(1 << 19)
 }

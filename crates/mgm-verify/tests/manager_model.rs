@@ -1,9 +1,8 @@
-//! Random sequences of calls, made of the manager and of a plain single-threaded model of it: 400 of them, or as many as
-//! `MGM_MODEL_CASES` says.
+//! Random sequences of calls on the manager and on its specification.
+//!
+//! 400 sequences are tried, or as many as `MGM_MODEL_CASES` says.
 
-mod model;
-
-use model::calls::Bytes;
+use mgm_verify::model::{self, calls::Bytes};
 use proptest::prelude::*;
 
 proptest! {
@@ -15,7 +14,7 @@ proptest! {
     })]
 
     #[test]
-    fn the_manager_does_as_the_plain_model_does(calls in prop::collection::vec(any::<Bytes>(), 1..200)) {
+    fn the_manager_agrees_with_its_specification(calls in prop::collection::vec(any::<Bytes>(), 1..200)) {
         model::check(calls);
     }
 }

@@ -1,4 +1,4 @@
-//! How a call ended, said in the same words of the specification and of a manager.
+//! The results of calls, in terms that the specification and a manager share.
 
 use mgm::manager::{
     DeregisterError, FlowState, MembershipError, NewFlowError, RegisterError, ReleaseError, TakeError,
@@ -6,46 +6,46 @@ use mgm::manager::{
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How a call ended: it did what it was to do, or was refused and changed nothing.
+/// The result of a call: it succeeded, or it was refused and changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
-    /// Done.
+    /// The call succeeded.
     Ok,
-    /// The flow's packets are copied somewhere.
+    /// The flow has an outgoing interface.
     Active,
-    /// They are not.
+    /// The flow has no outgoing interface.
     Negative,
     /// The handle names no client.
     Stale,
-    /// That protocol instance is registered.
+    /// The protocol instance is registered already.
     AlreadyRegistered,
     /// There is no room, for a client or for an entry.
     Full,
-    /// So many interfaces are owned.
+    /// The client still owns so many interfaces.
     StillOwns(u32),
-    /// Somebody owns the interface in that role.
+    /// The interface has an owner in that role.
     Owned,
     /// No further interface can be known.
     TooManyInterfaces,
-    /// The caller does not own it.
+    /// The caller does not own the interface.
     NotOwner,
-    /// Nobody owns it in that role.
+    /// The interface has no owner in that role.
     NotTaken,
-    /// IGMP has not been told yet of a change of the routing protocol.
+    /// IGMP was not notified yet of a change of the routing protocol.
     ChangingHands,
-    /// Interface and group are of two families.
+    /// The interface and the group belong to different families.
     FamiliesDiffer,
     /// No further membership can be kept.
     TooMany,
-    /// The entry is being made.
+    /// The entry is being built.
     Building,
     /// There is no memory.
     NoMemory,
-    /// From too deep inside callbacks.
+    /// The call came from too deep inside callbacks.
     TooDeep,
-    /// The flow is somebody else's.
+    /// The flow was published without the manager.
     Foreign,
-    /// Its packets never leave their link.
+    /// The flow's packets never leave their link.
     NotForwarded,
 }
 
@@ -54,14 +54,13 @@ impl fmt::Display for Outcome {
         fmt::Debug::fmt(self, f)
     }
 }
-
 impl From<RegisterError> for Outcome {
     fn from(error: RegisterError) -> Outcome {
         match error {
             RegisterError::AlreadyRegistered(_) => Outcome::AlreadyRegistered,
             RegisterError::Full(_) => Outcome::Full,
             RegisterError::NoMemory => Outcome::NoMemory,
-            _ => unreachable!("an error without an outcome: {error}"),
+            _ => unreachable!("{error} has no outcome"),
         }
     }
 }
@@ -71,7 +70,7 @@ impl From<DeregisterError> for Outcome {
         match error {
             DeregisterError::Stale => Outcome::Stale,
             DeregisterError::StillOwns(owned) => Outcome::StillOwns(owned),
-            _ => unreachable!("an error without an outcome: {error}"),
+            _ => unreachable!("{error} has no outcome"),
         }
     }
 }
@@ -83,7 +82,7 @@ impl From<TakeError> for Outcome {
             TakeError::Owned(_) => Outcome::Owned,
             TakeError::TooManyInterfaces(_) => Outcome::TooManyInterfaces,
             TakeError::NoMemory => Outcome::NoMemory,
-            _ => unreachable!("an error without an outcome: {error}"),
+            _ => unreachable!("{error} has no outcome"),
         }
     }
 }
@@ -93,7 +92,7 @@ impl From<ReleaseError> for Outcome {
         match error {
             ReleaseError::Stale => Outcome::Stale,
             ReleaseError::NotOwner(_) => Outcome::NotOwner,
-            _ => unreachable!("an error without an outcome: {error}"),
+            _ => unreachable!("{error} has no outcome"),
         }
     }
 }
@@ -108,7 +107,7 @@ impl From<MembershipError> for Outcome {
             MembershipError::FamiliesDiffer(_) => Outcome::FamiliesDiffer,
             MembershipError::TooMany(_) => Outcome::TooMany,
             MembershipError::NoMemory => Outcome::NoMemory,
-            _ => unreachable!("an error without an outcome: {error}"),
+            _ => unreachable!("{error} has no outcome"),
         }
     }
 }
@@ -122,7 +121,7 @@ impl From<NewFlowError> for Outcome {
             NewFlowError::NoMemory(_) => Outcome::NoMemory,
             NewFlowError::Foreign(_) => Outcome::Foreign,
             NewFlowError::NotForwarded(_) => Outcome::NotForwarded,
-            _ => unreachable!("an error without an outcome: {error}"),
+            _ => unreachable!("{error} has no outcome"),
         }
     }
 }

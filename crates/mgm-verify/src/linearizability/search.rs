@@ -1,0 +1,351 @@
+//! The steps of the search: nodes, and the nodes that can follow each.
+
+use super::MAX_EVENTS;
+use crate::history::{Answer, Call, Callback, Delivery, Event, Window, scenario};
+use crate::spec::{
+    ClientId, HandoverDue, Notice, NoticeKind, Outcome, OwnershipChange, OwnershipVersion, Spec,
+};
+use mgm::manager::{Interface, StateChange};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// How far the search has come on one path.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Node {
+    /// The calls that have taken effect.
+    done: u32,
+    pub(super) spec: Rc<Spec>,
+    /// The changes of owner that are not followed up yet, with their calls.
+    pending: Vec<(u8, OwnershipChange)>,
+    /// How many of its callbacks each client has received.
+    delivered: Vec<u16>,
+    /// The notices that were not delivered. Their version must not be current at the end.
+    undelivered: BTreeSet<(ClientId, Option<OwnershipVersion>)>,
+    handovers: Vec<Handover>,
+}
+
+/// A handover of IGMP under way, with the times of its two callbacks.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Handover {
+    notice: Notice,
+    disabled: Option<u64>,
+    enabled: Option<u64>,
+}
+
+/// A window, with facts that are computed once.
+pub(super) struct Search<'w> {
+    events: &'w [Event],
+    /// The calls that had returned before each call began.
+    before: Vec<u32>,
+    /// The callbacks of each client, in the order of clients.
+    deliveries: Vec<(ClientId, &'w [Delivery])>,
+    /// Whether callbacks were recorded.
+    recorded: bool,
+}
+
+impl<'w> Search<'w> {
+    pub(super) fn new(window: &'w Window) -> Search<'w> {
+        let events = &window.events[..];
+        assert!(events.len() <= MAX_EVENTS, "a window of {} calls", events.len());
+        let earlier = |event: &Event| {
+            let earlier = (0..events.len()).filter(|n| events[*n].ended < event.began);
+            earlier.fold(0, |bits, n| bits | 1 << n)
+        };
+        let deliveries = window.deliveries.iter().flatten().map(|(client, all)| (*client, &all[..]));
+        Search {
+            events,
+            before: events.iter().map(earlier).collect(),
+            deliveries: deliveries.collect(),
+            recorded: window.deliveries.is_some(),
+        }
+    }
+
+    pub(super) fn first_node(&self, start: &Spec) -> Node {
+        Node {
+            done: 0,
+            spec: Rc::new(start.clone()),
+            pending: Vec::new(),
+            delivered: vec![0; self.deliveries.len()],
+            undelivered: BTreeSet::new(),
+            handovers: Vec::new(),
+        }
+    }
+
+    /// Returns whether a client received a callback after its deregistration had returned.
+    pub(super) fn has_callback_after_deregister(&self) -> bool {
+        self.events.iter().any(|event| match event.call {
+            Call::Deregister(client) if event.succeeded() => {
+                let own = self.deliveries.iter().filter(|(to, _)| *to == client);
+                own.flat_map(|(_, all)| *all).any(|delivery| delivery.at > event.ended)
+            }
+            _ => false,
+        })
+    }
+
+    pub(super) fn is_end(&self, node: &Node) -> bool {
+        let all_delivered =
+            || node.delivered.iter().zip(&self.deliveries).all(|(n, (_, all))| usize::from(*n) == all.len());
+        let dead = |client: &ClientId, version: &Option<OwnershipVersion>| {
+            node.spec.protocol_of(*client).is_none()
+                || version.is_some_and(|version| !node.spec.is_current(version))
+        };
+        node.done.count_ones() as usize == self.events.len()
+            && node.pending.is_empty()
+            && all_delivered()
+            && node.undelivered.iter().all(|(client, version)| dead(client, version))
+    }
+
+    /// Returns every node that one step can lead to.
+    pub(super) fn steps(&self, node: &Node) -> Vec<Node> {
+        let mut steps = Vec::new();
+        for at in 0..node.pending.len() {
+            self.follow_up(node, at, &mut steps);
+        }
+        let pending = node.pending.iter().fold(0, |bits, (n, _)| bits | 1 << n);
+        for (n, event) in self.events.iter().enumerate() {
+            // Calls that returned before have taken effect and are followed up.
+            if node.done & 1 << n == 0 && self.before[n] & (!node.done | pending) == 0 {
+                let mut next = node.clone();
+                next.done |= 1 << n;
+                self.take_effect(next, n, event, &mut steps);
+            }
+        }
+        steps
+    }
+
+    /// Does the second step of a change of owner.
+    fn follow_up(&self, node: &Node, at: usize, steps: &mut Vec<Node>) {
+        let (_, change) = node.pending[at];
+        let choices: &[bool] = match node.spec.handover_due(&change) {
+            HandoverDue::Required => &[true],
+            HandoverDue::No => &[false],
+            HandoverDue::Optional => &[true, false],
+        };
+        for handover in choices {
+            let mut next = node.clone();
+            next.pending.remove(at);
+            Rc::make_mut(&mut next.spec).follow_up(&change, *handover);
+            self.deliver(next, steps);
+        }
+    }
+
+    /// Lets a call take effect if its answer is right at this point.
+    fn take_effect(&self, mut next: Node, n: usize, event: &Event, steps: &mut Vec<Node>) {
+        let outcome = |outcome| event.answer == Answer::Outcome(outcome);
+        let right = match event.call {
+            _ if self.is_excused(n) => true,
+            Call::Take(client, interface) => {
+                let effect = Rc::make_mut(&mut next.spec).take_effect(client, interface);
+                self.change_owner(&mut next, n, event, effect)
+            }
+            Call::Release(client, interface) => {
+                let effect = Rc::make_mut(&mut next.spec).release_effect(client, interface);
+                self.change_owner(&mut next, n, event, effect)
+            }
+            Call::OwnerOf(interface) => event.answer == Answer::Protocol(next.spec.owner_of(interface)),
+            Call::Resolve(client) => event.answer == Answer::Protocol(next.spec.protocol_of(client)),
+            Call::Memberships => {
+                event.answer == Answer::Memberships(next.spec.memberships().into_iter().collect())
+            }
+            Call::Entries => {
+                let entries = next.spec.entries().into_iter();
+                let entries =
+                    entries.map(|entry| (entry.flow, entry.incoming, entry.outgoing.into_iter().collect()));
+                event.answer == Answer::Entries(entries.collect())
+            }
+            Call::Register(protocol) => match event.answer {
+                // The run checks that no handle is issued twice.
+                Answer::Handle(client) => {
+                    Rc::make_mut(&mut next.spec).register(protocol, client) == Outcome::Ok
+                }
+                _ => {
+                    let registered = next.spec.clients().contains_key(&protocol);
+                    outcome(Outcome::AlreadyRegistered) && registered || event.answer.is_full() && !registered
+                }
+            },
+            Call::Deregister(client) => outcome(Rc::make_mut(&mut next.spec).deregister(client)),
+            Call::Add(client, interface, membership) => {
+                self.finish_handovers(&mut next, event, client, interface);
+                let upstream = membership.source().map(|_| scenario::upstream());
+                let spec = Rc::make_mut(&mut next.spec);
+                outcome(spec.add(client, interface, membership, StateChange::Join, upstream))
+            }
+            Call::Delete(client, interface, membership) => {
+                self.finish_handovers(&mut next, event, client, interface);
+                let spec = Rc::make_mut(&mut next.spec);
+                outcome(spec.delete(client, interface, membership, StateChange::Join))
+            }
+            Call::NewFlow(flow) => {
+                let spec = Rc::make_mut(&mut next.spec);
+                outcome(spec.new_flow(flow, Some(scenario::upstream())))
+            }
+        };
+        if right {
+            self.sweep_of_refused_call(&next, event, steps);
+            self.deliver(next, steps);
+        }
+    }
+
+    /// Adds the step of a refused call about a membership that swept dead members before it was refused. Its interface
+    /// changed owner between the sweep and the refusal.
+    fn sweep_of_refused_call(&self, node: &Node, event: &Event, steps: &mut Vec<Node>) {
+        if let Call::Add(_, _, membership) | Call::Delete(_, _, membership) = event.call
+            && !event.succeeded()
+            && self.recorded
+            && !node.pending.is_empty()
+        {
+            let mut swept = node.clone();
+            Rc::make_mut(&mut swept.spec).sweep_dead(membership);
+            if swept.spec != node.spec {
+                self.deliver(swept, steps);
+            }
+        }
+    }
+
+    fn change_owner(
+        &self,
+        next: &mut Node,
+        n: usize,
+        event: &Event,
+        effect: Result<OwnershipChange, Outcome>,
+    ) -> bool {
+        match effect {
+            Ok(change) => {
+                next.pending.push((n as u8, change));
+                event.succeeded()
+            }
+            Err(refused) => event.answer == Answer::Outcome(refused),
+        }
+    }
+
+    /// Finishes IGMP's handovers on an interface before a call of IGMP. A handover ends between its two callbacks; it is
+    /// finished as late as the call's answer allows.
+    fn finish_handovers(&self, next: &mut Node, event: &Event, client: ClientId, interface: Interface) {
+        let succeeded = event.succeeded();
+        let spec = Rc::make_mut(&mut next.spec);
+        next.handovers.retain(|handover| {
+            let notice = &handover.notice;
+            let own = notice.to == client && notice.kind == NoticeKind::Handover(interface);
+            let required = succeeded && handover.disabled.is_none_or(|at| at < event.ended);
+            let finished = own && (required || handover.enabled.is_some_and(|at| at < event.began));
+            if finished {
+                spec.finish_handover(notice);
+            }
+            !finished
+        });
+    }
+
+    /// Returns whether a call was refused because another call was under way. The sequential specification has no such
+    /// answer; it changes nothing, and the other call must be there.
+    fn is_excused(&self, n: usize) -> bool {
+        let event = &self.events[n];
+        let mut others = self.events.iter().filter(|other| event.overlaps(other));
+        match (&event.call, &event.answer) {
+            // Another thread builds the same flow's entry, or its incoming interface changes owner again and again.
+            (Call::NewFlow(flow), Answer::Outcome(Outcome::Building)) => {
+                others.any(|other| match other.call {
+                    Call::NewFlow(other) => other == *flow,
+                    Call::Take(_, interface) | Call::Release(_, interface) => {
+                        interface == scenario::upstream()
+                    }
+                    _ => false,
+                })
+            }
+            // IGMP was not notified yet of a change that another call has just made. Its time is known only if callbacks
+            // were recorded.
+            (Call::Add(..) | Call::Delete(..), Answer::Outcome(Outcome::ChangingHands)) if !self.recorded => {
+                others.any(|other| {
+                    matches!(
+                        other.call,
+                        Call::Take(..)
+                            | Call::Release(..)
+                            | Call::Add(..)
+                            | Call::Delete(..)
+                            | Call::NewFlow(_)
+                    )
+                })
+            }
+            _ => false,
+        }
+    }
+
+    /// Matches the notices of a step with the clients' next callbacks.
+    fn deliver(&self, mut node: Node, steps: &mut Vec<Node>) {
+        if node.spec.notices().is_empty() {
+            return steps.push(node);
+        }
+        let notices = Rc::make_mut(&mut node.spec).take_notices();
+        if !self.recorded {
+            let handovers = notices.into_iter().filter(|n| matches!(n.kind, NoticeKind::Handover(_)));
+            node.handovers.extend(handovers.map(|notice| Handover { notice, disabled: None, enabled: None }));
+            return steps.push(node);
+        }
+        let mut nodes = vec![node];
+        for notice in &notices {
+            let mut next = Vec::new();
+            for node in nodes {
+                self.deliver_one(node, notice, &mut next);
+            }
+            nodes = next;
+        }
+        steps.append(&mut nodes);
+    }
+
+    /// Adds a node for each number of callbacks of one notice that the client can have received.
+    fn deliver_one(&self, node: Node, notice: &Notice, nodes: &mut Vec<Node>) {
+        let current = notice.requires.is_none_or(|version| node.spec.is_current(version));
+        let callbacks: &[Callback] = &match notice.kind {
+            NoticeKind::Handover(interface) => {
+                vec![Callback::DisableIgmp(interface), Callback::EnableIgmp(interface)]
+            }
+            kind => vec![Callback::Notice(kind)],
+        };
+        let client = self.deliveries.iter().position(|(client, _)| *client == notice.to);
+        let from = client.map_or(0, |client| usize::from(node.delivered[client]));
+        let rest = client.map_or(&[][..], |client| &self.deliveries[client].1[from..]);
+        // The step queued it, and every step before had begun.
+        let queued = self.latest_begin(node.done);
+        let matching = callbacks.iter().zip(rest).take_while(|(callback, delivery)| {
+            current && **callback == delivery.callback && queued <= delivery.at
+        });
+        let is_handover = matches!(notice.kind, NoticeKind::Handover(_));
+        for received in 0..=matching.count() {
+            let missing = received < callbacks.len() && current;
+            if missing && !self.may_die(&node, notice) {
+                continue;
+            }
+            let mut next = node.clone();
+            if let Some(client) = client {
+                next.delivered[client] += received as u16;
+            }
+            if is_handover {
+                let at = |n: usize| rest.get(n).filter(|_| n < received).map(|delivery| delivery.at);
+                next.handovers.push(Handover { notice: *notice, disabled: at(0), enabled: at(1) });
+            }
+            if missing {
+                next.undelivered.insert((notice.to, notice.requires));
+            }
+            nodes.push(next);
+        }
+    }
+
+    /// Returns when the last of these calls began.
+    fn latest_begin(&self, done: u32) -> u64 {
+        let done = self.events.iter().enumerate().filter(|(n, _)| done & 1 << n != 0);
+        done.map(|(_, event)| event.began).max().unwrap_or(0)
+    }
+
+    /// Returns whether a call that has not taken effect yet can end what a notice requires.
+    fn may_die(&self, node: &Node, notice: &Notice) -> bool {
+        let interface = notice.requires.map(OwnershipVersion::interface);
+        self.events.iter().enumerate().any(|(n, event)| {
+            let to_come = node.done & 1 << n == 0 && event.succeeded();
+            to_come
+                && match event.call {
+                    Call::Deregister(client) => client == notice.to,
+                    Call::Take(_, at) | Call::Release(_, at) => Some(at) == interface,
+                    _ => false,
+                }
+        })
+    }
+}

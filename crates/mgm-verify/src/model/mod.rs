@@ -1,0 +1,73 @@
+//! Compares sequences of calls on a real manager and on the specification.
+//!
+//! After each call three things must agree: the outcome, the callbacks in their order, and the visible state. The property
+//! test `manager_model` and the fuzz target of the same name use it.
+
+pub mod calls;
+mod log;
+mod manager_side;
+mod spec_side;
+
+use crate::spec::EntryView;
+use calls::{Bytes, Call};
+use manager_side::ManagerSide;
+use mgm::forwarding::{Family, Flow};
+use mgm::manager::{Interface, ManagerConfig, Membership, Protocol};
+use spec_side::SpecSide;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// The result of a call as text: "Ok", a flow's state, or the name of the error.
+type Outcome = Cow<'static, str>;
+
+/// The visible state.
+#[derive(Debug, PartialEq, Eq)]
+struct View {
+    entries: Vec<EntryView>,
+    memberships: BTreeSet<(Interface, Membership, Protocol)>,
+    owners: Vec<Option<Protocol>>,
+    clients: BTreeMap<Protocol, BTreeSet<Interface>>,
+    known: Vec<Interface>,
+    foreign: BTreeSet<Flow>,
+}
+
+fn default_route(source: IpAddr) -> Interface {
+    Interface::of(Family::of(source), 1)
+}
+
+/// Returns small limits, so that the calls reach them.
+fn config() -> ManagerConfig {
+    ManagerConfig::default()
+        .with_clients(4096)
+        .with_interfaces(4)
+        .with_memberships(8)
+        .with_negative_entries(3)
+        .with_notices(6)
+        .with_entries(4096)
+        .with_remembered_flows(2)
+}
+
+/// Makes the calls on both sides and compares them after each call.
+///
+/// # Panics
+/// If the manager differs from the specification, or if a refused call changes the visible state.
+pub fn check(calls: impl IntoIterator<Item = Bytes>) {
+    let manager = ManagerSide::new(config());
+    let mut spec = SpecSide::new(config());
+    let mut history = String::new();
+    for call in calls::prologue().into_iter().chain(calls.into_iter().map(Call::decode)) {
+        let before = manager.view();
+        let (outcome, expected) = (manager.call(&call), spec.call(&call));
+        history += &format!("\n  {call:?}: {outcome}");
+        assert_eq!(outcome, expected, "after{history}");
+        let (callbacks, expected) = (manager.take_log(), std::mem::take(&mut spec.log));
+        assert_eq!(callbacks, expected, "callbacks of the last call of{history}");
+        let view = manager.view();
+        assert_eq!(view, spec.view(), "visible state after{history}");
+        let changing = matches!(&*outcome, "Ok" | "Active" | "Negative" | "Foreign" | "Building");
+        if !changing && !outcome.ends_with(log::REROUTED) {
+            assert_eq!(before, view, "a refused call has changed the visible state, after{history}");
+        }
+    }
+}

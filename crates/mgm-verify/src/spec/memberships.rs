@@ -1,0 +1,212 @@
+//! Memberships: `MgmAddGroupMembershipEntry`, `MgmDeleteGroupMembershipEntry`.
+
+use super::flows::{FlowStage, OwnerDecision};
+use super::{ClientId, NoticeKind, Outcome, OwnershipKey, OwnershipVersion, Role, Spec};
+use mgm::manager::{Cause, Interface, Membership, StateChange};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The state of one membership on one ownership key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct JoinState {
+    pub(super) client: ClientId,
+    pub(super) version: OwnershipVersion,
+    /// Whether other clients are notified of it. IGMP's memberships beside a routing protocol do not count: that protocol
+    /// decides about them.
+    pub(super) counts: bool,
+}
+
+impl Spec {
+    /// Adds a membership on an interface that the client owns. `upstream` is the interface that the routes give for the
+    /// source of (s,g).
+    pub fn add(
+        &mut self,
+        client: ClientId,
+        interface: Interface,
+        membership: Membership,
+        change: StateChange,
+        upstream: Option<Interface>,
+    ) -> Outcome {
+        self.update(client, interface, membership, change, Some(upstream))
+    }
+
+    /// Deletes a membership.
+    pub fn delete(
+        &mut self,
+        client: ClientId,
+        interface: Interface,
+        membership: Membership,
+        change: StateChange,
+    ) -> Outcome {
+        self.update(client, interface, membership, change, None)
+    }
+
+    /// Adds (`add` holds the upstream interface) or deletes (`add` is `None`) a membership.
+    fn update(
+        &mut self,
+        client: ClientId,
+        interface: Interface,
+        membership: Membership,
+        change: StateChange,
+        add: Option<Option<Interface>>,
+    ) -> Outcome {
+        let Some(role) = self.role(client) else { return Outcome::Stale };
+        if interface.family() != membership.family() {
+            return Outcome::FamiliesDiffer;
+        }
+        let key = (interface, role);
+        match self.owners.get(&key) {
+            None => return Outcome::NotTaken,
+            Some(owner) if *owner != client => return Outcome::NotOwner,
+            Some(_) if role == Role::Igmp && !self.igmp_is_up_to_date(interface) => {
+                return Outcome::ChangingHands;
+            }
+            Some(_) => {}
+        }
+        self.sweep_dead(membership);
+        let (join, forward) = (change != StateChange::Forward, change != StateChange::Join);
+        if let (true, Some(upstream)) = (join, add) {
+            if !self.memberships.contains_key(&(membership, key)) {
+                if self.memberships.len() >= self.limits.memberships {
+                    let known = self.known.clone();
+                    known.into_iter().for_each(|interface| self.sweep(interface, None));
+                }
+                if self.memberships.len() >= self.limits.memberships {
+                    return Outcome::TooMany;
+                }
+            }
+            self.add_member(membership, key, client, upstream);
+        } else if join {
+            self.remove_member(membership, key);
+        }
+        self.decide_covered_flows(membership, key, join, forward.then_some(add.is_some()), add.is_some());
+        let covered = self.entries_where(|flow, _| membership.covers(flow));
+        self.renew(covered, None, &BTreeSet::from([client]));
+        Outcome::Ok
+    }
+
+    /// Applies an update to the decisions of every flow it covers. An owner's last action on its key wins.
+    fn decide_covered_flows(
+        &mut self,
+        membership: Membership,
+        key: OwnershipKey,
+        join: bool,
+        forward: Option<bool>,
+        adds: bool,
+    ) {
+        let version = self.version(key);
+        for (flow, stage) in &mut self.flows {
+            if !membership.covers(flow) {
+                continue;
+            }
+            let decisions = match stage {
+                FlowStage::Installed(entry) => &mut entry.decisions,
+                FlowStage::Building { decisions, acted } => {
+                    acted.insert(key);
+                    decisions
+                }
+            };
+            let decision = decisions.entry(key).or_default();
+            if join {
+                decision.edit = None;
+            }
+            if let Some(forward) = forward {
+                decision.edit = Some((forward, version));
+            }
+            if adds {
+                decision.veto = None;
+            }
+            if *decision == OwnerDecision::default() {
+                decisions.remove(&key);
+            }
+        }
+    }
+
+    /// Removes dead members among those that count for a membership, so that their number is right. Every call about a
+    /// membership begins with it, even a call that is then refused.
+    pub fn sweep_dead(&mut self, membership: Membership) {
+        let dead = self.memberships.iter().filter(|((other, _), join)| {
+            (*other == membership || counts_for(other, membership)) && !self.is_current(join.version)
+        });
+        let dead: BTreeSet<Interface> = dead.map(|((_, key), _)| key.0).collect();
+        let known: Vec<Interface> = self.known.iter().copied().filter(|known| dead.contains(known)).collect();
+        known.into_iter().for_each(|interface| self.sweep(interface, None));
+    }
+
+    /// Returns the clients that count for a membership.
+    pub(super) fn members(&self, membership: Membership) -> BTreeSet<ClientId> {
+        let joins = self.memberships.iter();
+        let counting = joins.filter(|((other, _), join)| join.counts && counts_for(other, membership));
+        counting.map(|(_, join)| join.client).collect()
+    }
+
+    fn add_member(
+        &mut self,
+        membership: Membership,
+        key: OwnershipKey,
+        client: ClientId,
+        upstream: Option<Interface>,
+    ) {
+        if self.memberships.contains_key(&(membership, key)) {
+            return;
+        }
+        let before = self.members(membership);
+        let (interface, role) = key;
+        let counts = role == Role::Routing || !self.owners.contains_key(&(interface, Role::Routing));
+        let version = self.version(key);
+        self.memberships.insert((membership, key), JoinState { client, version, counts });
+        if !counts {
+            return self.notify_routing_owner(
+                interface,
+                version,
+                NoticeKind::LocalJoin(interface, membership),
+            );
+        }
+        if before.contains(&client) {
+            return;
+        }
+        let joined = NoticeKind::Join(membership, Cause::Membership);
+        match membership {
+            Membership::OneSource(flow) => {
+                if before.is_empty() {
+                    self.upstream.insert(flow, upstream);
+                    self.notify_upstream(upstream, &BTreeSet::from([client]), joined);
+                }
+            }
+            _ => self.notify_others(&before, client, joined),
+        }
+    }
+
+    pub(super) fn remove_member(&mut self, membership: Membership, key: OwnershipKey) {
+        let Some(join) = self.memberships.remove(&(membership, key)) else { return };
+        if !join.counts {
+            let left = NoticeKind::LocalLeave(key.0, membership);
+            return self.notify_routing_owner(key.0, join.version, left);
+        }
+        let remaining = self.members(membership);
+        if remaining.contains(&join.client) {
+            return;
+        }
+        match membership {
+            Membership::OneSource(flow) => {
+                if remaining.is_empty()
+                    && let Some(Some(upstream)) = self.upstream.remove(&flow)
+                {
+                    let pruned = NoticeKind::Prune(membership, upstream, Cause::Membership);
+                    self.notify_upstream(Some(upstream), &BTreeSet::from([join.client]), pruned);
+                }
+            }
+            _ => {
+                let pruned = NoticeKind::Prune(membership, key.0, Cause::Membership);
+                self.notify_others(&remaining, join.client, pruned);
+            }
+        }
+    }
+}
+
+/// Returns whether a member of `joined` counts for `membership`: a member of every group counts for each of them.
+fn counts_for(joined: &Membership, membership: Membership) -> bool {
+    *joined == membership
+        || matches!(membership, Membership::AnySource(_))
+            && *joined == Membership::everything(membership.family())
+}
