@@ -51,7 +51,7 @@ put("config", "mac", f'{EAST}mac = "02:00:5e:10:00:01"\nprotocols = ["mld", "sta
 put("config", "bits", f'{EAST}[[route]]\nprefix = "10.1.0.0/8"\ninterface = "east"\n'.encode())
 put("config", "inline", b'interface = [{ name = "a" }, { name = "a" }]\n')
 
-# What each octet is: tests/c_calls. Flows of sources 0..3 and groups 0..3 are good ones.
+# What each octet is: crates/mgm-capi/tests/support/calls.rs. Flows of sources 0..3 and groups 0..3 are good ones.
 NEW_FLOW, GET, WALK, FORWARD, ENTRY = 43, 27, 30, 48, 58
 put(
     "c_buffers",

@@ -40,7 +40,7 @@ stage_property() {
     local profile=()
     if [ -n "$campaign" ]; then profile=(--release); fi
     MGM_MODEL_CASES=$MODEL_CASES PROPTEST_CASES=$MODEL_CASES cargo test "${profile[@]}" --quiet \
-        --test manager_model --test handle_model --test c_random --test igmp_client --test igmp_hosts --test igmp_octets --test igmp_wire
+        --test manager_model --test handle_model --test random_calls --test igmp_client --test igmp_hosts --test igmp_octets --test igmp_wire
     PROPTEST_CASES=$MODEL_CASES cargo test "${profile[@]}" --quiet --lib -- forwarding:: plane:: protocol:: wire::
     MGM_DEREGISTRATIONS=$DEREGISTRATIONS cargo test "${profile[@]}" --quiet --test manager rundown::
     local properties

@@ -1,18 +1,22 @@
 /*
- * The Multicast Group Manager API of the Windows SDK, as libmgm has it: the functions, structures and constants of mgm.h,
- * and what they need of ipmib.h, routprot.h, winerror.h and windef.h. Addresses and masks are in network byte order.
+ * The Multicast Group Manager API of the Windows SDK, as libmgm implements it: the functions, structures and constants
+ * of the SDK's mgm.h, and those of ipmib.h, routprot.h, winerror.h and windef.h that they use.
  *
- * Every function may be called from any thread and from inside any callback. docs/c-interface.md tells more of each.
- * What Windows has no function for, feeding the manager packets and routes above all, is in mgm_ext.h.
+ * Addresses and masks are in network byte order: the octets of 239.1.2.3 lie in memory as 239, 1, 2, 3. Every function
+ * may be called from any thread and from inside any callback. mgm_ext.h has the functions that give the manager packets
+ * and routes, for which Windows has none. The page of the C interface, share/doc/mgm/README.md, describes all of them.
  *
- * Define MGM_NO_PARAMETER_MARKS before including this to keep IN, OUT and OPTIONAL from being defined, and
- * MGM_HAVE_WINDOWS_TYPES if the types of windef.h are there already.
+ * Define before including this header:
+ *   MGM_NO_PARAMETER_MARKS   to leave IN, OUT and OPTIONAL undefined;
+ *   MGM_HAVE_WINDOWS_TYPES   if the types of windef.h are defined already.
+ *
+ * The header compiles as C89 and later, and as C++.
  */
 
 #ifndef MGM_H
 #define MGM_H
 
-/* Made from src/capi by cbindgen; to make it anew: MGM_HEADERS=write cargo test --test c_header */
+/* Made from src/ by cbindgen. To make it again: MGM_HEADERS=write cargo test -p mgm-capi --test c header */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -63,27 +67,27 @@ typedef void *PVOID, *LPVOID, *HANDLE, **PHANDLE;
 #define ANY_SIZE 1
 #endif
 
-/* Which groups an enumeration tells of. */
+/* The kind of an enumeration. */
 typedef enum _MGM_ENUM_TYPES {
-  /* Each group that anybody has joined, whatever the source. */
+  /* Each group that has a member, without its sources. */
   ANY_SOURCE = 0,
-  /* Each (source, group) and (*, group) that anybody has joined. */
+  /* Each (source, group) and each (*, group) that has a member. */
   ALL_SOURCES
 } MGM_ENUM_TYPES;
 
-/* The number of a routing protocol: for MgmRegisterMProtocol, and what dwInIfProtocol is. */
+/* The number of a routing protocol, as MgmRegisterMProtocol takes it and dwInIfProtocol contains it. */
 #define PROTOCOL_ID(Type, VendorId, ProtocolId) \
   (((DWORD)(Type) & 0x03u) << 30 | ((DWORD)(VendorId) & 0x3FFFu) << 16 | ((DWORD)(ProtocolId) & 0xFFFFu))
-/* IGMP: the one protocol that can own an interface beside another. */
+/* IGMP, which alone can own an interface together with another protocol. */
 #define MS_IP_IGMP PROTOCOL_ID(PROTO_TYPE_MCAST, PROTO_VENDOR_MS1, PROTO_IP_IGMP)
 #define MS_IP_BGMP PROTOCOL_ID(PROTO_TYPE_MCAST, PROTO_VENDOR_MS1, PROTO_IP_BGMP)
 #define MS_IP_MSDP PROTOCOL_ID(PROTO_TYPE_MCAST, PROTO_VENDOR_MS1, PROTO_IP_MSDP)
 #define MS_IP_MGM PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_MGM)
 
-/* The reference pages call the flag so. */
+/* The name of the flag in the reference pages. */
 #define MGM_FORWARD_STATE MGM_FORWARD_STATE_FLAG
 
-/* The size of a record with X outgoing interfaces: how far it is to the next one in a buffer. */
+/* The size of a record with X outgoing interfaces: the distance to the next record in a buffer. */
 #define SIZEOF_BASIC_MIB_MFE ((ULONG)offsetof(MIB_IPMCAST_MFE, rgmioOutInfo))
 #define SIZEOF_MIB_MFE(X) (SIZEOF_BASIC_MIB_MFE + ((X) * (ULONG)sizeof(MIB_IPMCAST_OIF)))
 #define SIZEOF_BASIC_MIB_MFE_STATS ((ULONG)offsetof(MIB_IPMCAST_MFE_STATS, rgmiosOutStats))
@@ -91,7 +95,7 @@ typedef enum _MGM_ENUM_TYPES {
 #define SIZEOF_BASIC_MIB_MFE_STATS_EX ((ULONG)offsetof(MIB_IPMCAST_MFE_STATS_EX, rgmiosOutStats))
 #define SIZEOF_MIB_MFE_STATS_EX(X) (SIZEOF_BASIC_MIB_MFE_STATS_EX + ((X) * (ULONG)sizeof(MIB_IPMCAST_OIF_STATS)))
 
-/* The tags of the SDK's structures. */
+/* The structure tags of the SDK. */
 #define _MGM_IF_ENTRY MGM_IF_ENTRY
 #define _ROUTING_PROTOCOL_CONFIG ROUTING_PROTOCOL_CONFIG
 #define _SOURCE_GROUP_ENTRY SOURCE_GROUP_ENTRY
@@ -101,9 +105,13 @@ typedef enum _MGM_ENUM_TYPES {
 #define _MIB_IPMCAST_MFE_STATS MIB_IPMCAST_MFE_STATS
 #define _MIB_IPMCAST_MFE_STATS_EX MIB_IPMCAST_MFE_STATS_EX
 
-// A flow gets an entry, and the client owns the interface towards its source: it may put another interface of its own,
-// another neighbour and another route in the place of what the pointers lead to. pbRoute leads to an MGM_EXT_ROUTE
-// (mgm_ext.h), all zero when no route is known. The packet is NULL when there was none.
+/*
+ * Asks the owner of the interface towards the source for the reverse path of a flow that gets an entry.
+ *
+ * The callback may change what the pointers lead to: to another interface of its own, another neighbour, another
+ * route. pbRoute points to an MGM_EXT_ROUTE (mgm_ext.h), which is all zero when no route is known. pbPacketHdr is NULL
+ * when the entry is made without a packet.
+ */
 typedef DWORD (*PMGM_RPF_CALLBACK)(DWORD dwSourceAddr,
                                    DWORD dwSourceMask,
                                    DWORD dwGroupAddr,
@@ -115,22 +123,22 @@ typedef DWORD (*PMGM_RPF_CALLBACK)(DWORD dwSourceAddr,
                                    PBYTE pbPacketHdr,
                                    PBYTE pbRoute);
 
-// One outgoing interface that a creation alert offers to its owner.
+/* One outgoing interface that a creation alert offers to the interface's owner. */
 typedef struct MGM_IF_ENTRY {
-  // The interface.
+  /* The interface. */
   DWORD dwIfIndex;
-  // Which link of a point-to-multipoint interface; 0 otherwise.
+  /* The link of a point-to-multipoint interface; otherwise 0. */
   DWORD dwIfNextHopAddr;
-  // Whether IGMP runs on it.
+  /* Whether IGMP owns the interface as well. */
   BOOL bIGMP;
-  // The answer: FALSE keeps the flow off this interface.
+  /* The answer: FALSE keeps the flow off this interface. */
   BOOL bIsEnabled;
 } MGM_IF_ENTRY;
 
-// Where an MGM_IF_ENTRY is.
+/* A pointer to MGM_IF_ENTRY records. */
 typedef struct MGM_IF_ENTRY *PMGM_IF_ENTRY;
 
-// A flow gets its first entry, and these interfaces of the client's would be outgoing ones: bIsEnabled may be cleared.
+/* Offers the client's interfaces as outgoing interfaces of a flow's first entry. The callback may clear bIsEnabled. */
 typedef DWORD (*PMGM_CREATION_ALERT_CALLBACK)(DWORD dwSourceAddr,
                                               DWORD dwSourceMask,
                                               DWORD dwGroupAddr,
@@ -140,8 +148,12 @@ typedef DWORD (*PMGM_CREATION_ALERT_CALLBACK)(DWORD dwSourceAddr,
                                               DWORD dwIfCount,
                                               PMGM_IF_ENTRY pmieOutIfList);
 
-// No receivers are left on interfaces of other clients: because memberships changed (TRUE), or an entry did (FALSE).
-// With FALSE, how many seconds the entry is kept may be changed; 0 leaves it as it is.
+/*
+ * Reports that no receivers are left on interfaces of other clients.
+ *
+ * bMemberDelete is TRUE when memberships changed, FALSE when an entry changed. With FALSE the callback may change how
+ * many seconds the entry is kept; 0 leaves the time-out as it is.
+ */
 typedef DWORD (*PMGM_PRUNE_ALERT_CALLBACK)(DWORD dwSourceAddr,
                                            DWORD dwSourceMask,
                                            DWORD dwGroupAddr,
@@ -151,15 +163,22 @@ typedef DWORD (*PMGM_PRUNE_ALERT_CALLBACK)(DWORD dwSourceAddr,
                                            BOOL bMemberDelete,
                                            PDWORD pdwTimeout);
 
-// Receivers appeared on interfaces of other clients: because memberships changed (TRUE), or an entry did (FALSE).
+/*
+ * Reports the first receivers on interfaces of other clients.
+ *
+ * bMemberUpdate is TRUE when memberships changed, FALSE when an entry changed.
+ */
 typedef DWORD (*PMGM_JOIN_ALERT_CALLBACK)(DWORD dwSourceAddr,
                                           DWORD dwSourceMask,
                                           DWORD dwGroupAddr,
                                           DWORD dwGroupMask,
                                           BOOL bMemberUpdate);
 
-// Packets of a flow arrive on the wrong one of the client's interfaces. Never called unless asked for: see
-// MgmExtRegisterMProtocol in mgm_ext.h.
+/*
+ * Reports packets that arrived on an interface of the client which is not the flow's incoming interface.
+ *
+ * Called only for clients registered by MgmExtRegisterMProtocol (mgm_ext.h) with MGM_EXT_WANT_WRONG_IF.
+ */
 typedef DWORD (*PMGM_WRONG_IF_CALLBACK)(DWORD dwSourceAddr,
                                         DWORD dwGroupAddr,
                                         DWORD dwIfIndex,
@@ -167,7 +186,7 @@ typedef DWORD (*PMGM_WRONG_IF_CALLBACK)(DWORD dwSourceAddr,
                                         DWORD dwHdrSize,
                                         PBYTE pbPacketHdr);
 
-// IGMP added a membership on an interface that it shares with the client.
+/* Reports that IGMP added a membership on an interface that it shares with the client. */
 typedef DWORD (*PMGM_LOCAL_JOIN_CALLBACK)(DWORD dwSourceAddr,
                                           DWORD dwSourceMask,
                                           DWORD dwGroupAddr,
@@ -175,7 +194,7 @@ typedef DWORD (*PMGM_LOCAL_JOIN_CALLBACK)(DWORD dwSourceAddr,
                                           DWORD dwIfIndex,
                                           DWORD dwIfNextHopAddr);
 
-// IGMP deleted a membership on an interface that it shares with the client.
+/* Reports that IGMP deleted a membership on an interface that it shares with the client. */
 typedef DWORD (*PMGM_LOCAL_LEAVE_CALLBACK)(DWORD dwSourceAddr,
                                            DWORD dwSourceMask,
                                            DWORD dwGroupAddr,
@@ -183,406 +202,445 @@ typedef DWORD (*PMGM_LOCAL_LEAVE_CALLBACK)(DWORD dwSourceAddr,
                                            DWORD dwIfIndex,
                                            DWORD dwIfNextHopAddr);
 
-// To IGMP: a routing protocol took or released this interface, and IGMP's memberships there have ended.
+/* Reports to IGMP that a routing protocol took or released this interface. IGMP's memberships on it have ended. */
 typedef DWORD (*PMGM_DISABLE_IGMP_CALLBACK)(DWORD dwIfIndex, DWORD dwIfNextHopAddr);
 
-// To IGMP, after each of the above: add all memberships there again. It may be done from inside this call.
+/*
+ * Asks IGMP to add its memberships on this interface again. Follows each PMGM_DISABLE_IGMP_CALLBACK.
+ *
+ * The callback may add them itself.
+ */
 typedef DWORD (*PMGM_ENABLE_IGMP_CALLBACK)(DWORD dwIfIndex, DWORD dwIfNextHopAddr);
 
-// What a client registers with: how it is called. What callbacks return is ignored; a null pointer is never called.
+/* The callbacks of a client. What a callback returns is ignored. A null pointer is not called. */
 typedef struct ROUTING_PROTOCOL_CONFIG {
-  // Reserved; ignored.
+  /* Reserved; ignored. */
   DWORD dwCallbackFlags;
-  // See PMGM_RPF_CALLBACK.
+  /* See PMGM_RPF_CALLBACK. */
   PMGM_RPF_CALLBACK pfnRpfCallback;
-  // See PMGM_CREATION_ALERT_CALLBACK.
+  /* See PMGM_CREATION_ALERT_CALLBACK. */
   PMGM_CREATION_ALERT_CALLBACK pfnCreationAlertCallback;
-  // See PMGM_PRUNE_ALERT_CALLBACK.
+  /* See PMGM_PRUNE_ALERT_CALLBACK. */
   PMGM_PRUNE_ALERT_CALLBACK pfnPruneAlertCallback;
-  // See PMGM_JOIN_ALERT_CALLBACK.
+  /* See PMGM_JOIN_ALERT_CALLBACK. */
   PMGM_JOIN_ALERT_CALLBACK pfnJoinAlertCallback;
-  // See PMGM_WRONG_IF_CALLBACK.
+  /* See PMGM_WRONG_IF_CALLBACK. */
   PMGM_WRONG_IF_CALLBACK pfnWrongIfCallback;
-  // See PMGM_LOCAL_JOIN_CALLBACK.
+  /* See PMGM_LOCAL_JOIN_CALLBACK. */
   PMGM_LOCAL_JOIN_CALLBACK pfnLocalJoinCallback;
-  // See PMGM_LOCAL_LEAVE_CALLBACK.
+  /* See PMGM_LOCAL_LEAVE_CALLBACK. */
   PMGM_LOCAL_LEAVE_CALLBACK pfnLocalLeaveCallback;
-  // See PMGM_DISABLE_IGMP_CALLBACK; only to IGMP.
+  /* See PMGM_DISABLE_IGMP_CALLBACK. Called for IGMP alone. */
   PMGM_DISABLE_IGMP_CALLBACK pfnDisableIgmpCallback;
-  // See PMGM_ENABLE_IGMP_CALLBACK; only to IGMP.
+  /* See PMGM_ENABLE_IGMP_CALLBACK. Called for IGMP alone. */
   PMGM_ENABLE_IGMP_CALLBACK pfnEnableIgmpCallback;
 } ROUTING_PROTOCOL_CONFIG;
 
-// Where a ROUTING_PROTOCOL_CONFIG is.
+/* A pointer to a ROUTING_PROTOCOL_CONFIG. */
 typedef struct ROUTING_PROTOCOL_CONFIG *PROUTING_PROTOCOL_CONFIG;
 
-// One outgoing interface of an entry.
+/* One outgoing interface of an entry. */
 typedef struct MIB_IPMCAST_OIF {
-  // The interface.
+  /* The interface. */
   DWORD dwOutIfIndex;
-  // Which link of a point-to-multipoint interface; 0 otherwise.
+  /* The link of a point-to-multipoint interface; otherwise 0. */
   DWORD dwNextHopAddr;
-  // 0.
+  /* Always 0. */
   DWORD dwReserved;
-  // 0.
+  /* Always 0. */
   DWORD dwReserved1;
 } MIB_IPMCAST_OIF;
 
-// An entry: what is done with the packets of one source to one group. SIZEOF_MIB_MFE(ulNumOutIf) bytes.
+/* An entry: where the packets of one source to one group are copied to. Takes SIZEOF_MIB_MFE(ulNumOutIf) octets. */
 typedef struct MIB_IPMCAST_MFE {
-  // The group.
+  /* The group. */
   DWORD dwGroup;
-  // The source.
+  /* The source. */
   DWORD dwSource;
-  // All ones.
+  /* Always all ones. */
   DWORD dwSrcMask;
-  // The next router towards the source; 0 when there is none.
+  /* The upstream neighbour, which is the next router towards the source; 0 if there is none. */
   DWORD dwUpStrmNgbr;
-  // Where the packets have to arrive; 0 when there is no way to the source.
+  /* The incoming interface, on which the packets have to arrive; 0 if there is no route to the source. */
   DWORD dwInIfIndex;
-  // The protocol that owns that interface; 0 when nobody does.
+  /* The protocol that owns the incoming interface; 0 if it has no owner. */
   DWORD dwInIfProtocol;
-  // The protocol of the route to the source; 0, as the next two, when none is known.
+  /* The origin of the route to the source (PROTO_IP_OSPF, ...). This and the next two are 0 if no route is known. */
   DWORD dwRouteProtocol;
-  // The network of that route.
+  /* The network of the route. */
   DWORD dwRouteNetwork;
-  // Its mask.
+  /* The mask of the route. */
   DWORD dwRouteMask;
-  // The age of the entry, in seconds.
+  /* The age of the entry, in seconds. */
   ULONG ulUpTime;
-  // How many seconds it has left. This and ulUpTime add up to ulTimeOut.
+  /* The seconds until the entry expires. This and ulUpTime add up to ulTimeOut. */
   ULONG ulExpiryTime;
-  // How many seconds it lives.
+  /* The lifetime of the entry, in seconds. */
   ULONG ulTimeOut;
-  // How many outgoing interfaces follow. None in a negative entry.
+  /* How many outgoing interfaces follow; 0 in a negative entry. */
   ULONG ulNumOutIf;
-  // 0.
+  /* Always 0. */
   DWORD fFlags;
-  // 0.
+  /* Always 0. */
   DWORD dwReserved;
-  // The outgoing interfaces, ulNumOutIf of them.
+  /* The outgoing interfaces, ulNumOutIf of them. */
   struct MIB_IPMCAST_OIF rgmioOutInfo[1];
 } MIB_IPMCAST_MFE;
 
-// Where a MIB_IPMCAST_MFE is.
+/* A pointer to MIB_IPMCAST_MFE records. */
 typedef struct MIB_IPMCAST_MFE *PMIB_IPMCAST_MFE;
 
-// One record of an enumeration of groups. Address and mask 0 stand for any.
+/* A record of an enumeration. Address 0 with mask 0 is any. */
 typedef struct SOURCE_GROUP_ENTRY {
-  // The source.
+  /* The source. */
   DWORD dwSourceAddr;
-  // All ones with a source.
+  /* All ones if there is a source. */
   DWORD dwSourceMask;
-  // The group.
+  /* The group. */
   DWORD dwGroupAddr;
-  // All ones with a group.
+  /* All ones if there is a group. */
   DWORD dwGroupMask;
 } SOURCE_GROUP_ENTRY;
 
-// Where a SOURCE_GROUP_ENTRY is.
+/* A pointer to SOURCE_GROUP_ENTRY records. */
 typedef struct SOURCE_GROUP_ENTRY *PSOURCE_GROUP_ENTRY;
 
-// Where a MIB_IPMCAST_OIF is.
+/* A pointer to MIB_IPMCAST_OIF records. */
 typedef struct MIB_IPMCAST_OIF *PMIB_IPMCAST_OIF;
 
-// Its name in newer SDKs.
+/* The name of the structure in newer SDKs. */
 typedef struct MIB_IPMCAST_OIF MIB_IPMCAST_OIF_XP;
 
-// Where one is.
+/* The name of the pointer in newer SDKs. */
 typedef struct MIB_IPMCAST_OIF *PMIB_IPMCAST_OIF_XP;
 
-// What was counted of one outgoing interface of an entry.
+/* The counters of one outgoing interface of an entry. */
 typedef struct MIB_IPMCAST_OIF_STATS {
-  // The interface.
+  /* The interface. */
   DWORD dwOutIfIndex;
-  // Which link of a point-to-multipoint interface; 0 otherwise.
+  /* The link of a point-to-multipoint interface; otherwise 0. */
   DWORD dwNextHopAddr;
-  // 0.
+  /* Always 0. */
   DWORD dwDialContext;
-  // Packets not sent because their TTL was too low.
+  /* Packets not sent because their TTL was too low. */
   ULONG ulTtlTooLow;
-  // Packets not sent because they would have had to be fragmented.
+  /* Packets not sent because they would have needed fragmentation. */
   ULONG ulFragNeeded;
-  // Packets sent.
+  /* Packets sent. */
   ULONG ulOutPackets;
-  // Packets discarded.
+  /* Packets discarded. */
   ULONG ulOutDiscards;
 } MIB_IPMCAST_OIF_STATS;
 
-// Where a MIB_IPMCAST_OIF_STATS is.
+/* A pointer to MIB_IPMCAST_OIF_STATS records. */
 typedef struct MIB_IPMCAST_OIF_STATS *PMIB_IPMCAST_OIF_STATS;
 
-// Its name in newer SDKs.
+/* The name of the structure in newer SDKs. */
 typedef struct MIB_IPMCAST_OIF_STATS MIB_IPMCAST_OIF_STATS_LH;
 
-// Where one is.
+/* The name of the pointer in newer SDKs. */
 typedef struct MIB_IPMCAST_OIF_STATS *PMIB_IPMCAST_OIF_STATS_LH;
 
-// What was counted of an entry's flow, modulo 2^32 as MIB counters are. SIZEOF_MIB_MFE_STATS(ulNumOutIf) bytes.
+/* An entry with its counters, which are modulo 2^32. Takes SIZEOF_MIB_MFE_STATS(ulNumOutIf) octets. */
 typedef struct MIB_IPMCAST_MFE_STATS {
-  // As in MIB_IPMCAST_MFE, and so the next eight.
+  /* The group. */
   DWORD dwGroup;
-  // The source.
+  /* The source. */
   DWORD dwSource;
-  // All ones.
+  /* Always all ones. */
   DWORD dwSrcMask;
-  // The next router towards the source.
+  /* The upstream neighbour. */
   DWORD dwUpStrmNgbr;
-  // Where the packets have to arrive.
+  /* The incoming interface. */
   DWORD dwInIfIndex;
-  // The protocol that owns that interface.
+  /* The protocol that owns the incoming interface. */
   DWORD dwInIfProtocol;
-  // The protocol of the route to the source.
+  /* The origin of the route to the source. */
   DWORD dwRouteProtocol;
-  // The network of that route.
+  /* The network of the route. */
   DWORD dwRouteNetwork;
-  // Its mask.
+  /* The mask of the route. */
   DWORD dwRouteMask;
-  // The age of the entry, in hundredths of a second.
+  /* The age of the entry, in hundredths of a second. */
   ULONG ulUpTime;
-  // How many hundredths of a second it has left, never 0.
+  /* The time until the entry expires, in hundredths of a second; never 0. */
   ULONG ulExpiryTime;
-  // How many outgoing interfaces follow.
+  /* How many outgoing interfaces follow. */
   ULONG ulNumOutIf;
-  // Packets forwarded.
+  /* Packets forwarded. */
   ULONG ulInPkts;
-  // Octets of those packets.
+  /* Octets of those packets. */
   ULONG ulInOctets;
-  // Packets that arrived on a wrong interface.
+  /* Packets that arrived on another interface than the incoming one. */
   ULONG ulPktsDifferentIf;
-  // Packets discarded because a queue was full.
+  /* Packets discarded because a queue was full. */
   ULONG ulQueueOverflow;
-  // The outgoing interfaces, ulNumOutIf of them.
+  /* The outgoing interfaces, ulNumOutIf of them. */
   struct MIB_IPMCAST_OIF_STATS rgmiosOutStats[1];
 } MIB_IPMCAST_MFE_STATS;
 
-// Where a MIB_IPMCAST_MFE_STATS is.
+/* A pointer to MIB_IPMCAST_MFE_STATS records. */
 typedef struct MIB_IPMCAST_MFE_STATS *PMIB_IPMCAST_MFE_STATS;
 
-// The same with more counters. SIZEOF_MIB_MFE_STATS_EX(ulNumOutIf) bytes.
+/* An entry with more counters. Takes SIZEOF_MIB_MFE_STATS_EX(ulNumOutIf) octets. */
 typedef struct MIB_IPMCAST_MFE_STATS_EX {
-  // As in MIB_IPMCAST_MFE_STATS, and so everything up to ulQueueOverflow.
+  /* The group. */
   DWORD dwGroup;
-  // The source.
+  /* The source. */
   DWORD dwSource;
-  // All ones.
+  /* Always all ones. */
   DWORD dwSrcMask;
-  // The next router towards the source.
+  /* The upstream neighbour. */
   DWORD dwUpStrmNgbr;
-  // Where the packets have to arrive.
+  /* The incoming interface. */
   DWORD dwInIfIndex;
-  // The protocol that owns that interface.
+  /* The protocol that owns the incoming interface. */
   DWORD dwInIfProtocol;
-  // The protocol of the route to the source.
+  /* The origin of the route to the source. */
   DWORD dwRouteProtocol;
-  // The network of that route.
+  /* The network of the route. */
   DWORD dwRouteNetwork;
-  // Its mask.
+  /* The mask of the route. */
   DWORD dwRouteMask;
-  // The age of the entry, in hundredths of a second.
+  /* The age of the entry, in hundredths of a second. */
   ULONG ulUpTime;
-  // How many hundredths of a second it has left, never 0.
+  /* The time until the entry expires, in hundredths of a second; never 0. */
   ULONG ulExpiryTime;
-  // How many outgoing interfaces follow.
+  /* How many outgoing interfaces follow. */
   ULONG ulNumOutIf;
-  // Packets forwarded.
+  /* Packets forwarded. */
   ULONG ulInPkts;
-  // Octets of those packets.
+  /* Octets of those packets. */
   ULONG ulInOctets;
-  // Packets that arrived on a wrong interface.
+  /* Packets that arrived on another interface than the incoming one. */
   ULONG ulPktsDifferentIf;
-  // Packets discarded because a queue was full.
+  /* Packets discarded because a queue was full. */
   ULONG ulQueueOverflow;
-  // Packets that came before the entry was made.
+  /* Packets that arrived before the entry was made. */
   ULONG ulUninitMfe;
-  // Packets that nobody wanted.
+  /* Packets that had no receivers. */
   ULONG ulNegativeMfe;
-  // Packets discarded otherwise.
+  /* Packets discarded for another reason. */
   ULONG ulInDiscards;
-  // Packets discarded because of their header.
+  /* Packets discarded because of their header. */
   ULONG ulInHdrErrors;
-  // Packets sent, over all outgoing interfaces.
+  /* Packets sent, over all outgoing interfaces. */
   ULONG ulTotalOutPackets;
-  // The outgoing interfaces, ulNumOutIf of them.
+  /* The outgoing interfaces, ulNumOutIf of them. */
   struct MIB_IPMCAST_OIF_STATS rgmiosOutStats[1];
 } MIB_IPMCAST_MFE_STATS_EX;
 
-// Where a MIB_IPMCAST_MFE_STATS_EX is.
+/* A pointer to MIB_IPMCAST_MFE_STATS_EX records. */
 typedef struct MIB_IPMCAST_MFE_STATS_EX *PMIB_IPMCAST_MFE_STATS_EX;
 
-// Its name in newer SDKs.
+/* The name of the structure in newer SDKs. */
 typedef struct MIB_IPMCAST_MFE_STATS_EX MIB_IPMCAST_MFE_STATS_EX_XP;
 
-// Where one is.
+/* The name of the pointer in newer SDKs. */
 typedef struct MIB_IPMCAST_MFE_STATS_EX *PMIB_IPMCAST_MFE_STATS_EX_XP;
 
-// Success.
+/* Success. */
 #define NO_ERROR 0
 
-// Success.
+/* Success. */
 #define ERROR_SUCCESS 0
 
-// No function of this library returns it: a bad handle is ERROR_INVALID_PARAMETER.
+/* Not returned by any function of this library: a bad handle is ERROR_INVALID_PARAMETER. */
 #define ERROR_INVALID_HANDLE 6
 
-// A limit is reached: of clients, interfaces, memberships or enumerations.
+/* A limit is reached, or there is no memory. */
 #define ERROR_NOT_ENOUGH_MEMORY 8
 
-// No function of this library returns it.
+/* Not returned by any function of this library. */
 #define ERROR_NOT_SUPPORTED 50
 
-// A handle that names nothing, a null pointer, or a value that the function does not take.
+/* A stale handle, a null pointer, or a value that the function does not accept. */
 #define ERROR_INVALID_PARAMETER 87
 
-// The buffer cannot hold a single record; its size is now what one needs.
+/* No record fits into the buffer; the size now says how many octets one needs. */
 #define ERROR_INSUFFICIENT_BUFFER 122
 
-// Registered, or taken, already.
+/* The protocol is registered already, or the interface has an owner. */
 #define ERROR_ALREADY_EXISTS 183
 
-// Records were returned, and there are more.
+/* Records were returned, and there are more. */
 #define ERROR_MORE_DATA 234
 
-// The end is reached; records may have been returned.
+/* No more records follow; records may have been returned. */
 #define ERROR_NO_MORE_ITEMS 259
 
-// It cannot be done as things stand.
+/* The present state does not allow the operation. */
 #define ERROR_CAN_NOT_COMPLETE 1003
 
-// There is no such entry, or no such interface.
+/* The entry does not exist, or the interface has no owner. */
 #define ERROR_NOT_FOUND 1168
 
-// The membership itself changes, and every entry that it affects.
+/* Changes the membership itself, and every entry that it affects. */
 #define MGM_JOIN_STATE_FLAG 1
 
-// Only the entries that are there change.
+/* Changes only the entries that exist. */
 #define MGM_FORWARD_STATE_FLAG 2
 
-// Statistics as MIB_IPMCAST_MFE_STATS.
+/* Asks for MIB_IPMCAST_MFE_STATS records. */
 #define MGM_MFE_STATS_0 1
 
-// Statistics as MIB_IPMCAST_MFE_STATS_EX.
+/* Asks for MIB_IPMCAST_MFE_STATS_EX records. */
 #define MGM_MFE_STATS_1 2
 
-// Type of a unicast routing protocol, for PROTOCOL_ID.
+/* The type of a unicast routing protocol, for PROTOCOL_ID. */
 #define PROTO_TYPE_UCAST 0
 
-// Type of a multicast routing protocol.
+/* The type of a multicast routing protocol. */
 #define PROTO_TYPE_MCAST 1
 
-// Type kept for Microsoft.
+/* A type reserved for Microsoft. */
 #define PROTO_TYPE_MS0 2
 
-// Type kept for Microsoft.
+/* A type reserved for Microsoft. */
 #define PROTO_TYPE_MS1 3
 
-// Vendor number kept for Microsoft.
+/* A vendor number reserved for Microsoft. */
 #define PROTO_VENDOR_MS0 0
 
-// Vendor number of Microsoft's own protocols.
+/* The vendor number of Microsoft's own protocols. */
 #define PROTO_VENDOR_MS1 311
 
-// Vendor number kept for Microsoft.
+/* A vendor number reserved for Microsoft. */
 #define PROTO_VENDOR_MS2 16383
 
-// A route of no protocol named here, for dwRouteProtocol.
+/* The origin of a route, for dwRouteProtocol: a protocol that is not listed here. */
 #define PROTO_IP_OTHER 1
 
-// A route to a network that the router is on.
+/* The origin of a route: a directly attached network. */
 #define PROTO_IP_LOCAL 2
 
-// A static route.
+/* The origin of a route: static configuration. */
 #define PROTO_IP_NETMGMT 3
 
-// A route from an ICMP redirect.
+/* The origin of a route: an ICMP redirect. */
 #define PROTO_IP_ICMP 4
 
-// A route from RIP.
+/* The origin of a route: RIP. */
 #define PROTO_IP_RIP 8
 
-// A route from OSPF.
+/* The origin of a route: OSPF. */
 #define PROTO_IP_OSPF 13
 
-// A route from BGP.
+/* The origin of a route: BGP. */
 #define PROTO_IP_BGP 14
 
-// The number of MSDP within PROTOCOL_ID.
+/* The number of MSDP within PROTOCOL_ID. */
 #define PROTO_IP_MSDP 9
 
-// The number of IGMP within PROTOCOL_ID.
+/* The number of IGMP within PROTOCOL_ID. */
 #define PROTO_IP_IGMP 10
 
-// The number of BGMP within PROTOCOL_ID.
+/* The number of BGMP within PROTOCOL_ID. */
 #define PROTO_IP_BGMP 11
 
-// The number of this manager within PROTOCOL_ID.
+/* The number of this manager within PROTOCOL_ID. */
 #define PROTO_IP_MGM 10009
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif
 
-// Starts the process-wide manager, and a thread that moves its clock and works off new flows. Not needed: the first
-// registration does the same.
-//
-// ERROR_ALREADY_EXISTS: it runs already. ERROR_CAN_NOT_COMPLETE: it is being stopped, or the thread cannot be had.
+/*
+ * Starts the process-wide manager, and a thread that advances its clock and makes the entries of new flows.
+ *
+ * A program need not call this: the first registration starts the manager as well.
+ *
+ * - ERROR_ALREADY_EXISTS: the manager runs already.
+ * - ERROR_CAN_NOT_COMPLETE: the manager is being stopped, or the system refused the thread.
+ */
 DWORD MgmInitialize(void);
 
-// Stops the process-wide manager: clients that are still registered are made to release and to leave, callbacks and hooks
-// that are running come to their end (except those that this is called from), entries and hooks go. No handle of this
-// life is ever valid again. It can be started anew.
-//
-// ERROR_CAN_NOT_COMPLETE: it does not run, or is being stopped by somebody else.
+/*
+ * Stops the process-wide manager.
+ *
+ * Releases the interfaces of every registered client and deregisters it, waits for running callbacks and hooks, except
+ * those that this call is made from, and deletes all entries and hooks. Every handle of this incarnation is stale for
+ * ever. The manager can be started again.
+ *
+ * - ERROR_CAN_NOT_COMPLETE: the manager does not run, or another thread is stopping it.
+ */
 DWORD MgmDeInitialize(void);
 
-// Registers a protocol instance, and starts the process-wide manager if need be. To be called before everything that
-// needs a handle. The callbacks are copied; they may be called at once, from any thread, and until
-// MgmDeRegisterMProtocol has returned.
-//
-// ERROR_ALREADY_EXISTS: that instance is registered. ERROR_INVALID_PARAMETER: a null pointer.
-// ERROR_NOT_ENOUGH_MEMORY: there are too many clients, or there is no memory. ERROR_CAN_NOT_COMPLETE: the manager is being stopped.
+/*
+ * Registers a protocol instance, and starts the process-wide manager if it does not run.
+ *
+ * Returns in *phProtocol the handle that the functions below take. The callbacks are copied. They may be called from
+ * any thread, from before this function returns until MgmDeRegisterMProtocol has returned.
+ *
+ * - ERROR_ALREADY_EXISTS: this instance is registered.
+ * - ERROR_INVALID_PARAMETER: a null pointer.
+ * - ERROR_NOT_ENOUGH_MEMORY: too many clients, or no memory.
+ * - ERROR_CAN_NOT_COMPLETE: the manager is being stopped.
+ */
 DWORD MgmRegisterMProtocol(PROUTING_PROTOCOL_CONFIG prpiInfo,
                            DWORD dwProtocolId,
                            DWORD dwComponentId,
                            HANDLE *phProtocol);
 
-// Ends a registration; its handle is stale from then on, and so are its enumerations. Waits for callbacks of this client
-// that are running, except when it is called from one.
-//
-// ERROR_INVALID_PARAMETER: a stale handle. ERROR_CAN_NOT_COMPLETE: the client still owns interfaces, and nothing changed.
+/*
+ * Deregisters a client. Its handle and its enumerations are stale from then on.
+ *
+ * Waits for callbacks of this client that are running, except when it is called from inside a callback.
+ *
+ * - ERROR_INVALID_PARAMETER: a stale handle.
+ * - ERROR_CAN_NOT_COMPLETE: the client still owns interfaces; nothing has changed.
+ */
 DWORD MgmDeRegisterMProtocol(HANDLE hProtocol);
 
-// Makes the client the owner of an interface. dwIfNextHopAddr is 0 but for one link of a point-to-multipoint interface.
-//
-// ERROR_ALREADY_EXISTS: somebody owns it, perhaps the caller; only IGMP can be there beside one other.
-// ERROR_INVALID_PARAMETER: a stale handle. ERROR_NOT_ENOUGH_MEMORY: there are too many interfaces,
-// or there is no memory.
+/*
+ * Makes the client the owner of an interface.
+ *
+ * dwIfNextHopAddr is 0, or names one link of a point-to-multipoint interface. An interface has at most one owner, and
+ * IGMP beside it.
+ *
+ * - ERROR_ALREADY_EXISTS: the interface has an owner, which may be the caller.
+ * - ERROR_INVALID_PARAMETER: a stale handle.
+ * - ERROR_NOT_ENOUGH_MEMORY: too many interfaces, or no memory.
+ */
 DWORD MgmTakeInterfaceOwnership(HANDLE hProtocol,
                                 DWORD dwIfIndex,
                                 DWORD dwIfNextHopAddr);
 
-// Gives an interface up, and with it the client's memberships there, its place in entries, and the entries whose packets
-// arrive there.
-//
-// ERROR_INVALID_PARAMETER: a stale handle, or the interface is not the client's.
+/*
+ * Releases an interface.
+ *
+ * Ends the client's memberships on the interface, removes the interface from entries, and deletes the entries whose
+ * packets arrive on it.
+ *
+ * - ERROR_INVALID_PARAMETER: a stale handle, or the client does not own the interface.
+ */
 DWORD MgmReleaseInterfaceOwnership(HANDLE hProtocol,
                                    DWORD dwIfIndex,
                                    DWORD dwIfNextHopAddr);
 
-// Which protocol owns an interface: the routing protocol, else IGMP. Anybody may ask.
-//
-// ERROR_NOT_FOUND: nobody does. ERROR_INVALID_PARAMETER: a null pointer.
+/*
+ * Returns which protocol owns an interface: the routing protocol if there is one, otherwise IGMP. Needs no handle.
+ *
+ * - ERROR_NOT_FOUND: the interface has no owner.
+ * - ERROR_INVALID_PARAMETER: a null pointer.
+ */
 DWORD MgmGetProtocolOnInterface(DWORD dwIfIndex,
                                 DWORD dwIfNextHopAddr,
                                 PDWORD pdwIfProtocolId,
                                 PDWORD pdwIfComponentId);
 
-// There are receivers on an interface of the client's: of one source's packets to a group (both masks all ones), of a
-// group (source and mask 0), or of everything (all 0). dwFlags is MGM_JOIN_STATE_FLAG, MGM_FORWARD_STATE_FLAG or both.
-//
-// ERROR_INVALID_PARAMETER: a stale handle, an address or mask that is none of the above, other flags, or the interface
-// is another client's. ERROR_CAN_NOT_COMPLETE: the interface is not taken, or IGMP has to wait until it is enabled there.
-// ERROR_NOT_ENOUGH_MEMORY: there are too many memberships, or there is no memory.
+/*
+ * Adds a membership: receivers on an interface of the client.
+ *
+ * The receivers want the packets of one source to one group (both masks all ones), of every source to one group
+ * (source and its mask 0), or of every source to every group (all four 0). dwFlags is MGM_JOIN_STATE_FLAG,
+ * MGM_FORWARD_STATE_FLAG, or both.
+ *
+ * - ERROR_INVALID_PARAMETER: a stale handle, other addresses or masks, other flags, or another client owns the
+ *   interface.
+ * - ERROR_CAN_NOT_COMPLETE: the interface has no owner, or IGMP was disabled on it and has not been enabled since.
+ * - ERROR_NOT_ENOUGH_MEMORY: too many memberships, or no memory.
+ */
 DWORD MgmAddGroupMembershipEntry(HANDLE hProtocol,
                                  DWORD dwSourceAddr,
                                  DWORD dwSourceMask,
@@ -592,10 +650,15 @@ DWORD MgmAddGroupMembershipEntry(HANDLE hProtocol,
                                  DWORD dwIfNextHopIPAddr,
                                  DWORD dwFlags);
 
-// There are no such receivers any more; parameters as above. A membership that is not there is no error.
-//
-// ERROR_INVALID_PARAMETER: as above. ERROR_NOT_FOUND: the interface is not taken. ERROR_CAN_NOT_COMPLETE: IGMP has to
-// wait until it is enabled there, or there is no memory for a FORWARD change.
+/*
+ * Deletes a membership. Takes the parameters of MgmAddGroupMembershipEntry. A membership that does not exist is no
+ * error.
+ *
+ * - ERROR_INVALID_PARAMETER: as of MgmAddGroupMembershipEntry.
+ * - ERROR_NOT_FOUND: the interface has no owner.
+ * - ERROR_CAN_NOT_COMPLETE: IGMP was disabled on the interface and has not been enabled since, or there is no memory
+ *   for a FORWARD change.
+ */
 DWORD MgmDeleteGroupMembershipEntry(HANDLE hProtocol,
                                     DWORD dwSourceAddr,
                                     DWORD dwSourceMask,
@@ -605,87 +668,119 @@ DWORD MgmDeleteGroupMembershipEntry(HANDLE hProtocol,
                                     DWORD dwIfNextHopIPAddr,
                                     DWORD dwFlags);
 
-// The entry of one flow: dwSource and dwGroup of *pimm say which. Nothing else of it is read.
-//
-// ERROR_INSUFFICIENT_BUFFER: *pdwBufferSize, which is not changed otherwise, now says how many bytes it takes.
-// ERROR_NOT_FOUND: there is no such entry. ERROR_INVALID_PARAMETER: a null pointer; but pbBuffer may be null when its
-// size is 0.
+/*
+ * Returns the entry of one flow, as a MIB_IPMCAST_MFE record.
+ *
+ * dwSource and dwGroup of *pimm name the flow; no other field is read. pbBuffer may be null when its size is 0.
+ *
+ * - ERROR_INSUFFICIENT_BUFFER: *pdwBufferSize says how many octets the record needs. No other code changes it.
+ * - ERROR_NOT_FOUND: the flow has no entry.
+ * - ERROR_INVALID_PARAMETER: a null pointer.
+ */
 DWORD MgmGetMfe(PMIB_IPMCAST_MFE pimm,
                 PDWORD pdwBufferSize,
                 PBYTE pbBuffer);
 
-// The first entries, as many as fit, one behind the other, each SIZEOF_MIB_MFE(ulNumOutIf) bytes, ordered by group, then
-// source, in network byte order. *pdwNumEntries says how many.
-//
-// ERROR_MORE_DATA: there are more: go on with MgmGetNextMfe. ERROR_NO_MORE_ITEMS: that was all, which may be none.
-// ERROR_INSUFFICIENT_BUFFER: not even one fits; *pdwBufferSize, which is not changed otherwise, says how many bytes it
-// takes. ERROR_INVALID_PARAMETER: a null pointer; but pbBuffer may be null when its size is 0.
+/*
+ * Returns the first entries, as many as fit. *pdwNumEntries says how many.
+ *
+ * The records lie one after the other, each SIZEOF_MIB_MFE(ulNumOutIf) octets. They are ordered by group, then by
+ * source, in network byte order. pbBuffer may be null when its size is 0.
+ *
+ * - ERROR_MORE_DATA: there are more entries: go on with MgmGetNextMfe.
+ * - ERROR_NO_MORE_ITEMS: these entries, perhaps none, were the last.
+ * - ERROR_INSUFFICIENT_BUFFER: no record fits; *pdwBufferSize says how many octets the first needs. No other code
+ *   changes it.
+ * - ERROR_INVALID_PARAMETER: a null pointer.
+ */
 DWORD MgmGetFirstMfe(PDWORD pdwBufferSize,
                      PBYTE pbBuffer,
                      PDWORD pdwNumEntries);
 
-// The entries strictly behind the group and source of *pimmStart, whether or not that has an entry: pass the last record of
-// the reply before. Codes as of MgmGetFirstMfe.
+/*
+ * Returns the entries that follow the group and source of *pimmStart, as many as fit.
+ *
+ * Pass the last record of the previous call. A flow without an entry is allowed as well. Returns the codes of
+ * MgmGetFirstMfe.
+ */
 DWORD MgmGetNextMfe(PMIB_IPMCAST_MFE pimmStart,
                     PDWORD pdwBufferSize,
                     PBYTE pbBuffer,
                     PDWORD pdwNumEntries);
 
-// As MgmGetMfe, with what was counted: dwFlags is MGM_MFE_STATS_0 for MIB_IPMCAST_MFE_STATS, MGM_MFE_STATS_1 for
-// MIB_IPMCAST_MFE_STATS_EX. ERROR_INVALID_PARAMETER: other flags, too.
+/*
+ * Returns the entry of one flow with its counters, as MgmGetMfe does.
+ *
+ * dwFlags is MGM_MFE_STATS_0 for a MIB_IPMCAST_MFE_STATS record, or MGM_MFE_STATS_1 for MIB_IPMCAST_MFE_STATS_EX.
+ *
+ * - ERROR_INVALID_PARAMETER: other flags as well.
+ */
 DWORD MgmGetMfeStats(PMIB_IPMCAST_MFE pimm,
                      PDWORD pdwBufferSize,
                      PBYTE pbBuffer,
                      DWORD dwFlags);
 
-// As MgmGetFirstMfe, with what was counted; dwFlags as of MgmGetMfeStats.
+/* Returns the first entries with their counters, as MgmGetFirstMfe does. dwFlags is as of MgmGetMfeStats. */
 DWORD MgmGetFirstMfeStats(PDWORD pdwBufferSize,
                           PBYTE pbBuffer,
                           PDWORD pdwNumEntries,
                           DWORD dwFlags);
 
-// As MgmGetNextMfe, with what was counted; dwFlags as of MgmGetMfeStats.
+/* Returns the following entries with their counters, as MgmGetNextMfe does. dwFlags is as of MgmGetMfeStats. */
 DWORD MgmGetNextMfeStats(PMIB_IPMCAST_MFE pimmStart,
                          PDWORD pdwBufferSize,
                          PBYTE pbBuffer,
                          PDWORD pdwNumEntries,
                          DWORD dwFlags);
 
-// Names the next router towards the source of an entry whose incoming interface is the client's: dwUpStrmNgbr, 0 for
-// none. dwSource and dwGroup say which entry; nothing else is read.
-//
-// ERROR_INVALID_PARAMETER: a stale handle, a null pointer, or the incoming interface is not the client's.
-// ERROR_NOT_FOUND: there is no such entry.
+/*
+ * Sets the upstream neighbour of an entry: the next router towards the source, dwUpStrmNgbr, or 0 for none.
+ *
+ * The client must own the incoming interface of the entry. dwSource and dwGroup name the entry; no other field is
+ * read.
+ *
+ * - ERROR_INVALID_PARAMETER: a stale handle, a null pointer, or the client does not own the incoming interface.
+ * - ERROR_NOT_FOUND: the flow has no entry.
+ */
 DWORD MgmSetMfe(HANDLE hProtocol,
                 PMIB_IPMCAST_MFE pmimm);
 
-// Starts to enumerate what is joined on the router, by anybody, as it is now. The enumeration lasts until
-// MgmGroupEnumerationEnd, but no longer than the registration.
-//
-// ERROR_INVALID_PARAMETER: a stale handle, another type, or a null pointer. ERROR_NOT_ENOUGH_MEMORY: too many are open, or
-// there is no memory.
-DWORD MgmGroupEnumerationStart(HANDLE hProtocol,
-                               MGM_ENUM_TYPES metEnumType,
-                               HANDLE *phEnumHandle);
+/*
+ * Starts an enumeration of the memberships of all clients, as they are now.
+ *
+ * The enumeration lasts until MgmGroupEnumerationEnd, but no longer than the client's registration.
+ *
+ * - ERROR_INVALID_PARAMETER: a stale handle, an unknown type, or a null pointer.
+ * - ERROR_NOT_ENOUGH_MEMORY: too many open enumerations, or no memory.
+ */
+DWORD MgmGroupEnumerationStart(HANDLE hProtocol, MGM_ENUM_TYPES metEnumType, HANDLE *phEnumHandle);
 
-// The next records, as many as fit, in no particular order; *pdwNumEntries says how many.
-//
-// ERROR_MORE_DATA: there are more. ERROR_NO_MORE_ITEMS: that was all, which may be none. ERROR_INSUFFICIENT_BUFFER: not
-// even one fits; *pdwBufferSize, which is not changed otherwise, says how many bytes it takes.
-// ERROR_INVALID_PARAMETER: a stale handle, or a null pointer; but pbBuffer may be null when its size is 0.
-// ERROR_NOT_ENOUGH_MEMORY: no record was given out, for want of memory.
+/*
+ * Returns the next SOURCE_GROUP_ENTRY records, as many as fit, in no particular order. *pdwNumEntries says how many.
+ *
+ * pbBuffer may be null when its size is 0.
+ *
+ * - ERROR_MORE_DATA: there are more records.
+ * - ERROR_NO_MORE_ITEMS: these records, perhaps none, were the last.
+ * - ERROR_INSUFFICIENT_BUFFER: no record fits; *pdwBufferSize says how many octets one needs. No other code changes
+ *   it.
+ * - ERROR_INVALID_PARAMETER: a stale handle, or a null pointer.
+ * - ERROR_NOT_ENOUGH_MEMORY: no memory; no record was returned.
+ */
 DWORD MgmGroupEnumerationGetNext(HANDLE hEnum,
                                  PDWORD pdwBufferSize,
                                  PBYTE pbBuffer,
                                  PDWORD pdwNumEntries);
 
-// Ends an enumeration; its handle is stale from then on.
-//
-// ERROR_INVALID_PARAMETER: a stale handle.
+/*
+ * Ends an enumeration. Its handle is stale from then on.
+ *
+ * - ERROR_INVALID_PARAMETER: a stale handle.
+ */
 DWORD MgmGroupEnumerationEnd(HANDLE hEnum);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}
+#endif 
 
 #endif  /* MGM_H */

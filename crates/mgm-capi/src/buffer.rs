@@ -1,71 +1,72 @@
-//! Writing records into a buffer of the caller's.
+//! Writes records into a buffer of the caller.
 
-use super::codes::Code;
-use super::windows::{DWORD, ERROR_INSUFFICIENT_BUFFER, PBYTE, PDWORD};
+use crate::codes::Code;
+use crate::windows::{DWORD, ERROR_INSUFFICIENT_BUFFER, PBYTE, PDWORD};
 
-/// A buffer of the caller's, filled from its beginning.
-pub(super) struct Buffer {
+/// A buffer of the caller, filled from its start.
+pub(crate) struct Buffer {
     size: PDWORD,
     free: PBYTE,
     room: usize,
 }
 
 impl Buffer {
-    /// The buffer that a function was given. It may be null if its size is 0, which asks how large it has to be.
+    /// Wraps the buffer that a function was given. The buffer may be null if its size is 0: such a call asks for the
+    /// size.
     ///
     /// # Safety
-    /// `size` is null or may be read and written until the buffer goes; and `bytes`, if not null, may be written as far as
-    /// `size` says.
-    pub(super) unsafe fn new(size: PDWORD, bytes: PBYTE) -> Result<Buffer, Code> {
+    /// `size` is null, or can be read and written as long as the buffer lives. `octets` is null, or can be written for
+    /// as many octets as `size` says.
+    pub(crate) unsafe fn new(size: PDWORD, octets: PBYTE) -> Result<Buffer, Code> {
         if size.is_null() {
-            return Err(Code::INVALID);
+            return Err(Code::INVALID_PARAMETER);
         }
-        // SAFETY: not null, and the caller's promise; it may be unaligned.
+        // SAFETY: not null, and the caller's promise; the read may be unaligned.
         let room = unsafe { size.read_unaligned() } as usize;
-        if bytes.is_null() && room > 0 {
-            return Err(Code::INVALID);
+        if octets.is_null() && room > 0 {
+            return Err(Code::INVALID_PARAMETER);
         }
-        Ok(Buffer { size, free: bytes, room })
+        Ok(Buffer { size, free: octets, room })
     }
 
-    /// How many bytes are left.
-    pub(super) fn room(&self) -> usize {
+    /// Returns how many octets are free.
+    pub(crate) fn room(&self) -> usize {
         self.room
     }
 
-    /// Adds a record; whether it fitted.
-    pub(super) fn put(&mut self, record: &[u8]) -> bool {
+    /// Appends a record. Returns `false`, and writes nothing, if the record does not fit.
+    pub(crate) fn append(&mut self, record: &[u8]) -> bool {
         if record.len() > self.room {
             return false;
         }
-        // SAFETY: so many bytes are left, by the promise given to `new`; the record is the callee's own.
+        // SAFETY: the buffer has this much room, by the promise given to `new`; the record is memory of the library.
         unsafe { std::ptr::copy_nonoverlapping(record.as_ptr(), self.free, record.len()) };
         self.free = self.free.wrapping_add(record.len());
         self.room -= record.len();
         true
     }
 
-    /// The answer when not even one record fits: tells the caller how many bytes that takes.
-    pub(super) fn too_small(self, need: usize) -> Code {
-        let need = DWORD::try_from(need).unwrap_or(DWORD::MAX);
-        // SAFETY: not null, and by the promise given to `new`; it may be unaligned.
-        unsafe { self.size.write_unaligned(need) };
+    /// Stores the size that one record needs, and returns `ERROR_INSUFFICIENT_BUFFER`.
+    pub(crate) fn insufficient(self, needed: usize) -> Code {
+        let needed = DWORD::try_from(needed).unwrap_or(DWORD::MAX);
+        // SAFETY: not null, and the promise given to `new`; the write may be unaligned.
+        unsafe { self.size.write_unaligned(needed) };
         Code(ERROR_INSUFFICIENT_BUFFER)
     }
 }
 
-/// Where a function says how many records it has written.
-pub(super) struct Count(PDWORD);
+/// The variable of the caller that receives the number of records.
+pub(crate) struct RecordCount(PDWORD);
 
-impl Count {
+impl RecordCount {
     /// # Safety
-    /// `at` is null or may be written to until the count goes.
-    pub(super) unsafe fn new(at: PDWORD) -> Result<Count, Code> {
-        if at.is_null() { Err(Code::INVALID) } else { Ok(Count(at)) }
+    /// `at` is null, or can be written as long as the count lives.
+    pub(crate) unsafe fn new(at: PDWORD) -> Result<RecordCount, Code> {
+        if at.is_null() { Err(Code::INVALID_PARAMETER) } else { Ok(RecordCount(at)) }
     }
 
-    pub(super) fn set(&self, count: DWORD) {
-        // SAFETY: not null, and by the promise given to `new`; it may be unaligned.
+    pub(crate) fn set(&self, count: DWORD) {
+        // SAFETY: not null, and the promise given to `new`; the write may be unaligned.
         unsafe { self.0.write_unaligned(count) };
     }
 }

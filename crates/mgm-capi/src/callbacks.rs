@@ -1,10 +1,11 @@
-//! What C registers with, as a [`Client`].
+//! A [`Client`] that calls the callbacks of a C program.
 //!
-//! The Windows callbacks know IPv4 alone: what happens to IPv6 is not told to a client that registered with them.
+//! The Windows callbacks carry IPv4 addresses only: events of IPv6 are not reported to such a client.
 
-use super::convert::{ONE, dword, interface, source_group};
-use super::ext_types::MGM_EXT_ROUTE;
-use super::windows::{BOOL, DWORD, MGM_IF_ENTRY, PBYTE, ROUTING_PROTOCOL_CONFIG};
+use crate::convert::{HOST_MASK, from_membership, to_dword, to_interface, to_neighbour};
+use crate::ext_types::MGM_EXT_ROUTE;
+use crate::protocol_config::{MGM_IF_ENTRY, ROUTING_PROTOCOL_CONFIG};
+use crate::windows::{BOOL, DWORD, PBYTE};
 use mgm::forwarding::Family;
 use mgm::manager::{
     Cause, Client, CreationAlert, Interface, JoinAlert, Membership, PruneAlert, ReversePathQuestion,
@@ -12,18 +13,21 @@ use mgm::manager::{
 };
 use std::time::Duration;
 
-/// A copy of what the client registered with.
-pub(super) struct Callbacks {
-    pub(super) config: ROUTING_PROTOCOL_CONFIG,
-    pub(super) wrong_interface: bool,
+/// A client with a copy of the callbacks that it registered with.
+pub(crate) struct CallbackClient {
+    pub(crate) config: ROUTING_PROTOCOL_CONFIG,
+    pub(crate) wants_wrong_interface: bool,
 }
 
-/// SAFETY (of every call below): the client has promised, by registering, that its callbacks are functions of their type
-/// which may be called from any thread until it has left. The pointers they are given lead to locals that outlive the call.
+/// Calls a callback unless it is null.
+///
+/// SAFETY (of every call below): by registering, the client has promised that its callbacks are functions of their
+/// type, which may be called from any thread until the client is deregistered. The pointers point to locals that
+/// outlive the call.
 macro_rules! call {
     ($callback:expr, $($argument:expr),*) => {
         if let Some(callback) = $callback {
-            // SAFETY: see the macro. What it returns is ignored, as the pages of all callbacks have it.
+            // SAFETY: see the macro. The result is ignored, as the SDK's pages of all callbacks specify.
             let _ = unsafe { callback($($argument),*) };
         }
     };
@@ -33,40 +37,41 @@ fn is_v4(interface: Interface) -> bool {
     interface.family() == Family::V4
 }
 
+/// Returns the index and the next hop of an interface.
 fn parts(interface: Interface) -> (DWORD, DWORD) {
-    (interface.index(), dword(interface.next_hop()))
+    (interface.index(), to_dword(interface.next_hop()))
 }
 
-/// A packet, for a callback that gets no `const` pointer: NULL when there is none.
-fn packet(bytes: &mut [u8]) -> (DWORD, PBYTE) {
-    let length = DWORD::try_from(bytes.len()).unwrap_or(DWORD::MAX);
-    (length, if bytes.is_empty() { std::ptr::null_mut() } else { bytes.as_mut_ptr() })
+/// Returns the size and the start of a packet, for callbacks that take no `const` pointer. An empty packet is NULL.
+fn packet(octets: &mut [u8]) -> (DWORD, PBYTE) {
+    let length = DWORD::try_from(octets.len()).unwrap_or(DWORD::MAX);
+    (length, if octets.is_empty() { std::ptr::null_mut() } else { octets.as_mut_ptr() })
 }
 
-const fn bool(yes: bool) -> BOOL {
+const fn to_bool(yes: bool) -> BOOL {
     if yes { 1 } else { 0 }
 }
 
-impl Client for Callbacks {
+impl Client for CallbackClient {
     fn reverse_path(&self, question: &mut ReversePathQuestion<'_>) {
         let flow = question.flow();
         let path = question.path();
         if self.config.pfnRpfCallback.is_none() || flow.family() != Family::V4 || !is_v4(path.interface) {
             return;
         }
-        let (before, neighbour_before) = (parts(path.interface), path.neighbour.map_or(0, dword));
+        let (before, neighbour_before) = (parts(path.interface), path.neighbour.map_or(0, to_dword));
         let (mut index, mut next_hop) = before;
         let mut neighbour = neighbour_before;
         let route_before = path.route.map_or_else(MGM_EXT_ROUTE::default, MGM_EXT_ROUTE::from);
         let mut route = route_before;
-        let mut bytes = question.packet().to_vec();
-        let (length, start) = packet(&mut bytes);
+        let mut octets = question.packet().to_vec();
+        let (length, start) = packet(&mut octets);
         call!(
             self.config.pfnRpfCallback,
-            dword(flow.source()),
-            ONE,
-            dword(flow.group()),
-            ONE,
+            to_dword(flow.source()),
+            HOST_MASK,
+            to_dword(flow.group()),
+            HOST_MASK,
             &raw mut index,
             &raw mut next_hop,
             &raw mut neighbour,
@@ -75,10 +80,10 @@ impl Client for Callbacks {
             (&raw mut route).cast()
         );
         if (index, next_hop) != before {
-            question.set_path(question.path().with_interface(interface(index, next_hop)));
+            question.set_path(question.path().with_interface(to_interface(index, next_hop)));
         }
         if neighbour != neighbour_before {
-            question.set_path(question.path().with_neighbour(super::convert::neighbour(neighbour)));
+            question.set_path(question.path().with_neighbour(to_neighbour(neighbour)));
         }
         if route != route_before {
             question.set_path(question.path().with_route(route.to_route()));
@@ -95,17 +100,17 @@ impl Client for Callbacks {
             .iter()
             .map(|offered| {
                 let (dwIfIndex, dwIfNextHopAddr) = parts(offered.interface());
-                let (bIGMP, bIsEnabled) = (bool(offered.igmp_enabled()), bool(offered.enabled()));
+                let (bIGMP, bIsEnabled) = (to_bool(offered.igmp_enabled()), to_bool(offered.enabled()));
                 MGM_IF_ENTRY { dwIfIndex, dwIfNextHopAddr, bIGMP, bIsEnabled }
             })
             .collect();
         let (index, next_hop) = parts(incoming);
         call!(
             self.config.pfnCreationAlertCallback,
-            dword(flow.source()),
-            ONE,
-            dword(flow.group()),
-            ONE,
+            to_dword(flow.source()),
+            HOST_MASK,
+            to_dword(flow.group()),
+            HOST_MASK,
             index,
             next_hop,
             DWORD::try_from(entries.len()).unwrap_or(DWORD::MAX),
@@ -122,14 +127,14 @@ impl Client for Callbacks {
         if alert.membership().family() != Family::V4 {
             return;
         }
-        let of = source_group(alert.membership());
+        let of = from_membership(alert.membership());
         call!(
             self.config.pfnJoinAlertCallback,
             of.dwSourceAddr,
             of.dwSourceMask,
             of.dwGroupAddr,
             of.dwGroupMask,
-            bool(alert.cause() == Cause::Membership)
+            to_bool(alert.cause() == Cause::Membership)
         );
     }
 
@@ -137,7 +142,7 @@ impl Client for Callbacks {
         if alert.membership().family() != Family::V4 {
             return;
         }
-        let of = source_group(alert.membership());
+        let of = from_membership(alert.membership());
         let (index, next_hop) = parts(alert.interface());
         let before = DWORD::try_from(alert.timeout().as_secs()).unwrap_or(DWORD::MAX);
         let mut timeout = before;
@@ -149,7 +154,7 @@ impl Client for Callbacks {
             of.dwGroupMask,
             index,
             next_hop,
-            bool(alert.cause() == Cause::Membership),
+            to_bool(alert.cause() == Cause::Membership),
             &raw mut timeout
         );
         if timeout != before {
@@ -161,7 +166,7 @@ impl Client for Callbacks {
         if !is_v4(interface) {
             return;
         }
-        let of = source_group(membership);
+        let of = from_membership(membership);
         let (index, next_hop) = parts(interface);
         call!(
             self.config.pfnLocalJoinCallback,
@@ -178,7 +183,7 @@ impl Client for Callbacks {
         if !is_v4(interface) {
             return;
         }
-        let of = source_group(membership);
+        let of = from_membership(membership);
         let (index, next_hop) = parts(interface);
         call!(
             self.config.pfnLocalLeaveCallback,
@@ -206,7 +211,7 @@ impl Client for Callbacks {
     }
 
     fn wants_wrong_interface(&self) -> bool {
-        self.wrong_interface && self.config.pfnWrongIfCallback.is_some()
+        self.wants_wrong_interface && self.config.pfnWrongIfCallback.is_some()
     }
 
     fn wrong_interface(&self, alert: &WrongInterfaceAlert) {
@@ -214,12 +219,12 @@ impl Client for Callbacks {
             return;
         }
         let (index, next_hop) = parts(alert.arrival());
-        let mut bytes = alert.packet().to_vec();
-        let (length, start) = packet(&mut bytes);
+        let mut octets = alert.packet().to_vec();
+        let (length, start) = packet(&mut octets);
         call!(
             self.config.pfnWrongIfCallback,
-            dword(alert.flow().source()),
-            dword(alert.flow().group()),
+            to_dword(alert.flow().source()),
+            to_dword(alert.flow().group()),
             index,
             next_hop,
             length,

@@ -1,63 +1,69 @@
-//! Registering, taking interfaces, and saying where receivers are.
+//! Registration, ownership of interfaces, and memberships.
 
-use super::callbacks::Callbacks;
-use super::codes::{Code, adding, deleting};
-use super::convert::{effect, interface, membership};
-use super::process::{guard, running, started, with_handle};
-use super::windows::{DWORD, HANDLE, PDWORD, PROUTING_PROTOCOL_CONFIG};
+use crate::boundary::catch_panic;
+use crate::callbacks::CallbackClient;
+use crate::codes::{Code, add_code, delete_code};
+use crate::convert::{to_effect, to_interface, to_membership};
+use crate::instance::Instance;
+use crate::lifecycle::ensure_started;
+use crate::protocol_config::PROUTING_PROTOCOL_CONFIG;
+use crate::windows::{DWORD, HANDLE, PDWORD};
 use mgm::handle::Handle;
 use mgm::manager::{Client, Protocol};
 use std::sync::Arc;
 
-/// The number that a HANDLE is.
-pub(super) fn handle(handle: HANDLE) -> Handle {
+/// Converts a HANDLE, which carries the bits of a handle in the place of an address.
+pub(crate) fn to_handle(handle: HANDLE) -> Handle {
     Handle::from(handle.addr() as u64)
 }
 
-/// Stores a handle where the caller wants it.
+/// Stores a handle in a variable of the caller.
 ///
 /// # Safety
-/// `at` may be written to.
-pub(super) unsafe fn give(handle: Handle, at: *mut HANDLE) {
-    // It only looks like an address: it is made from a number and never followed.
+/// `at` can be written.
+pub(crate) unsafe fn store_handle(handle: Handle, at: *mut HANDLE) {
+    // A number in the place of an address: it is never dereferenced.
     let value = std::ptr::without_provenance_mut(handle.bits() as usize);
-    // SAFETY: the caller's promise; it may be unaligned.
+    // SAFETY: the caller's promise; the write may be unaligned.
     unsafe { at.write_unaligned(value) };
 }
 
-/// Registers a client and says its handle.
+/// Registers a client and stores its handle.
 ///
 /// # Safety
-/// `at` is null or may be written to.
-pub(super) unsafe fn register(
+/// `at` is null or can be written.
+pub(crate) unsafe fn register(
     client: Arc<dyn Client>,
     protocol: Protocol,
     at: *mut HANDLE,
 ) -> Result<Code, Code> {
     if at.is_null() {
-        return Err(Code::INVALID);
+        return Err(Code::INVALID_PARAMETER);
     }
-    let (world, life) = started()?;
-    let registered = world.manager().register(protocol, client)?;
-    if life.is_over() {
-        // The manager was stopped meanwhile and may not have seen this client. Stale means that it has.
-        let _ = world.manager().deregister(registered);
-        return Err(Code::FAILED);
+    let (instance, incarnation) = ensure_started()?;
+    let registered = instance.manager().register(protocol, client)?;
+    if incarnation.is_over() {
+        // A stop has begun and may have missed this client. Stale says that the stop has deregistered it.
+        let _ = instance.manager().deregister(registered);
+        return Err(Code::CAN_NOT_COMPLETE);
     }
     // SAFETY: not null, and the caller's promise.
-    unsafe { give(registered, at) };
-    Ok(Code::DONE)
+    unsafe { store_handle(registered, at) };
+    Ok(Code::SUCCESS)
 }
 
-/// Registers a protocol instance, and starts the process-wide manager if need be. To be called before everything that
-/// needs a handle. The callbacks are copied; they may be called at once, from any thread, and until
-/// MgmDeRegisterMProtocol has returned.
+/// Registers a protocol instance, and starts the process-wide manager if it does not run.
 ///
-/// ERROR_ALREADY_EXISTS: that instance is registered. ERROR_INVALID_PARAMETER: a null pointer.
-/// ERROR_NOT_ENOUGH_MEMORY: there are too many clients, or there is no memory. ERROR_CAN_NOT_COMPLETE: the manager is being stopped.
+/// Returns in *phProtocol the handle that the functions below take. The callbacks are copied. They may be called from
+/// any thread, from before this function returns until MgmDeRegisterMProtocol has returned.
+///
+/// - ERROR_ALREADY_EXISTS: this instance is registered.
+/// - ERROR_INVALID_PARAMETER: a null pointer.
+/// - ERROR_NOT_ENOUGH_MEMORY: too many clients, or no memory.
+/// - ERROR_CAN_NOT_COMPLETE: the manager is being stopped.
 ///
 /// # Safety
-/// Each pointer is null or leads to what its type says.
+/// Each pointer is null or points to a value of its type.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn MgmRegisterMProtocol(
     prpiInfo: PROUTING_PROTOCOL_CONFIG,
@@ -65,69 +71,79 @@ pub unsafe extern "C" fn MgmRegisterMProtocol(
     dwComponentId: DWORD,
     phProtocol: *mut HANDLE,
 ) -> DWORD {
-    guard("MgmRegisterMProtocol", || {
+    catch_panic("MgmRegisterMProtocol", || {
         if prpiInfo.is_null() {
-            return Err(Code::INVALID);
+            return Err(Code::INVALID_PARAMETER);
         }
-        // SAFETY: not null, and the caller's promise; it may be unaligned.
+        // SAFETY: not null, and the caller's promise; the read may be unaligned.
         let config = unsafe { prpiInfo.read_unaligned() };
-        let client = Arc::new(Callbacks { config, wrong_interface: false });
+        let client = Arc::new(CallbackClient { config, wants_wrong_interface: false });
         // SAFETY: the caller's promise.
         unsafe { register(client, Protocol::new(dwProtocolId, dwComponentId), phProtocol) }
     })
 }
 
-/// Ends a registration; its handle is stale from then on, and so are its enumerations. Waits for callbacks of this client
-/// that are running, except when it is called from one.
+/// Deregisters a client. Its handle and its enumerations are stale from then on.
 ///
-/// ERROR_INVALID_PARAMETER: a stale handle. ERROR_CAN_NOT_COMPLETE: the client still owns interfaces, and nothing changed.
+/// Waits for callbacks of this client that are running, except when it is called from inside a callback.
+///
+/// - ERROR_INVALID_PARAMETER: a stale handle.
+/// - ERROR_CAN_NOT_COMPLETE: the client still owns interfaces; nothing has changed.
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmDeRegisterMProtocol(hProtocol: HANDLE) -> DWORD {
-    guard("MgmDeRegisterMProtocol", || {
-        with_handle()?.manager().deregister(handle(hProtocol))?;
-        Ok(Code::DONE)
+    catch_panic("MgmDeRegisterMProtocol", || {
+        Instance::manager_for_handle()?.deregister(to_handle(hProtocol))?;
+        Ok(Code::SUCCESS)
     })
 }
 
-/// Makes the client the owner of an interface. dwIfNextHopAddr is 0 but for one link of a point-to-multipoint interface.
+/// Makes the client the owner of an interface.
 ///
-/// ERROR_ALREADY_EXISTS: somebody owns it, perhaps the caller; only IGMP can be there beside one other.
-/// ERROR_INVALID_PARAMETER: a stale handle. ERROR_NOT_ENOUGH_MEMORY: there are too many interfaces,
-/// or there is no memory.
+/// dwIfNextHopAddr is 0, or names one link of a point-to-multipoint interface. An interface has at most one owner, and
+/// IGMP beside it.
+///
+/// - ERROR_ALREADY_EXISTS: the interface has an owner, which may be the caller.
+/// - ERROR_INVALID_PARAMETER: a stale handle.
+/// - ERROR_NOT_ENOUGH_MEMORY: too many interfaces, or no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmTakeInterfaceOwnership(
     hProtocol: HANDLE,
     dwIfIndex: DWORD,
     dwIfNextHopAddr: DWORD,
 ) -> DWORD {
-    guard("MgmTakeInterfaceOwnership", || {
-        with_handle()?.manager().take(handle(hProtocol), interface(dwIfIndex, dwIfNextHopAddr))?;
-        Ok(Code::DONE)
+    catch_panic("MgmTakeInterfaceOwnership", || {
+        let interface = to_interface(dwIfIndex, dwIfNextHopAddr);
+        Instance::manager_for_handle()?.take(to_handle(hProtocol), interface)?;
+        Ok(Code::SUCCESS)
     })
 }
 
-/// Gives an interface up, and with it the client's memberships there, its place in entries, and the entries whose packets
-/// arrive there.
+/// Releases an interface.
 ///
-/// ERROR_INVALID_PARAMETER: a stale handle, or the interface is not the client's.
+/// Ends the client's memberships on the interface, removes the interface from entries, and deletes the entries whose
+/// packets arrive on it.
+///
+/// - ERROR_INVALID_PARAMETER: a stale handle, or the client does not own the interface.
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmReleaseInterfaceOwnership(
     hProtocol: HANDLE,
     dwIfIndex: DWORD,
     dwIfNextHopAddr: DWORD,
 ) -> DWORD {
-    guard("MgmReleaseInterfaceOwnership", || {
-        with_handle()?.manager().release(handle(hProtocol), interface(dwIfIndex, dwIfNextHopAddr))?;
-        Ok(Code::DONE)
+    catch_panic("MgmReleaseInterfaceOwnership", || {
+        let interface = to_interface(dwIfIndex, dwIfNextHopAddr);
+        Instance::manager_for_handle()?.release(to_handle(hProtocol), interface)?;
+        Ok(Code::SUCCESS)
     })
 }
 
-/// Which protocol owns an interface: the routing protocol, else IGMP. Anybody may ask.
+/// Returns which protocol owns an interface: the routing protocol if there is one, otherwise IGMP. Needs no handle.
 ///
-/// ERROR_NOT_FOUND: nobody does. ERROR_INVALID_PARAMETER: a null pointer.
+/// - ERROR_NOT_FOUND: the interface has no owner.
+/// - ERROR_INVALID_PARAMETER: a null pointer.
 ///
 /// # Safety
-/// Each pointer is null or may be written to.
+/// Each pointer is null or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn MgmGetProtocolOnInterface(
     dwIfIndex: DWORD,
@@ -135,26 +151,30 @@ pub unsafe extern "C" fn MgmGetProtocolOnInterface(
     pdwIfProtocolId: PDWORD,
     pdwIfComponentId: PDWORD,
 ) -> DWORD {
-    guard("MgmGetProtocolOnInterface", || {
+    catch_panic("MgmGetProtocolOnInterface", || {
         if pdwIfProtocolId.is_null() || pdwIfComponentId.is_null() {
-            return Err(Code::INVALID);
+            return Err(Code::INVALID_PARAMETER);
         }
-        let (world, _) = running().ok_or(Code::NOT_FOUND)?;
-        let owner = world.manager().owner_of(interface(dwIfIndex, dwIfNextHopAddr))?;
-        // SAFETY: not null, and the caller's promise; it may be unaligned.
+        let (instance, _) = Instance::running().ok_or(Code::NOT_FOUND)?;
+        let owner = instance.manager().owner_of(to_interface(dwIfIndex, dwIfNextHopAddr))?;
+        // SAFETY: not null, and the caller's promise; the write may be unaligned.
         unsafe { pdwIfProtocolId.write_unaligned(owner.id) };
         // SAFETY: as above.
         unsafe { pdwIfComponentId.write_unaligned(owner.component) };
-        Ok(Code::DONE)
+        Ok(Code::SUCCESS)
     })
 }
 
-/// There are receivers on an interface of the client's: of one source's packets to a group (both masks all ones), of a
-/// group (source and mask 0), or of everything (all 0). dwFlags is MGM_JOIN_STATE_FLAG, MGM_FORWARD_STATE_FLAG or both.
+/// Adds a membership: receivers on an interface of the client.
 ///
-/// ERROR_INVALID_PARAMETER: a stale handle, an address or mask that is none of the above, other flags, or the interface
-/// is another client's. ERROR_CAN_NOT_COMPLETE: the interface is not taken, or IGMP has to wait until it is enabled there.
-/// ERROR_NOT_ENOUGH_MEMORY: there are too many memberships, or there is no memory.
+/// The receivers want the packets of one source to one group (both masks all ones), of every source to one group
+/// (source and its mask 0), or of every source to every group (all four 0). dwFlags is MGM_JOIN_STATE_FLAG,
+/// MGM_FORWARD_STATE_FLAG, or both.
+///
+/// - ERROR_INVALID_PARAMETER: a stale handle, other addresses or masks, other flags, or another client owns the
+///   interface.
+/// - ERROR_CAN_NOT_COMPLETE: the interface has no owner, or IGMP was disabled on it and has not been enabled since.
+/// - ERROR_NOT_ENOUGH_MEMORY: too many memberships, or no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmAddGroupMembershipEntry(
     hProtocol: HANDLE,
@@ -166,19 +186,22 @@ pub extern "C" fn MgmAddGroupMembershipEntry(
     dwIfNextHopIPAddr: DWORD,
     dwFlags: DWORD,
 ) -> DWORD {
-    guard("MgmAddGroupMembershipEntry", || {
-        let membership = membership(dwSourceAddr, dwSourceMask, dwGroupAddr, dwGroupMask)?;
-        let (effect, interface) = (effect(dwFlags)?, interface(dwIfIndex, dwIfNextHopIPAddr));
-        let manager = with_handle()?.manager();
-        manager.add_membership(handle(hProtocol), interface, membership, effect).map_err(adding)?;
-        Ok(Code::DONE)
+    catch_panic("MgmAddGroupMembershipEntry", || {
+        let membership = to_membership(dwSourceAddr, dwSourceMask, dwGroupAddr, dwGroupMask)?;
+        let (effect, interface) = (to_effect(dwFlags)?, to_interface(dwIfIndex, dwIfNextHopIPAddr));
+        let manager = Instance::manager_for_handle()?;
+        manager.add_membership(to_handle(hProtocol), interface, membership, effect).map_err(add_code)?;
+        Ok(Code::SUCCESS)
     })
 }
 
-/// There are no such receivers any more; parameters as above. A membership that is not there is no error.
+/// Deletes a membership. Takes the parameters of MgmAddGroupMembershipEntry. A membership that does not exist is no
+/// error.
 ///
-/// ERROR_INVALID_PARAMETER: as above. ERROR_NOT_FOUND: the interface is not taken. ERROR_CAN_NOT_COMPLETE: IGMP has to
-/// wait until it is enabled there, or there is no memory for a FORWARD change.
+/// - ERROR_INVALID_PARAMETER: as of MgmAddGroupMembershipEntry.
+/// - ERROR_NOT_FOUND: the interface has no owner.
+/// - ERROR_CAN_NOT_COMPLETE: IGMP was disabled on the interface and has not been enabled since, or there is no memory
+///   for a FORWARD change.
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmDeleteGroupMembershipEntry(
     hProtocol: HANDLE,
@@ -190,11 +213,13 @@ pub extern "C" fn MgmDeleteGroupMembershipEntry(
     dwIfNextHopIPAddr: DWORD,
     dwFlags: DWORD,
 ) -> DWORD {
-    guard("MgmDeleteGroupMembershipEntry", || {
-        let membership = membership(dwSourceAddr, dwSourceMask, dwGroupAddr, dwGroupMask)?;
-        let (effect, interface) = (effect(dwFlags)?, interface(dwIfIndex, dwIfNextHopIPAddr));
-        let manager = with_handle()?.manager();
-        manager.delete_membership(handle(hProtocol), interface, membership, effect).map_err(deleting)?;
-        Ok(Code::DONE)
+    catch_panic("MgmDeleteGroupMembershipEntry", || {
+        let membership = to_membership(dwSourceAddr, dwSourceMask, dwGroupAddr, dwGroupMask)?;
+        let (effect, interface) = (to_effect(dwFlags)?, to_interface(dwIfIndex, dwIfNextHopIPAddr));
+        let manager = Instance::manager_for_handle()?;
+        manager
+            .delete_membership(to_handle(hProtocol), interface, membership, effect)
+            .map_err(delete_code)?;
+        Ok(Code::SUCCESS)
     })
 }

@@ -1,6 +1,8 @@
-//! Which code each error of the manager's is. The only place that knows.
+//! Maps the errors of the manager to the codes of the C interface.
+//!
+//! Errors that a later version of the library may add become `ERROR_CAN_NOT_COMPLETE`.
 
-use super::windows::{
+use crate::windows::{
     DWORD, ERROR_ALREADY_EXISTS, ERROR_CAN_NOT_COMPLETE, ERROR_INVALID_PARAMETER, ERROR_NOT_ENOUGH_MEMORY,
     ERROR_NOT_FOUND, NO_ERROR,
 };
@@ -9,25 +11,25 @@ use mgm::manager::{
     SetEntryError, TakeError,
 };
 
-/// What a function of the C interface returns.
+/// The return value of a function of the C interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Code(pub(super) DWORD);
+pub(crate) struct Code(pub(crate) DWORD);
 
 impl Code {
-    pub(super) const DONE: Code = Code(NO_ERROR);
-    pub(super) const INVALID: Code = Code(ERROR_INVALID_PARAMETER);
-    pub(super) const FAILED: Code = Code(ERROR_CAN_NOT_COMPLETE);
-    pub(super) const EXISTS: Code = Code(ERROR_ALREADY_EXISTS);
-    pub(super) const NO_ROOM: Code = Code(ERROR_NOT_ENOUGH_MEMORY);
-    pub(super) const NOT_FOUND: Code = Code(ERROR_NOT_FOUND);
+    pub(crate) const SUCCESS: Code = Code(NO_ERROR);
+    pub(crate) const INVALID_PARAMETER: Code = Code(ERROR_INVALID_PARAMETER);
+    pub(crate) const CAN_NOT_COMPLETE: Code = Code(ERROR_CAN_NOT_COMPLETE);
+    pub(crate) const ALREADY_EXISTS: Code = Code(ERROR_ALREADY_EXISTS);
+    pub(crate) const NOT_ENOUGH_MEMORY: Code = Code(ERROR_NOT_ENOUGH_MEMORY);
+    pub(crate) const NOT_FOUND: Code = Code(ERROR_NOT_FOUND);
 }
 
 impl From<RegisterError> for Code {
     fn from(error: RegisterError) -> Code {
         match error {
-            RegisterError::AlreadyRegistered(_) => Code::EXISTS,
-            RegisterError::Full(_) | RegisterError::NoMemory => Code::NO_ROOM,
-            _ => Code::FAILED,
+            RegisterError::AlreadyRegistered(_) => Code::ALREADY_EXISTS,
+            RegisterError::Full(_) | RegisterError::NoMemory => Code::NOT_ENOUGH_MEMORY,
+            _ => Code::CAN_NOT_COMPLETE,
         }
     }
 }
@@ -35,8 +37,9 @@ impl From<RegisterError> for Code {
 impl From<DeregisterError> for Code {
     fn from(error: DeregisterError) -> Code {
         match error {
-            DeregisterError::Stale => Code::INVALID,
-            DeregisterError::StillOwns(_) | _ => Code::FAILED,
+            DeregisterError::Stale => Code::INVALID_PARAMETER,
+            // StillOwns, and errors to come.
+            _ => Code::CAN_NOT_COMPLETE,
         }
     }
 }
@@ -44,10 +47,10 @@ impl From<DeregisterError> for Code {
 impl From<TakeError> for Code {
     fn from(error: TakeError) -> Code {
         match error {
-            TakeError::Stale => Code::INVALID,
-            TakeError::Owned(_) => Code::EXISTS,
-            TakeError::TooManyInterfaces(_) | TakeError::NoMemory => Code::NO_ROOM,
-            _ => Code::FAILED,
+            TakeError::Stale => Code::INVALID_PARAMETER,
+            TakeError::Owned(_) => Code::ALREADY_EXISTS,
+            TakeError::TooManyInterfaces(_) | TakeError::NoMemory => Code::NOT_ENOUGH_MEMORY,
+            _ => Code::CAN_NOT_COMPLETE,
         }
     }
 }
@@ -55,8 +58,8 @@ impl From<TakeError> for Code {
 impl From<ReleaseError> for Code {
     fn from(error: ReleaseError) -> Code {
         match error {
-            ReleaseError::Stale | ReleaseError::NotOwner(_) => Code::INVALID,
-            _ => Code::FAILED,
+            ReleaseError::Stale | ReleaseError::NotOwner(_) => Code::INVALID_PARAMETER,
+            _ => Code::CAN_NOT_COMPLETE,
         }
     }
 }
@@ -70,9 +73,9 @@ impl From<NoOwner> for Code {
 impl From<SetEntryError> for Code {
     fn from(error: SetEntryError) -> Code {
         match error {
-            SetEntryError::Stale | SetEntryError::NotOwner(_) => Code::INVALID,
+            SetEntryError::Stale | SetEntryError::NotOwner(_) => Code::INVALID_PARAMETER,
             SetEntryError::NoEntry(_) => Code::NOT_FOUND,
-            _ => Code::FAILED,
+            _ => Code::CAN_NOT_COMPLETE,
         }
     }
 }
@@ -80,9 +83,9 @@ impl From<SetEntryError> for Code {
 impl From<EnumerationError> for Code {
     fn from(error: EnumerationError) -> Code {
         match error {
-            EnumerationError::Stale => Code::INVALID,
-            EnumerationError::TooMany(_) | EnumerationError::NoMemory => Code::NO_ROOM,
-            _ => Code::FAILED,
+            EnumerationError::Stale => Code::INVALID_PARAMETER,
+            EnumerationError::TooMany(_) | EnumerationError::NoMemory => Code::NOT_ENOUGH_MEMORY,
+            _ => Code::CAN_NOT_COMPLETE,
         }
     }
 }
@@ -90,33 +93,31 @@ impl From<EnumerationError> for Code {
 impl From<NewFlowError> for Code {
     fn from(error: NewFlowError) -> Code {
         match error {
-            NewFlowError::Building(_)
-            | NewFlowError::Foreign(_)
-            | NewFlowError::NotForwarded(_)
-            | NewFlowError::TooDeep(_) => Code::FAILED,
-            NewFlowError::Full(_) | NewFlowError::NoMemory(_) => Code::NO_ROOM,
-            _ => Code::FAILED,
+            NewFlowError::Full(_) | NewFlowError::NoMemory(_) => Code::NOT_ENOUGH_MEMORY,
+            // Building, Foreign, NotForwarded, TooDeep, and errors to come.
+            _ => Code::CAN_NOT_COMPLETE,
         }
     }
 }
 
-/// Of `MgmAddGroupMembershipEntry`, whose page knows no `ERROR_NOT_FOUND`.
-pub(super) fn adding(error: MembershipError) -> Code {
+/// Maps an error of adding a membership. The page of `MgmAddGroupMembershipEntry` lists no `ERROR_NOT_FOUND`.
+pub(crate) fn add_code(error: MembershipError) -> Code {
     match error {
         MembershipError::Stale | MembershipError::NotOwner(_) | MembershipError::FamiliesDiffer(_) => {
-            Code::INVALID
+            Code::INVALID_PARAMETER
         }
-        MembershipError::NotTaken(_) | MembershipError::ChangingHands(_) => Code::FAILED,
-        MembershipError::TooMany(_) | MembershipError::NoMemory => Code::NO_ROOM,
-        _ => Code::FAILED,
+        MembershipError::TooMany(_) | MembershipError::NoMemory => Code::NOT_ENOUGH_MEMORY,
+        // NotTaken, an interface whose ownership is changing, and errors to come.
+        _ => Code::CAN_NOT_COMPLETE,
     }
 }
 
-/// Of `MgmDeleteGroupMembershipEntry`, whose page knows no `ERROR_NOT_ENOUGH_MEMORY`.
-pub(super) fn deleting(error: MembershipError) -> Code {
+/// Maps an error of deleting a membership. The page of `MgmDeleteGroupMembershipEntry` lists no
+/// `ERROR_NOT_ENOUGH_MEMORY`.
+pub(crate) fn delete_code(error: MembershipError) -> Code {
     match error {
         MembershipError::NotTaken(_) => Code::NOT_FOUND,
-        MembershipError::NoMemory => Code::FAILED,
-        error => adding(error),
+        MembershipError::NoMemory => Code::CAN_NOT_COMPLETE,
+        error => add_code(error),
     }
 }

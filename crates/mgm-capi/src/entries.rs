@@ -1,104 +1,113 @@
-//! Looking at entries, and naming the neighbour of one.
+//! Reads entries, and sets the upstream neighbour of an entry.
 
-use super::buffer::{Buffer, Count};
-use super::clients::handle;
-use super::codes::Code;
-use super::convert::{address, neighbour};
-use super::mib::Form;
-use super::process::{World, guard, running, with_handle};
-use super::windows::{
-    DWORD, ERROR_MORE_DATA, ERROR_NO_MORE_ITEMS, HANDLE, MIB_IPMCAST_MFE, PBYTE, PDWORD, PMIB_IPMCAST_MFE,
-};
+use crate::boundary::catch_panic;
+use crate::buffer::{Buffer, RecordCount};
+use crate::clients::to_handle;
+use crate::codes::Code;
+use crate::convert::{to_address, to_neighbour};
+use crate::instance::Instance;
+use crate::mib::RecordFormat;
+use crate::mib_types::{MIB_IPMCAST_MFE, PMIB_IPMCAST_MFE};
+use crate::windows::{DWORD, ERROR_MORE_DATA, ERROR_NO_MORE_ITEMS, HANDLE, PBYTE, PDWORD};
 use mgm::forwarding::{Family, Flow};
 use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// So many entries are looked at under one lock.
+/// Entries that are read under one lock at most.
 const PAGE: usize = 64;
 
-/// A field of a record that may be unaligned, and shorter than its type.
+/// Reads a field of a record that may be unaligned, and shorter than its type.
 ///
 /// # Safety
-/// Four bytes may be read there.
+/// The record has four octets at the offset.
 unsafe fn field(record: PMIB_IPMCAST_MFE, offset: usize) -> DWORD {
     // SAFETY: the caller's promise.
     unsafe { record.wrapping_byte_add(offset).cast::<DWORD>().read_unaligned() }
 }
 
-/// The two fields of a key that are looked at: source and group. The caller may have no more of the structure than that.
+/// Reads the source and the group of a key. The caller may own no more of the structure than these two fields.
 ///
 /// # Safety
-/// `key` is null or the two may be read.
+/// `key` is null or both fields can be read.
 unsafe fn key(key: PMIB_IPMCAST_MFE) -> Result<(Ipv4Addr, Ipv4Addr), Code> {
     if key.is_null() {
-        return Err(Code::INVALID);
+        return Err(Code::INVALID_PARAMETER);
     }
-    // SAFETY: not null, and the caller's promise; it may be unaligned.
+    // SAFETY: not null, and the caller's promise; the read may be unaligned.
     let group = unsafe { field(key, offset_of!(MIB_IPMCAST_MFE, dwGroup)) };
     // SAFETY: as above.
     let source = unsafe { field(key, offset_of!(MIB_IPMCAST_MFE, dwSource)) };
-    Ok((address(source), address(group)))
+    Ok((to_address(source), to_address(group)))
 }
 
-/// Where a walk goes on.
-enum From {
-    Beginning,
-    Behind(Flow),
+/// Where a walk over the entries starts.
+enum Start {
+    First,
+    After(Flow),
+    /// No entry can follow.
     End,
 }
 
-impl From {
-    /// Strictly behind a pair of addresses, which need not be a flow: all of them are in one order.
-    fn behind(source: Ipv4Addr, group: Ipv4Addr) -> From {
+impl Start {
+    /// Returns the start strictly after a pair of addresses, which need not be a flow.
+    fn after(source: Ipv4Addr, group: Ipv4Addr) -> Start {
         if !group.is_multicast() {
-            let first = Ipv4Addr::new(224, 0, 0, 0);
-            return if group < first { From::Beginning } else { From::End };
+            let lowest = Ipv4Addr::new(224, 0, 0, 0);
+            return if group < lowest { Start::First } else { Start::End };
         }
         let group = IpAddr::V4(group);
         match Flow::new(source.into(), group) {
-            Ok(flow) => From::Behind(flow),
-            Err(_) if source.is_unspecified() => From::Behind(Flow::first_of(group)),
-            // A multicast address: the last one below that can be a source.
+            Ok(flow) => Start::After(flow),
+            Err(_) if source.is_unspecified() => Start::After(Flow::first_of(group)),
+            // The source is a multicast address: continues after the highest address below it that can be a source.
             Err(_) => {
-                Flow::new(Ipv4Addr::new(223, 255, 255, 255).into(), group).map_or(From::End, From::Behind)
+                Flow::new(Ipv4Addr::new(223, 255, 255, 255).into(), group).map_or(Start::End, Start::After)
             }
         }
     }
 }
 
-fn one(
-    world: &World,
+/// Writes the record of one flow.
+fn copy_one(
+    instance: &Instance,
     (source, group): (Ipv4Addr, Ipv4Addr),
-    form: Form,
-    mut into: Buffer,
+    format: RecordFormat,
+    mut buffer: Buffer,
 ) -> Result<Code, Code> {
-    let (manager, now) = world.on_time();
+    let (manager, now) = instance.advanced();
     let flow = Flow::new(source.into(), group.into()).map_err(|_| Code::NOT_FOUND)?;
-    let record = form.bytes(&manager.entry(flow).ok_or(Code::NOT_FOUND)?, now);
-    if into.put(&record) { Ok(Code::DONE) } else { Err(into.too_small(record.len())) }
+    let record = format.encode(&manager.entry(flow).ok_or(Code::NOT_FOUND)?, now);
+    if buffer.append(&record) { Ok(Code::SUCCESS) } else { Err(buffer.insufficient(record.len())) }
 }
 
-fn walk(world: Option<&World>, from: From, form: Form, mut into: Buffer, count: &Count) -> Code {
+/// Writes the records from a start on, as many as fit.
+fn copy_from(
+    instance: Option<&Instance>,
+    start: Start,
+    format: RecordFormat,
+    mut buffer: Buffer,
+    count: &RecordCount,
+) -> Code {
     let mut written = 0;
-    let (mut after, world) = match (from, world) {
-        (From::Beginning, Some(world)) => (None, world),
-        (From::Behind(flow), Some(world)) => (Some(flow), world),
-        (From::End, _) | (_, None) => {
+    let (mut after, instance) = match (start, instance) {
+        (Start::First, Some(instance)) => (None, instance),
+        (Start::After(flow), Some(instance)) => (Some(flow), instance),
+        (Start::End, _) | (_, None) => {
             count.set(0);
             return Code(ERROR_NO_MORE_ITEMS);
         }
     };
-    let (manager, now) = world.on_time();
+    let (manager, now) = instance.advanced();
     loop {
-        // One more than can fit says whether there is more.
-        let most = (into.room() / offset_of!(MIB_IPMCAST_MFE, rgmioOutInfo) + 1).min(PAGE);
-        let page = manager.entries_after(after, most);
-        // IPv6 comes behind all of IPv4.
+        // One entry more than can fit shows whether there are more.
+        let max = (buffer.room() / offset_of!(MIB_IPMCAST_MFE, rgmioOutInfo) + 1).min(PAGE);
+        let page = manager.entries_after(after, max);
+        // All IPv6 entries follow the IPv4 entries.
         for entry in page.iter().filter(|entry| entry.flow.family() == Family::V4) {
-            let record = form.bytes(entry, now);
-            if !into.put(&record) {
+            let record = format.encode(entry, now);
+            if !buffer.append(&record) {
                 count.set(written);
-                return if written == 0 { into.too_small(record.len()) } else { Code(ERROR_MORE_DATA) };
+                return if written == 0 { buffer.insufficient(record.len()) } else { Code(ERROR_MORE_DATA) };
             }
             written += 1;
         }
@@ -112,35 +121,41 @@ fn walk(world: Option<&World>, from: From, form: Form, mut into: Buffer, count: 
     }
 }
 
-fn world() -> Option<&'static World> {
-    running().map(|(world, _)| world)
+fn running() -> Option<&'static Instance> {
+    Instance::running().map(|(instance, _)| instance)
 }
 
-/// The entry of one flow: dwSource and dwGroup of *pimm say which. Nothing else of it is read.
+/// Returns the entry of one flow, as a MIB_IPMCAST_MFE record.
 ///
-/// ERROR_INSUFFICIENT_BUFFER: *pdwBufferSize, which is not changed otherwise, now says how many bytes it takes.
-/// ERROR_NOT_FOUND: there is no such entry. ERROR_INVALID_PARAMETER: a null pointer; but pbBuffer may be null when its
-/// size is 0.
+/// dwSource and dwGroup of *pimm name the flow; no other field is read. pbBuffer may be null when its size is 0.
+///
+/// - ERROR_INSUFFICIENT_BUFFER: *pdwBufferSize says how many octets the record needs. No other code changes it.
+/// - ERROR_NOT_FOUND: the flow has no entry.
+/// - ERROR_INVALID_PARAMETER: a null pointer.
 ///
 /// # Safety
-/// Each pointer is null or leads to what its type says; pbBuffer to *pdwBufferSize bytes.
+/// Each pointer is null or points to a value of its type, and pbBuffer to *pdwBufferSize octets.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn MgmGetMfe(pimm: PMIB_IPMCAST_MFE, pdwBufferSize: PDWORD, pbBuffer: PBYTE) -> DWORD {
-    guard("MgmGetMfe", || {
+    catch_panic("MgmGetMfe", || {
         // SAFETY: the caller's promise.
         let key = unsafe { key(pimm) }?;
         // SAFETY: as above.
-        let into = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
-        one(world().ok_or(Code::NOT_FOUND)?, key, Form::Entry, into)
+        let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
+        copy_one(running().ok_or(Code::NOT_FOUND)?, key, RecordFormat::Entry, buffer)
     })
 }
 
-/// The first entries, as many as fit, one behind the other, each SIZEOF_MIB_MFE(ulNumOutIf) bytes, ordered by group, then
-/// source, in network byte order. *pdwNumEntries says how many.
+/// Returns the first entries, as many as fit. *pdwNumEntries says how many.
 ///
-/// ERROR_MORE_DATA: there are more: go on with MgmGetNextMfe. ERROR_NO_MORE_ITEMS: that was all, which may be none.
-/// ERROR_INSUFFICIENT_BUFFER: not even one fits; *pdwBufferSize, which is not changed otherwise, says how many bytes it
-/// takes. ERROR_INVALID_PARAMETER: a null pointer; but pbBuffer may be null when its size is 0.
+/// The records lie one after the other, each SIZEOF_MIB_MFE(ulNumOutIf) octets. They are ordered by group, then by
+/// source, in network byte order. pbBuffer may be null when its size is 0.
+///
+/// - ERROR_MORE_DATA: there are more entries: go on with MgmGetNextMfe.
+/// - ERROR_NO_MORE_ITEMS: these entries, perhaps none, were the last.
+/// - ERROR_INSUFFICIENT_BUFFER: no record fits; *pdwBufferSize says how many octets the first needs. No other code
+///   changes it.
+/// - ERROR_INVALID_PARAMETER: a null pointer.
 ///
 /// # Safety
 /// As of MgmGetMfe.
@@ -150,17 +165,19 @@ pub unsafe extern "C" fn MgmGetFirstMfe(
     pbBuffer: PBYTE,
     pdwNumEntries: PDWORD,
 ) -> DWORD {
-    guard("MgmGetFirstMfe", || {
+    catch_panic("MgmGetFirstMfe", || {
         // SAFETY: the caller's promise.
-        let into = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
+        let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
         // SAFETY: as above.
-        let count = unsafe { Count::new(pdwNumEntries) }?;
-        Ok(walk(world(), From::Beginning, Form::Entry, into, &count))
+        let count = unsafe { RecordCount::new(pdwNumEntries) }?;
+        Ok(copy_from(running(), Start::First, RecordFormat::Entry, buffer, &count))
     })
 }
 
-/// The entries strictly behind the group and source of *pimmStart, whether or not that has an entry: pass the last record of
-/// the reply before. Codes as of MgmGetFirstMfe.
+/// Returns the entries that follow the group and source of *pimmStart, as many as fit.
+///
+/// Pass the last record of the previous call. A flow without an entry is allowed as well. Returns the codes of
+/// MgmGetFirstMfe.
 ///
 /// # Safety
 /// As of MgmGetMfe.
@@ -171,19 +188,22 @@ pub unsafe extern "C" fn MgmGetNextMfe(
     pbBuffer: PBYTE,
     pdwNumEntries: PDWORD,
 ) -> DWORD {
-    guard("MgmGetNextMfe", || {
+    catch_panic("MgmGetNextMfe", || {
         // SAFETY: the caller's promise.
         let (source, group) = unsafe { key(pimmStart) }?;
         // SAFETY: as above.
-        let into = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
+        let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
         // SAFETY: as above.
-        let count = unsafe { Count::new(pdwNumEntries) }?;
-        Ok(walk(world(), From::behind(source, group), Form::Entry, into, &count))
+        let count = unsafe { RecordCount::new(pdwNumEntries) }?;
+        Ok(copy_from(running(), Start::after(source, group), RecordFormat::Entry, buffer, &count))
     })
 }
 
-/// As MgmGetMfe, with what was counted: dwFlags is MGM_MFE_STATS_0 for MIB_IPMCAST_MFE_STATS, MGM_MFE_STATS_1 for
-/// MIB_IPMCAST_MFE_STATS_EX. ERROR_INVALID_PARAMETER: other flags, too.
+/// Returns the entry of one flow with its counters, as MgmGetMfe does.
+///
+/// dwFlags is MGM_MFE_STATS_0 for a MIB_IPMCAST_MFE_STATS record, or MGM_MFE_STATS_1 for MIB_IPMCAST_MFE_STATS_EX.
+///
+/// - ERROR_INVALID_PARAMETER: other flags as well.
 ///
 /// # Safety
 /// As of MgmGetMfe.
@@ -194,17 +214,17 @@ pub unsafe extern "C" fn MgmGetMfeStats(
     pbBuffer: PBYTE,
     dwFlags: DWORD,
 ) -> DWORD {
-    guard("MgmGetMfeStats", || {
+    catch_panic("MgmGetMfeStats", || {
         // SAFETY: the caller's promise.
         let key = unsafe { key(pimm) }?;
         // SAFETY: as above.
-        let into = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
-        let form = Form::of_flags(dwFlags)?;
-        one(world().ok_or(Code::NOT_FOUND)?, key, form, into)
+        let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
+        let format = RecordFormat::from_flags(dwFlags)?;
+        copy_one(running().ok_or(Code::NOT_FOUND)?, key, format, buffer)
     })
 }
 
-/// As MgmGetFirstMfe, with what was counted; dwFlags as of MgmGetMfeStats.
+/// Returns the first entries with their counters, as MgmGetFirstMfe does. dwFlags is as of MgmGetMfeStats.
 ///
 /// # Safety
 /// As of MgmGetMfe.
@@ -215,16 +235,16 @@ pub unsafe extern "C" fn MgmGetFirstMfeStats(
     pdwNumEntries: PDWORD,
     dwFlags: DWORD,
 ) -> DWORD {
-    guard("MgmGetFirstMfeStats", || {
+    catch_panic("MgmGetFirstMfeStats", || {
         // SAFETY: the caller's promise.
-        let into = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
+        let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
         // SAFETY: as above.
-        let count = unsafe { Count::new(pdwNumEntries) }?;
-        Ok(walk(world(), From::Beginning, Form::of_flags(dwFlags)?, into, &count))
+        let count = unsafe { RecordCount::new(pdwNumEntries) }?;
+        Ok(copy_from(running(), Start::First, RecordFormat::from_flags(dwFlags)?, buffer, &count))
     })
 }
 
-/// As MgmGetNextMfe, with what was counted; dwFlags as of MgmGetMfeStats.
+/// Returns the following entries with their counters, as MgmGetNextMfe does. dwFlags is as of MgmGetMfeStats.
 ///
 /// # Safety
 /// As of MgmGetMfe.
@@ -236,37 +256,41 @@ pub unsafe extern "C" fn MgmGetNextMfeStats(
     pdwNumEntries: PDWORD,
     dwFlags: DWORD,
 ) -> DWORD {
-    guard("MgmGetNextMfeStats", || {
+    catch_panic("MgmGetNextMfeStats", || {
         // SAFETY: the caller's promise.
         let (source, group) = unsafe { key(pimmStart) }?;
         // SAFETY: as above.
-        let into = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
+        let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
         // SAFETY: as above.
-        let count = unsafe { Count::new(pdwNumEntries) }?;
-        Ok(walk(world(), From::behind(source, group), Form::of_flags(dwFlags)?, into, &count))
+        let count = unsafe { RecordCount::new(pdwNumEntries) }?;
+        let format = RecordFormat::from_flags(dwFlags)?;
+        Ok(copy_from(running(), Start::after(source, group), format, buffer, &count))
     })
 }
 
-/// Names the next router towards the source of an entry whose incoming interface is the client's: dwUpStrmNgbr, 0 for
-/// none. dwSource and dwGroup say which entry; nothing else is read.
+/// Sets the upstream neighbour of an entry: the next router towards the source, dwUpStrmNgbr, or 0 for none.
 ///
-/// ERROR_INVALID_PARAMETER: a stale handle, a null pointer, or the incoming interface is not the client's.
-/// ERROR_NOT_FOUND: there is no such entry.
+/// The client must own the incoming interface of the entry. dwSource and dwGroup name the entry; no other field is
+/// read.
+///
+/// - ERROR_INVALID_PARAMETER: a stale handle, a null pointer, or the client does not own the incoming interface.
+/// - ERROR_NOT_FOUND: the flow has no entry.
 ///
 /// # Safety
-/// pmimm is null or leads to what its type says.
+/// pmimm is null or points to a value of its type.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn MgmSetMfe(hProtocol: HANDLE, pmimm: PMIB_IPMCAST_MFE) -> DWORD {
-    guard("MgmSetMfe", || {
+    catch_panic("MgmSetMfe", || {
         // SAFETY: the caller's promise.
         let (source, group) = unsafe { key(pmimm)? };
-        // SAFETY: `key` has found it not to be null; otherwise as above.
+        // SAFETY: `key` has refused null; otherwise as above.
         let upstream = unsafe { field(pmimm, offset_of!(MIB_IPMCAST_MFE, dwUpStrmNgbr)) };
-        let manager = with_handle()?.manager();
-        let client = handle(hProtocol);
-        // What is no flow has no entry; whether the handle is stale is to be said all the same.
+        let manager = Instance::manager_for_handle()?;
+        let client = to_handle(hProtocol);
+        // A pair that is no flow has no entry. The manager is asked all the same: a stale handle has to be reported
+        // first.
         let flow = Flow::new(source.into(), group.into()).unwrap_or(Flow::first_of(group.into()));
-        manager.set_upstream_neighbour(client, flow, neighbour(upstream))?;
-        Ok(Code::DONE)
+        manager.set_upstream_neighbour(client, flow, to_neighbour(upstream))?;
+        Ok(Code::SUCCESS)
     })
 }

@@ -1,31 +1,35 @@
-//! The structures and constants of `mgm_ext.h`, which are our own. They know both address families.
+//! The structures and constants of `mgm_ext.h`, which are this project's own. They carry addresses of both families.
 
-use super::convert::{self, dword};
-use super::windows::{BYTE, DWORD};
+use crate::convert::{to_address, to_dword};
+use crate::windows::{BOOL, BYTE, DWORD};
 use mgm::forwarding::{Family, Flow};
 use mgm::manager::{Interface, ReversePath, Route};
 use std::ffi::c_void;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A wish of MgmExtRegisterMProtocol: wrong interface alerts.
+/// A flag of MgmExtRegisterMProtocol: enables pfnWrongIfCallback.
 pub const MGM_EXT_WANT_WRONG_IF: DWORD = 1;
 
-/// Copy the packet to the outgoing interfaces.
+/// The verdict that the packet has to be copied to the outgoing interfaces.
 pub const MGM_EXT_FORWARD: DWORD = 0;
-/// Discard it: nobody wants it.
+/// The verdict that the packet has no receivers: discard it.
 pub const MGM_EXT_NO_RECEIVERS: DWORD = 1;
-/// Discard it: it did not arrive where it should. The owner of the interface is told, if it wants to be.
+/// The verdict that the packet arrived on another interface than the incoming one: discard it.
+///
+/// The owner of the interface is called if it registered with MGM_EXT_WANT_WRONG_IF.
 pub const MGM_EXT_WRONG_IF: DWORD = 2;
-/// There is no entry: discard it, or keep it until there is one. The flow is queued to get one.
+/// The verdict that the flow has no entry yet: discard the packet, or keep it until there is one.
+///
+/// The flow is queued to get an entry from the manager's thread.
 pub const MGM_EXT_NO_ENTRY: DWORD = 3;
-/// There is no entry, and too many flows wait for one: discard it.
+/// The verdict that the flow has no entry and the queue is full: discard the packet.
 pub const MGM_EXT_QUEUE_FULL: DWORD = 4;
 
-/// No address; for a next hop: a broadcast or point-to-point interface, for IPv4.
+/// No address. As the family of a next hop: a broadcast or point-to-point interface of IPv4.
 pub const MGM_EXT_NONE: DWORD = 0;
-/// The address is of IPv4: the first 4 octets count.
+/// An IPv4 address: the first 4 octets count.
 pub const MGM_EXT_IPV4: DWORD = 4;
-/// The address is of IPv6: all 16 octets count.
+/// An IPv6 address: all 16 octets count.
 pub const MGM_EXT_IPV6: DWORD = 6;
 
 /// An address of either family, in network byte order.
@@ -38,31 +42,31 @@ pub struct MGM_EXT_ADDRESS {
     pub rgbAddress: [BYTE; 16],
 }
 
-/// An interface: of IPv4, or of IPv6. One wire that has both is two interfaces.
+/// An interface of IPv4 or of IPv6. A link that carries both is two interfaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct MGM_EXT_INTERFACE {
     /// The interface.
     pub dwIfIndex: DWORD,
-    /// Which link of a point-to-multipoint interface; all octets 0 otherwise. Its family is the interface's.
+    /// The link of a point-to-multipoint interface; otherwise all octets are 0. Its family is that of the interface.
     pub NextHop: MGM_EXT_ADDRESS,
 }
-/// Where an MGM_EXT_INTERFACE is.
+/// A pointer to MGM_EXT_INTERFACE values.
 pub type PMGM_EXT_INTERFACE = *mut MGM_EXT_INTERFACE;
 
-/// What one source sends to one group.
+/// A flow: the packets of one source to one group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct MGM_EXT_FLOW {
-    /// The sender.
+    /// The source.
     pub Source: MGM_EXT_ADDRESS,
-    /// The group it sends to.
+    /// The group.
     pub Group: MGM_EXT_ADDRESS,
 }
-/// Where an MGM_EXT_FLOW is.
+/// A pointer to an MGM_EXT_FLOW.
 pub type PMGM_EXT_FLOW = *mut MGM_EXT_FLOW;
 
-/// The way packets from a source arrive: where a unicast packet to it would leave.
+/// The reverse path of a source: where a unicast packet to it would leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct MGM_EXT_PATH {
@@ -70,81 +74,85 @@ pub struct MGM_EXT_PATH {
     pub Interface: MGM_EXT_INTERFACE,
     /// The next router towards the source, or MGM_EXT_NONE.
     pub Neighbour: MGM_EXT_ADDRESS,
-    /// The network of the route that says so, or MGM_EXT_NONE. For information only, as the next two.
+    /// The network of the route, or MGM_EXT_NONE. This and the next two are for information only.
     pub RouteNetwork: MGM_EXT_ADDRESS,
-    /// How many bits of it count.
+    /// The prefix length of the route.
     pub dwRoutePrefix: DWORD,
-    /// Which protocol the route is from.
+    /// The origin of the route (PROTO_IP_OSPF, ...).
     pub dwRouteProtocol: DWORD,
 }
-/// Where an MGM_EXT_PATH is.
+/// A pointer to an MGM_EXT_PATH.
 pub type PMGM_EXT_PATH = *mut MGM_EXT_PATH;
 
-/// What pbRoute of PMGM_RPF_CALLBACK leads to: the route to the source, all zero when none is known.
+/// The route to a source, which pbRoute of PMGM_RPF_CALLBACK points to. All zero when no route is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct MGM_EXT_ROUTE {
-    /// Which protocol the route is from.
+    /// The origin of the route.
     pub dwRouteProtocol: DWORD,
-    /// Its network.
+    /// The network of the route.
     pub dwRouteNetwork: DWORD,
-    /// Its mask.
+    /// The mask of the route.
     pub dwRouteMask: DWORD,
 }
-/// Where an MGM_EXT_ROUTE is.
+/// A pointer to an MGM_EXT_ROUTE.
 pub type PMGM_EXT_ROUTE = *mut MGM_EXT_ROUTE;
 
-/// How much the process-wide manager keeps at most; 0 for what it keeps otherwise.
+/// The limits of the process-wide manager. 0 stands for the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct MGM_EXT_LIMITS {
-    /// Clients registered at once.
+    /// Clients registered at the same time.
     pub dwClients: DWORD,
-    /// Interfaces ever taken.
+    /// Interfaces taken since the process began. Released interfaces count.
     pub dwInterfaces: DWORD,
-    /// Memberships at once.
+    /// Memberships at the same time.
     pub dwMemberships: DWORD,
-    /// Entries at once.
+    /// Entries at the same time, without negative ones.
     pub dwEntries: DWORD,
-    /// Negative entries at once; the oldest makes room.
+    /// Negative entries at the same time. The oldest makes room for a new one.
     pub dwNegativeEntries: DWORD,
-    /// Enumerations open at once.
+    /// Enumerations open at the same time.
     pub dwEnumerations: DWORD,
-    /// How many seconds an entry lives.
+    /// The lifetime of an entry, in seconds.
     pub dwEntryLifetime: DWORD,
 }
-/// Where an MGM_EXT_LIMITS is.
+/// A pointer to MGM_EXT_LIMITS.
 pub type PMGM_EXT_LIMITS = *mut MGM_EXT_LIMITS;
 
-/// Says the way to a source by filling in the path, which is all zero before, and returning TRUE; FALSE if there is none.
-/// Called on whichever thread makes an entry.
+/// Returns the reverse path of a source: fills in *pPath, which is all zero before, and returns TRUE. FALSE says that
+/// there is no route.
+///
+/// Called on every thread that makes an entry.
 pub type PMGM_EXT_ROUTE_LOOKUP = Option<
     unsafe extern "C" fn(
         pvContext: *mut c_void,
         pSource: *const MGM_EXT_ADDRESS,
         pPath: PMGM_EXT_PATH,
-    ) -> super::windows::BOOL,
+    ) -> BOOL,
 >;
-/// The entry of a flow was made, changed or withdrawn: look at it now (MgmExtGetEntry). Called on the manager's thread, once
-/// for several changes that follow one another closely. Without a flow (null), more have changed than are told one by
-/// one: look at them all. For planes that keep a copy of the entries, in a kernel or in hardware.
+/// Reports that the entry of a flow was made, changed or withdrawn: read it with MgmExtGetEntry.
+///
+/// For planes that keep a copy of the entries, in a kernel or in hardware. Called on the manager's thread, once for
+/// several changes in close succession. A null pFlow says that too many entries have changed to report each: read all
+/// of them.
 pub type PMGM_EXT_ENTRY_CHANGED =
     Option<unsafe extern "C" fn(pvContext: *mut c_void, pFlow: *const MGM_EXT_FLOW)>;
 
-/// What a forwarding plane answers, and wants to be told. A null pointer is never called.
+/// The hooks of a forwarding plane. A null pointer is not called.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct MGM_EXT_HOOKS {
-    /// Handed to each hook.
+    /// Passed to each hook.
     pub pvContext: *mut c_void,
-    /// See PMGM_EXT_ROUTE_LOOKUP. Without it there is no way to any source, and every entry is negative.
+    /// See PMGM_EXT_ROUTE_LOOKUP. Without it no source has a route, and every entry is negative.
     pub pfnRouteLookup: PMGM_EXT_ROUTE_LOOKUP,
     /// See PMGM_EXT_ENTRY_CHANGED.
     pub pfnEntryChanged: PMGM_EXT_ENTRY_CHANGED,
 }
 
 impl MGM_EXT_ADDRESS {
-    pub(super) fn to_address(self) -> Option<IpAddr> {
+    pub(crate) fn to_address(self) -> Option<IpAddr> {
         let octets = self.rgbAddress;
         match self.dwFamily {
             MGM_EXT_IPV4 => Some(Ipv4Addr::new(octets[0], octets[1], octets[2], octets[3]).into()),
@@ -172,7 +180,7 @@ impl From<IpAddr> for MGM_EXT_ADDRESS {
 }
 
 impl MGM_EXT_INTERFACE {
-    pub(super) fn to_interface(self) -> Option<Interface> {
+    pub(crate) fn to_interface(self) -> Option<Interface> {
         match self.NextHop {
             MGM_EXT_ADDRESS { dwFamily: MGM_EXT_NONE, .. } => Some(Interface::of(Family::V4, self.dwIfIndex)),
             next_hop => Some(Interface::with_next_hop(self.dwIfIndex, next_hop.to_address()?)),
@@ -187,7 +195,7 @@ impl From<Interface> for MGM_EXT_INTERFACE {
 }
 
 impl MGM_EXT_FLOW {
-    pub(super) fn to_flow(self) -> Option<Flow> {
+    pub(crate) fn to_flow(self) -> Option<Flow> {
         Flow::new(self.Source.to_address()?, self.Group.to_address()?).ok()
     }
 }
@@ -199,7 +207,7 @@ impl From<Flow> for MGM_EXT_FLOW {
 }
 
 impl MGM_EXT_PATH {
-    pub(super) fn to_path(self) -> Option<ReversePath> {
+    pub(crate) fn to_path(self) -> Option<ReversePath> {
         let route = self.RouteNetwork.to_address().map(|network| Route {
             protocol: self.dwRouteProtocol,
             network,
@@ -211,10 +219,10 @@ impl MGM_EXT_PATH {
 }
 
 impl MGM_EXT_ROUTE {
-    pub(super) fn to_route(self) -> Option<Route> {
+    pub(crate) fn to_route(self) -> Option<Route> {
         (self != MGM_EXT_ROUTE::default()).then(|| Route {
             protocol: self.dwRouteProtocol,
-            network: convert::address(self.dwRouteNetwork).into(),
+            network: to_address(self.dwRouteNetwork).into(),
             prefix_length: DWORD::from_be_bytes(self.dwRouteMask.to_ne_bytes()).leading_ones() as u8,
         })
     }
@@ -226,7 +234,7 @@ impl From<Route> for MGM_EXT_ROUTE {
         let mask = DWORD::MAX.checked_shl(DWORD::BITS - bits).unwrap_or(0);
         MGM_EXT_ROUTE {
             dwRouteProtocol: route.protocol,
-            dwRouteNetwork: dword(route.network),
+            dwRouteNetwork: to_dword(route.network),
             dwRouteMask: DWORD::from_ne_bytes(mask.to_be_bytes()),
         }
     }

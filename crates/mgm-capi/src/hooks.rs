@@ -1,102 +1,108 @@
-//! What a forwarding plane in C answers (the way to a source), and is told (an entry has changed).
+//! The hooks of a forwarding plane in C: the route lookup, which the manager asks, and the report of a changed entry.
 
-use super::changes;
-use super::ext_types::{MGM_EXT_ADDRESS, MGM_EXT_FLOW, MGM_EXT_HOOKS, MGM_EXT_PATH};
-use mgm::forwarding::Flow;
-use mgm::manager::{ReversePath, RpfLookup};
-use parking_lot::{Condvar, Mutex};
+use crate::ext_types::{MGM_EXT_ADDRESS, MGM_EXT_FLOW, MGM_EXT_HOOKS, MGM_EXT_PATH};
+use mgm::manager::rundown::Rundown;
+use mgm::manager::{ChangeSubscription, EntryChange, ReversePath, RpfLookup};
+use parking_lot::Mutex;
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Hooks that were set together. Whoever takes them away waits until none of them runs.
-struct Set {
+/// Hooks that were set together.
+struct HookSet {
     hooks: MGM_EXT_HOOKS,
-    /// How many threads are in one of them.
-    running: Mutex<usize>,
-    none_runs: Condvar,
+    /// The changes to report, if there is a hook for them.
+    changes: Option<ChangeSubscription>,
+    /// The calls of these hooks. Closed when other hooks replace them.
+    calls: Rundown,
 }
 
-// SAFETY: the context is only a number here, handed back to the hooks of the one who set it; and he has promised, by
-// setting them, that they may be called from any thread.
-unsafe impl Send for Set {}
-// SAFETY: as above.
-unsafe impl Sync for Set {}
+// SAFETY: the context pointer is a number here: the library only passes it to the hooks. The caller of MgmExtSetHooks has
+// promised that the hooks may be called from any thread. The other fields are Send.
+unsafe impl Send for HookSet {}
+// SAFETY: as above; the other fields are Sync.
+unsafe impl Sync for HookSet {}
 
-static PRESENT: Mutex<Option<Arc<Set>>> = Mutex::new(None);
+static CURRENT: Mutex<Option<Arc<HookSet>>> = Mutex::new(None);
 
 thread_local! {
-    /// In how many hooks this thread is.
+    /// The number of hooks that this thread is inside of.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Sets the hooks. When it returns, those that were there before are not running any more and will not; except when it is
-/// called from one: then it does not wait, because two hooks could wait for each other.
-pub(super) fn set(hooks: Option<MGM_EXT_HOOKS>) {
-    changes::watch(hooks.is_some_and(|hooks| hooks.pfnEntryChanged.is_some()));
-    let new = hooks.map(|hooks| Arc::new(Set { hooks, running: Mutex::new(0), none_runs: Condvar::new() }));
-    let old = std::mem::replace(&mut *PRESENT.lock(), new);
-    if let Some(old) = old
-        && DEPTH.get() == 0
-    {
-        old.none_runs.wait_while(&mut old.running.lock(), |running| *running > 0);
-    }
-}
-
-/// This thread is in a hook of the set until this goes.
-struct Running(Arc<Set>);
-
-impl Running {
-    fn enter() -> Option<Running> {
-        let present = PRESENT.lock();
-        let set = present.clone()?;
-        // Under the lock that takes hooks away: whoever takes these away sees that they run.
-        *set.running.lock() += 1;
-        DEPTH.set(DEPTH.get() + 1);
-        Some(Running(set))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
-        let mut running = self.0.running.lock();
-        *running -= 1;
-        if *running == 0 {
-            self.0.none_runs.notify_all();
+/// Sets the hooks and waits until none of the previous ones is running. Called from inside a hook it does not wait: two
+/// hooks could wait for each other.
+pub(crate) fn set(hooks: Option<(MGM_EXT_HOOKS, Option<ChangeSubscription>)>) {
+    let new = hooks.map(|(hooks, changes)| Arc::new(HookSet { hooks, changes, calls: Rundown::default() }));
+    let old = std::mem::replace(&mut *CURRENT.lock(), new);
+    if let Some(old) = old {
+        old.calls.close();
+        if DEPTH.get() == 0 {
+            old.calls.wait();
         }
     }
 }
 
-/// Tells that an entry has changed, or, without a flow, that any may have.
-pub(super) fn entry_changed(flow: Option<Flow>) {
-    let Some(running) = Running::enter() else { return };
-    let hooks = running.0.hooks;
-    let Some(changed) = hooks.pfnEntryChanged else { return };
-    let flow = flow.map(MGM_EXT_FLOW::from);
-    let at = flow.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: whoever set it has promised that it is such a function and may be called from any thread until it is taken
-    // away. The pointer is null or leads to a local that outlives the call.
-    unsafe { changed(hooks.pvContext, at) };
-}
+/// Counts a call of a hook in [`DEPTH`] until dropped.
+struct InHook;
 
-struct Hooked;
-
-impl RpfLookup for Hooked {
-    fn reverse_path(&self, source: IpAddr) -> Option<ReversePath> {
-        let source = MGM_EXT_ADDRESS::from(source);
-        let mut path = MGM_EXT_PATH::default();
-        let running = Running::enter()?;
-        let hooks = running.0.hooks;
-        let lookup = hooks.pfnRouteLookup?;
-        // SAFETY: whoever set it has promised that it is such a function and may be called from any thread until it is
-        // taken away. The pointers lead to locals that outlive the call.
-        let found = unsafe { lookup(hooks.pvContext, &raw const source, &raw mut path) };
-        if found == 0 { None } else { path.to_path() }
+impl InHook {
+    fn enter() -> InHook {
+        DEPTH.set(DEPTH.get() + 1);
+        InHook
     }
 }
 
-/// The routes of the process-wide manager: what the hook says.
-pub(super) fn routes() -> Arc<dyn RpfLookup> {
-    Arc::new(Hooked)
+impl Drop for InHook {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
+/// Runs `call` with the current hooks, which are running until it returns. Returns `None` if there are no hooks.
+fn with_hooks<R>(call: impl FnOnce(&HookSet) -> R) -> Option<R> {
+    loop {
+        let set = CURRENT.lock().clone()?;
+        // None: other hooks have replaced these meanwhile. The next round finds them.
+        let Some(_running) = set.calls.enter(|| true) else { continue };
+        let _in_hook = InHook::enter();
+        return Some(call(&set));
+    }
+}
+
+/// Reports at most `max` changed entries to the plane. Returns how many it reported.
+pub(crate) fn report_changes(max: usize) -> usize {
+    (0..max).take_while(|_| with_hooks(report_change).unwrap_or(false)).count()
+}
+
+/// Reports one changed entry. Returns `false` if there is none.
+fn report_change(set: &HookSet) -> bool {
+    let (Some(changes), Some(changed)) = (&set.changes, set.hooks.pfnEntryChanged) else { return false };
+    let flow = match changes.try_next() {
+        Some(EntryChange::Flow(flow)) => Some(MGM_EXT_FLOW::from(flow)),
+        Some(_) => None,
+        None => return false,
+    };
+    let pointer = flow.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the caller of MgmExtSetHooks has promised a function of this type that may be called from any thread until
+    // it is replaced. The pointer is null or points to a local that outlives the call.
+    unsafe { changed(set.hooks.pvContext, pointer) };
+    true
+}
+
+/// The routes of the process-wide manager: the answers of the route lookup hook.
+pub(crate) struct HookRoutes;
+
+impl RpfLookup for HookRoutes {
+    fn reverse_path(&self, source: IpAddr) -> Option<ReversePath> {
+        let source = MGM_EXT_ADDRESS::from(source);
+        let mut path = MGM_EXT_PATH::default();
+        let found = with_hooks(|set| {
+            let lookup = set.hooks.pfnRouteLookup?;
+            // SAFETY: the caller of MgmExtSetHooks has promised a function of this type that may be called from any
+            // thread until it is replaced. The pointers point to locals that outlive the call.
+            Some(unsafe { lookup(set.hooks.pvContext, &raw const source, &raw mut path) } != 0)
+        });
+        if found.flatten()? { path.to_path() } else { None }
+    }
 }

@@ -1,52 +1,57 @@
-//! What an entry looks like in C: the three structures of the MIB.
+//! Encodes an entry as one of the three structures of the MIB.
 
-use super::codes::Code;
-use super::convert::{ONE, dword};
-use super::ext_types::MGM_EXT_ROUTE;
-use super::windows::{
-    DWORD, MGM_MFE_STATS_0, MGM_MFE_STATS_1, MIB_IPMCAST_MFE, MIB_IPMCAST_MFE_STATS,
-    MIB_IPMCAST_MFE_STATS_EX, MIB_IPMCAST_OIF, MIB_IPMCAST_OIF_STATS,
+use crate::codes::Code;
+use crate::convert::{HOST_MASK, to_dword};
+use crate::ext_types::MGM_EXT_ROUTE;
+use crate::mib_types::{
+    MIB_IPMCAST_MFE, MIB_IPMCAST_MFE_STATS, MIB_IPMCAST_MFE_STATS_EX, MIB_IPMCAST_OIF, MIB_IPMCAST_OIF_STATS,
 };
+use crate::windows::{DWORD, MGM_MFE_STATS_0, MGM_MFE_STATS_1};
 use mgm::manager::EntryRecord;
 use std::mem::offset_of;
 use std::time::Duration;
 use zerocopy::IntoBytes;
 
-/// Which structure an entry is told in.
+/// The structure that an entry is encoded as.
 #[derive(Clone, Copy)]
-pub(super) enum Form {
+pub(crate) enum RecordFormat {
+    /// `MIB_IPMCAST_MFE`.
     Entry,
-    Statistics,
-    MoreStatistics,
+    /// `MIB_IPMCAST_MFE_STATS`.
+    Stats,
+    /// `MIB_IPMCAST_MFE_STATS_EX`.
+    StatsEx,
 }
 
-impl Form {
-    pub(super) fn of_flags(flags: DWORD) -> Result<Form, Code> {
+impl RecordFormat {
+    pub(crate) fn from_flags(flags: DWORD) -> Result<RecordFormat, Code> {
         match flags {
-            MGM_MFE_STATS_0 => Ok(Form::Statistics),
-            MGM_MFE_STATS_1 => Ok(Form::MoreStatistics),
-            _ => Err(Code::INVALID),
+            MGM_MFE_STATS_0 => Ok(RecordFormat::Stats),
+            MGM_MFE_STATS_1 => Ok(RecordFormat::StatsEx),
+            _ => Err(Code::INVALID_PARAMETER),
         }
     }
 
-    /// An entry's bytes in this form: the fixed part, then what there is for each outgoing interface.
-    pub(super) fn bytes(self, entry: &EntryRecord, now: Duration) -> Vec<u8> {
+    /// Encodes an entry: the fixed part, then one record for each outgoing interface.
+    pub(crate) fn encode(self, entry: &EntryRecord, now: Duration) -> Vec<u8> {
         let common = Common::of(entry, now);
         match self {
-            Form::Entry => entry_bytes(entry, &common),
-            Form::Statistics => {
-                let fixed = statistics(entry, &common);
-                with_counts(&fixed.as_bytes()[..offset_of!(MIB_IPMCAST_MFE_STATS, rgmiosOutStats)], entry)
+            RecordFormat::Entry => encode_entry(entry, &common),
+            RecordFormat::Stats => {
+                let fixed = stats(entry, &common);
+                let length = offset_of!(MIB_IPMCAST_MFE_STATS, rgmiosOutStats);
+                with_outgoing_stats(&fixed.as_bytes()[..length], entry)
             }
-            Form::MoreStatistics => {
-                let fixed = more_statistics(entry, &common);
-                with_counts(&fixed.as_bytes()[..offset_of!(MIB_IPMCAST_MFE_STATS_EX, rgmiosOutStats)], entry)
+            RecordFormat::StatsEx => {
+                let fixed = stats_ex(entry, &common);
+                let length = offset_of!(MIB_IPMCAST_MFE_STATS_EX, rgmiosOutStats);
+                with_outgoing_stats(&fixed.as_bytes()[..length], entry)
             }
         }
     }
 }
 
-/// What all forms begin with.
+/// The fields that all formats begin with.
 struct Common {
     group: DWORD,
     source: DWORD,
@@ -61,9 +66,9 @@ struct Common {
 impl Common {
     fn of(entry: &EntryRecord, now: Duration) -> Common {
         Common {
-            group: dword(entry.flow.group()),
-            source: dword(entry.flow.source()),
-            neighbour: entry.neighbour.map_or(0, dword),
+            group: to_dword(entry.flow.group()),
+            source: to_dword(entry.flow.source()),
+            neighbour: entry.neighbour.map_or(0, to_dword),
             incoming: entry.incoming.map_or(0, |interface| interface.index()),
             protocol: entry.incoming_protocol.map_or(0, |protocol| protocol.id),
             route: entry.route.map_or_else(MGM_EXT_ROUTE::default, MGM_EXT_ROUTE::from),
@@ -73,7 +78,7 @@ impl Common {
     }
 }
 
-/// A counter of the MIB: it wraps.
+/// Truncates a counter: counters of the MIB wrap.
 const fn counter(count: u64) -> DWORD {
     count as DWORD
 }
@@ -82,13 +87,13 @@ fn saturated(number: u128) -> DWORD {
     DWORD::try_from(number).unwrap_or(DWORD::MAX)
 }
 
-fn entry_bytes(entry: &EntryRecord, common: &Common) -> Vec<u8> {
+fn encode_entry(entry: &EntryRecord, common: &Common) -> Vec<u8> {
     let ulTimeOut = saturated(entry.timeout.as_millis().div_ceil(1000));
     let ulUpTime = saturated(common.up.as_secs().into()).min(ulTimeOut);
     let fixed = MIB_IPMCAST_MFE {
         dwGroup: common.group,
         dwSource: common.source,
-        dwSrcMask: ONE,
+        dwSrcMask: HOST_MASK,
         dwUpStrmNgbr: common.neighbour,
         dwInIfIndex: common.incoming,
         dwInIfProtocol: common.protocol,
@@ -101,25 +106,25 @@ fn entry_bytes(entry: &EntryRecord, common: &Common) -> Vec<u8> {
         ulNumOutIf: common.outgoing,
         ..MIB_IPMCAST_MFE::default()
     };
-    let mut bytes = fixed.as_bytes()[..offset_of!(MIB_IPMCAST_MFE, rgmioOutInfo)].to_vec();
+    let mut octets = fixed.as_bytes()[..offset_of!(MIB_IPMCAST_MFE, rgmioOutInfo)].to_vec();
     for outgoing in &entry.outgoing {
         let record = MIB_IPMCAST_OIF {
             dwOutIfIndex: outgoing.interface.index(),
-            dwNextHopAddr: dword(outgoing.interface.next_hop()),
+            dwNextHopAddr: to_dword(outgoing.interface.next_hop()),
             ..MIB_IPMCAST_OIF::default()
         };
-        bytes.extend_from_slice(record.as_bytes());
+        octets.extend_from_slice(record.as_bytes());
     }
-    bytes
+    octets
 }
 
-fn statistics(entry: &EntryRecord, common: &Common) -> MIB_IPMCAST_MFE_STATS {
+fn stats(entry: &EntryRecord, common: &Common) -> MIB_IPMCAST_MFE_STATS {
     let hundredths = |time: Duration| time.as_millis() / 10;
     let ulUpTime = saturated(hundredths(common.up));
     MIB_IPMCAST_MFE_STATS {
         dwGroup: common.group,
         dwSource: common.source,
-        dwSrcMask: ONE,
+        dwSrcMask: HOST_MASK,
         dwUpStrmNgbr: common.neighbour,
         dwInIfIndex: common.incoming,
         dwInIfProtocol: common.protocol,
@@ -127,7 +132,7 @@ fn statistics(entry: &EntryRecord, common: &Common) -> MIB_IPMCAST_MFE_STATS {
         dwRouteNetwork: common.route.dwRouteNetwork,
         dwRouteMask: common.route.dwRouteMask,
         ulUpTime,
-        // 0 would say that it does not age.
+        // Never 0, which would say that the entry does not expire.
         ulExpiryTime: saturated(hundredths(entry.timeout).saturating_sub(ulUpTime.into())).max(1),
         ulNumOutIf: common.outgoing,
         ulInPkts: counter(entry.totals.packets),
@@ -138,25 +143,25 @@ fn statistics(entry: &EntryRecord, common: &Common) -> MIB_IPMCAST_MFE_STATS {
     }
 }
 
-fn more_statistics(entry: &EntryRecord, common: &Common) -> MIB_IPMCAST_MFE_STATS_EX {
-    let less = statistics(entry, common);
+fn stats_ex(entry: &EntryRecord, common: &Common) -> MIB_IPMCAST_MFE_STATS_EX {
+    let basic = stats(entry, common);
     MIB_IPMCAST_MFE_STATS_EX {
-        dwGroup: less.dwGroup,
-        dwSource: less.dwSource,
-        dwSrcMask: less.dwSrcMask,
-        dwUpStrmNgbr: less.dwUpStrmNgbr,
-        dwInIfIndex: less.dwInIfIndex,
-        dwInIfProtocol: less.dwInIfProtocol,
-        dwRouteProtocol: less.dwRouteProtocol,
-        dwRouteNetwork: less.dwRouteNetwork,
-        dwRouteMask: less.dwRouteMask,
-        ulUpTime: less.ulUpTime,
-        ulExpiryTime: less.ulExpiryTime,
-        ulNumOutIf: less.ulNumOutIf,
-        ulInPkts: less.ulInPkts,
-        ulInOctets: less.ulInOctets,
-        ulPktsDifferentIf: less.ulPktsDifferentIf,
-        ulQueueOverflow: less.ulQueueOverflow,
+        dwGroup: basic.dwGroup,
+        dwSource: basic.dwSource,
+        dwSrcMask: basic.dwSrcMask,
+        dwUpStrmNgbr: basic.dwUpStrmNgbr,
+        dwInIfIndex: basic.dwInIfIndex,
+        dwInIfProtocol: basic.dwInIfProtocol,
+        dwRouteProtocol: basic.dwRouteProtocol,
+        dwRouteNetwork: basic.dwRouteNetwork,
+        dwRouteMask: basic.dwRouteMask,
+        ulUpTime: basic.ulUpTime,
+        ulExpiryTime: basic.ulExpiryTime,
+        ulNumOutIf: basic.ulNumOutIf,
+        ulInPkts: basic.ulInPkts,
+        ulInOctets: basic.ulInOctets,
+        ulPktsDifferentIf: basic.ulPktsDifferentIf,
+        ulQueueOverflow: basic.ulQueueOverflow,
         ulUninitMfe: counter(entry.totals.uninitialized),
         ulNegativeMfe: counter(entry.totals.no_receivers),
         ulInDiscards: counter(entry.totals.discards),
@@ -166,19 +171,19 @@ fn more_statistics(entry: &EntryRecord, common: &Common) -> MIB_IPMCAST_MFE_STAT
     }
 }
 
-fn with_counts(fixed: &[u8], entry: &EntryRecord) -> Vec<u8> {
-    let mut bytes = fixed.to_vec();
+fn with_outgoing_stats(fixed: &[u8], entry: &EntryRecord) -> Vec<u8> {
+    let mut octets = fixed.to_vec();
     for outgoing in &entry.outgoing {
         let record = MIB_IPMCAST_OIF_STATS {
             dwOutIfIndex: outgoing.interface.index(),
-            dwNextHopAddr: dword(outgoing.interface.next_hop()),
+            dwNextHopAddr: to_dword(outgoing.interface.next_hop()),
             dwDialContext: 0,
             ulTtlTooLow: counter(outgoing.ttl_too_low),
             ulFragNeeded: counter(outgoing.fragmentation_needed),
             ulOutPackets: counter(outgoing.packets),
             ulOutDiscards: counter(outgoing.discards),
         };
-        bytes.extend_from_slice(record.as_bytes());
+        octets.extend_from_slice(record.as_bytes());
     }
-    bytes
+    octets
 }

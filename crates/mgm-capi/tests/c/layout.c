@@ -1,7 +1,8 @@
 /*
- * What the Multicast Group Manager API promises of sizes, offsets, values and parameters, as static assertions. Compiled
- * against mgm.h of this project, and with THEIRS defined against the headers of mingw-w64: the table has to hold for both.
- * Nothing is run.
+ * The layout of the Multicast Group Manager API, as static assertions on sizes, offsets, values and parameters.
+ *
+ * The file is compiled against this project's mgm.h and, with THEIRS defined, against the headers of mingw-w64: the table
+ * has to hold for both. Nothing is run.
  */
 #ifdef THEIRS
 #define MPR50 1
@@ -68,7 +69,7 @@ AT(MIB_IPMCAST_OIF_STATS, ulFragNeeded, 16, 4);
 AT(MIB_IPMCAST_OIF_STATS, ulOutPackets, 20, 4);
 AT(MIB_IPMCAST_OIF_STATS, ulOutDiscards, 24, 4);
 
-/* What all three kinds of records begin with. */
+/* The fields that all three kinds of records begin with. */
 #define COMMON(type)                \
   AT(type, dwGroup, 0, 4);          \
   AT(type, dwSource, 4, 4);         \
@@ -149,7 +150,7 @@ IS(PROTO_IP_RIP, 8);
 IS(PROTO_IP_OSPF, 13);
 IS(PROTO_IP_BGP, 14);
 
-/* Parameters and their order: a type that differs is an error. */
+/* Parameters and their order: another type is a compile error. */
 typedef DWORD address;
 extern DWORD rpf(address source, DWORD source_mask, address group, DWORD group_mask, PDWORD in, PDWORD in_next_hop,
                  PDWORD neighbour, DWORD size, PBYTE packet, PBYTE route);

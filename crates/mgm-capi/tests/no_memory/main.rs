@@ -1,18 +1,21 @@
-//! No memory, through the C interface: each function that is documented to answer 8 does, whichever of its allocations fails,
-//! and has changed nothing; and where the pages know no 8, the answer is 1003.
+//! Refused memory: each function that may return 8 does, whichever of its allocations is refused, and has changed
+//! nothing. Functions whose pages list no 8 return 1003.
 
 #![cfg(mgm_instrumented)]
 
 #[macro_use]
-mod c_stage;
+#[path = "../support/stage.rs"]
+mod stage;
 
-use c_stage::*;
 use mgm::faults::{memory_refused_at, refuse_memory};
 use mgm_capi::*;
+use stage::*;
 use std::ptr::null_mut;
 
-/// Makes a call with its first allocation failed, then its second, and so on, until it needs no more: it answers `refused`
-/// each time, and `done` at last. How often it was refused. (What was made before a failure stays for the next attempt.)
+/// Makes a call with its first allocation refused, then its second, and so on, until none is refused any more.
+///
+/// Asserts that the call returns `refused` each time and `done` at last. Returns how often it was refused. What the
+/// call allocated before a refusal stays for the next attempt.
 fn sweep(name: &str, refused: DWORD, done: DWORD, call: impl Fn() -> DWORD) -> u64 {
     for nth in 1.. {
         refuse_memory(nth);
@@ -20,7 +23,7 @@ fn sweep(name: &str, refused: DWORD, done: DWORD, call: impl Fn() -> DWORD) -> u
         let failed = memory_refused_at();
         refuse_memory(0);
         if failed.is_none() || code != refused {
-            // A start of an enumeration waits a turn where its table has no slot, and tries again.
+            // A start of an enumeration retries after a refusal, and may succeed then.
             assert!(code == done, "{name}: {code}, after {failed:?}");
             println!("{name:30} {refused:5} {} times, then {code}", nth - 1);
             return nth - 1;
@@ -30,10 +33,9 @@ fn sweep(name: &str, refused: DWORD, done: DWORD, call: impl Fn() -> DWORD) -> u
 }
 
 #[test]
-fn whatever_fails_the_documented_code_is_returned_and_the_call_can_be_made_again() {
-    // The first to take anything, before interfaces are known: those stay so for the life of the process.
-    let mut limits = LIMITS;
-    assert_eq!(c!(MgmExtInitialize(&raw mut limits)), NO_ERROR);
+fn a_call_without_memory_fails_with_its_code_and_can_be_repeated() {
+    // Comes first: the manager allocates for an interface once in the life of the process.
+    initialize();
     let client = register(PROTOCOL, 0, no_callbacks());
     let taking =
         sweep("MgmTakeInterfaceOwnership", 8, NO_ERROR, || MgmTakeInterfaceOwnership(client, UPSTREAM, 0));
@@ -41,7 +43,7 @@ fn whatever_fails_the_documented_code_is_returned_and_the_call_can_be_made_again
 
     let stage = Stage::new();
     assert_eq!(MgmTakeInterfaceOwnership(stage.client, OTHER, 0), NO_ERROR);
-    let made = [
+    let refusals = [
         taking,
         sweep("MgmRegisterMProtocol", 8, NO_ERROR, || {
             let (mut config, mut handle) = (no_callbacks(), null_mut());
@@ -58,7 +60,7 @@ fn whatever_fails_the_documented_code_is_returned_and_the_call_can_be_made_again
             c!(MgmGroupEnumerationStart(stage.client, ALL_SOURCES, &raw mut handle))
         }),
     ];
-    assert!(made.iter().all(|made| *made > 0), "{made:?}: every one of them needs memory");
+    assert!(refusals.iter().all(|refusals| *refusals > 0), "a call that allocates nothing: {refusals:?}");
     let mut enumeration = null_mut();
     assert_eq!(c!(MgmGroupEnumerationStart(stage.client, ALL_SOURCES, &raw mut enumeration)), NO_ERROR);
     let page = |size| {
@@ -66,7 +68,7 @@ fn whatever_fails_the_documented_code_is_returned_and_the_call_can_be_made_again
             c!(MgmGroupEnumerationGetNext(enumeration, size, buffer, count))
         })
     };
-    // One record fits: there is another, and neither is lost.
+    // One record fits and another follows: neither is lost.
     let pages = sweep("MgmGroupEnumerationGetNext", 8, ERROR_MORE_DATA, || {
         let mut size = 16;
         let (mut buffer, mut count) = ([0_u8; 16], 0);

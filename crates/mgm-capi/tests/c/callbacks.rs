@@ -1,39 +1,31 @@
-//! The callbacks of C clients: what they are given, what they may call, and when they do not run any more.
+//! The callbacks of C clients: their arguments, the functions that they may call, and the end of their calls.
 
-#[macro_use]
-mod c_stage;
-
-use c_stage::*;
+use crate::stage::*;
 use mgm_capi::*;
 use std::mem::offset_of;
 use std::ptr::null_mut;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
-fn enumerate(client: HANDLE) -> HANDLE {
-    let mut handle = null_mut();
-    assert_eq!(c!(MgmGroupEnumerationStart(client, ALL_SOURCES, &raw mut handle)), NO_ERROR);
-    handle
-}
-
-/// What each callback was given, in order.
-static TOLD: Mutex<Vec<(&str, Vec<DWORD>)>> = Mutex::new(Vec::new());
-/// The client that the callbacks below belong to, and IGMP.
-static ME: AtomicU64 = AtomicU64::new(0);
-/// How many calls from inside callbacks were refused or succeeded as they should.
+/// The name and the arguments of each callback, in order.
+static RECORDED: Mutex<Vec<(&str, Vec<DWORD>)>> = Mutex::new(Vec::new());
+/// The client that the callbacks below belong to.
+static CLIENT: AtomicU64 = AtomicU64::new(0);
+static IGMP_HANDLE: AtomicU64 = AtomicU64::new(0);
+/// Calls from inside callbacks that returned an expected code.
 static NESTED: AtomicU32 = AtomicU32::new(0);
 
-fn told(callback: &'static str, arguments: &[DWORD]) -> DWORD {
-    TOLD.lock().unwrap().push((callback, arguments.to_vec()));
-    everything_from_inside();
-    // Nobody looks at it.
+/// Records a call and makes others from inside the callback.
+fn record(callback: &'static str, arguments: &[DWORD]) -> DWORD {
+    RECORDED.lock().unwrap().push((callback, arguments.to_vec()));
+    call_every_function();
+    // The library ignores the result.
     0xBAD
 }
 
-/// Calls every function from inside a callback; right answers are counted.
-fn everything_from_inside() {
-    let me = std::ptr::without_provenance_mut(ME.load(Ordering::SeqCst) as usize);
+/// Calls every function from inside a callback, and counts the expected codes.
+fn call_every_function() {
+    let client = handle_from(CLIENT.load(Ordering::SeqCst));
     let (mut config, mut handle, mut enumeration) = (no_callbacks(), null_mut(), null_mut());
     let expect = |code: DWORD, expected: &[DWORD]| {
         assert!(expected.contains(&code), "{code} from inside a callback, instead of {expected:?}");
@@ -46,8 +38,8 @@ fn everything_from_inside() {
     expect(MgmDeRegisterMProtocol(handle), &[1003]);
     expect(MgmReleaseInterfaceOwnership(handle, 9, 0), &[0]);
     expect(MgmDeRegisterMProtocol(handle), &[0]);
-    expect(MgmDeRegisterMProtocol(me), &[1003]);
-    expect(c!(MgmGroupEnumerationStart(me, ALL_SOURCES, &raw mut enumeration)), &[0]);
+    expect(MgmDeRegisterMProtocol(client), &[1003]);
+    expect(c!(MgmGroupEnumerationStart(client, ALL_SOURCES, &raw mut enumeration)), &[0]);
     let groups = Reply::of(160, |s, b, n| c!(MgmGroupEnumerationGetNext(enumeration, s, b, n)));
     expect(groups.code, &[259]);
     expect(MgmGroupEnumerationEnd(enumeration), &[0]);
@@ -58,7 +50,7 @@ fn everything_from_inside() {
     expect(Reply::of(2000, |s, b, n| c!(MgmGetNextMfe(&raw mut key, s, b, n))).code, &[259]);
     expect(Reply::of(2000, |s, b, n| c!(MgmGetFirstMfeStats(s, b, n, 1))).code, &[259]);
     expect(Reply::of(2000, |s, b, n| c!(MgmGetNextMfeStats(&raw mut key, s, b, n, 2))).code, &[259]);
-    expect(c!(MgmSetMfe(me, &raw mut key)), &[0, 87, 1168]);
+    expect(c!(MgmSetMfe(client, &raw mut key)), &[0, 87, 1168]);
     let (mut id, mut component) = (0, 0);
     expect(c!(MgmGetProtocolOnInterface(UPSTREAM, 0, &raw mut id, &raw mut component)), &[0]);
     expect(MgmInitialize(), &[183]);
@@ -80,7 +72,7 @@ unsafe extern "C" fn rpf(
     let first = if size == 0 { 0 } else { c!(*packet) };
     let (mask, answers) = (c!((*route).dwRouteMask), (c!(*index), c!(*next_hop), c!(*neighbour)));
     let (index, next_hop, before) = answers;
-    let answer = told("rpf", &[s, sm, g, gm, index, next_hop, before, size, first.into(), mask]);
+    let answer = record("rpf", &[s, sm, g, gm, index, next_hop, before, size, first.into(), mask]);
     c!(*neighbour = ip(192, 0, 2, 77));
     let other = MGM_EXT_ROUTE {
         dwRouteProtocol: PROTO_IP_BGP,
@@ -101,7 +93,7 @@ unsafe extern "C" fn creation(
     count: DWORD,
     list: PMGM_IF_ENTRY,
 ) -> DWORD {
-    // SAFETY: the library hands over so many records.
+    // SAFETY: the library passes `count` records.
     let list = unsafe { std::slice::from_raw_parts_mut(list, count as usize) };
     let mut arguments = vec![s, sm, g, gm, index, next_hop, count];
     for entry in list {
@@ -111,7 +103,7 @@ unsafe extern "C" fn creation(
             entry.bIGMP as DWORD,
             entry.bIsEnabled as DWORD,
         ]);
-        // Only the answer is looked at.
+        // The library reads back the answer alone.
         *entry = MGM_IF_ENTRY {
             dwIfIndex: 0,
             dwIfNextHopAddr: 0,
@@ -119,7 +111,7 @@ unsafe extern "C" fn creation(
             bIsEnabled: (entry.dwIfIndex == LAN).into(),
         };
     }
-    told("creation", &arguments)
+    record("creation", &arguments)
 }
 
 unsafe extern "C" fn prune(
@@ -132,15 +124,15 @@ unsafe extern "C" fn prune(
     member: BOOL,
     timeout: PDWORD,
 ) -> DWORD {
-    // SAFETY: the library hands over a pointer to a local.
+    // SAFETY: the library passes a pointer to a local.
     let timeout = unsafe { &mut *timeout };
-    let answer = told("prune", &[s, sm, g, gm, index, next_hop, member as DWORD, *timeout]);
+    let answer = record("prune", &[s, sm, g, gm, index, next_hop, member as DWORD, *timeout]);
     *timeout = 60;
     answer
 }
 
 unsafe extern "C" fn join(s: DWORD, sm: DWORD, g: DWORD, gm: DWORD, member: BOOL) -> DWORD {
-    told("join", &[s, sm, g, gm, member as DWORD])
+    record("join", &[s, sm, g, gm, member as DWORD])
 }
 
 unsafe extern "C" fn local_join(
@@ -151,7 +143,7 @@ unsafe extern "C" fn local_join(
     index: DWORD,
     next_hop: DWORD,
 ) -> DWORD {
-    told("local join", &[s, sm, g, gm, index, next_hop])
+    record("local join", &[s, sm, g, gm, index, next_hop])
 }
 
 unsafe extern "C" fn local_leave(
@@ -162,38 +154,27 @@ unsafe extern "C" fn local_leave(
     index: DWORD,
     next_hop: DWORD,
 ) -> DWORD {
-    told("local leave", &[s, sm, g, gm, index, next_hop])
+    record("local leave", &[s, sm, g, gm, index, next_hop])
 }
 
 unsafe extern "C" fn disable(index: DWORD, next_hop: DWORD) -> DWORD {
-    TOLD.lock().unwrap().push(("disable", vec![index, next_hop]));
+    RECORDED.lock().unwrap().push(("disable", vec![index, next_hop]));
     0xBAD
 }
 
 unsafe extern "C" fn enable(index: DWORD, next_hop: DWORD) -> DWORD {
-    TOLD.lock().unwrap().push(("enable", vec![index, next_hop]));
-    // What deadlocks on Windows: adding everything again from inside this very callback.
-    let igmp = std::ptr::without_provenance_mut(IGMP_HANDLE.load(Ordering::SeqCst) as usize);
+    RECORDED.lock().unwrap().push(("enable", vec![index, next_hop]));
+    // Adding memberships from inside this callback deadlocks on Windows.
+    let igmp = handle_from(IGMP_HANDLE.load(Ordering::SeqCst));
     MgmAddGroupMembershipEntry(igmp, 0, 0, GROUP, ONES, index, next_hop, MGM_JOIN_STATE_FLAG)
 }
 
-static IGMP_HANDLE: AtomicU64 = AtomicU64::new(0);
-
-fn take_told() -> Vec<(&'static str, Vec<DWORD>)> {
-    std::mem::take(&mut *TOLD.lock().unwrap())
-}
-
-/// Notices may be delivered by whichever thread raised another one.
-fn wait_until(done: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
-        std::thread::yield_now();
-    }
+fn take_recorded() -> Vec<(&'static str, Vec<DWORD>)> {
+    std::mem::take(&mut *RECORDED.lock().unwrap())
 }
 
 #[test]
-fn every_callback_gets_its_arguments_and_may_call_everything() {
+fn each_callback_gets_its_arguments_and_may_call_any_function() {
     let stage = Stage::new();
     for interface in [UPSTREAM, LAN] {
         assert_eq!(MgmReleaseInterfaceOwnership(stage.client, interface, 0), NO_ERROR);
@@ -208,23 +189,23 @@ fn every_callback_gets_its_arguments_and_may_call_everything() {
         pfnLocalLeaveCallback: Some(local_leave),
         ..no_callbacks()
     };
-    let me = register(PROTOCOL, 1, config);
-    ME.store(me.addr() as u64, Ordering::SeqCst);
-    let he = stage.client;
+    let client = register(PROTOCOL, 1, config);
+    CLIENT.store(client.addr() as u64, Ordering::SeqCst);
+    let other = stage.client;
     let join = |client, source, interface| {
         let mask = if source == 0 { 0 } else { ONES };
         assert_eq!(MgmAddGroupMembershipEntry(client, source, mask, GROUP, ONES, interface, 0, 1), NO_ERROR);
     };
     for interface in [UPSTREAM, LAN] {
-        assert_eq!(MgmTakeInterfaceOwnership(me, interface, 0), NO_ERROR);
+        assert_eq!(MgmTakeInterfaceOwnership(client, interface, 0), NO_ERROR);
     }
-    assert_eq!(MgmTakeInterfaceOwnership(he, OTHER, 0), NO_ERROR);
-    assert!(take_told().is_empty());
+    assert_eq!(MgmTakeInterfaceOwnership(other, OTHER, 0), NO_ERROR);
+    assert!(take_recorded().is_empty());
 
-    // He is the first who wants the group: everybody else is told.
-    join(he, 0, OTHER);
-    assert_eq!(take_told(), [("join", vec![0, 0, GROUP, ONES, 1])]);
-    // IGMP comes to my interface, which switches nothing, and joins there: I am told.
+    // The first membership of the group: the other clients get an alert.
+    join(other, 0, OTHER);
+    assert_eq!(take_recorded(), [("join", vec![0, 0, GROUP, ONES, 1])]);
+    // IGMP takes the client's interface too, which disables nothing, and joins there: the client gets a local join.
     let igmp = register(
         IGMP,
         0,
@@ -236,19 +217,19 @@ fn every_callback_gets_its_arguments_and_may_call_everything() {
     );
     IGMP_HANDLE.store(igmp.addr() as u64, Ordering::SeqCst);
     assert_eq!(MgmTakeInterfaceOwnership(igmp, LAN, 0), NO_ERROR);
-    assert!(take_told().is_empty());
+    assert!(take_recorded().is_empty());
     join(igmp, 0, LAN);
-    assert_eq!(take_told(), [("local join", vec![0, 0, GROUP, ONES, LAN, 0])]);
+    assert_eq!(take_recorded(), [("local join", vec![0, 0, GROUP, ONES, LAN, 0])]);
 
-    // A packet: the owner of the way in is asked, then those who have outgoing interfaces.
+    // A new flow: the owner of the incoming interface is asked first, then the owners of the outgoing interfaces.
     let flow = flow(SOURCE, GROUP);
     let packet = [0x45, 1, 2, 3];
     assert_eq!(c!(MgmExtNewFlow(&raw const flow, packet.as_ptr(), 4)), NO_ERROR);
-    let told = take_told();
+    let recorded = take_recorded();
     let neighbour = ip(192, 0, 2, 1);
     let mask = ip(255, 255, 255, 0);
     assert_eq!(
-        told,
+        recorded,
         [
             ("rpf", vec![SOURCE, ONES, GROUP, ONES, UPSTREAM, 0, neighbour, 4, 0x45, mask]),
             ("creation", vec![SOURCE, ONES, GROUP, ONES, UPSTREAM, 0, 1, LAN, 0, 1, 1]),
@@ -256,44 +237,47 @@ fn every_callback_gets_its_arguments_and_may_call_everything() {
     );
     let mut key = key(SOURCE, GROUP);
     let entry = Reply::of(200, |s, b, _| c!(MgmGetMfe(&raw mut key, s, b)));
-    assert_eq!(entry.bytes[12..16], [192, 0, 2, 77]);
+    assert_eq!(entry.octets[12..16], [192, 0, 2, 77]);
     assert_eq!(entry.dword(24), PROTO_IP_BGP);
-    assert_eq!(entry.bytes[28..36], [192, 0, 0, 0, 255, 128, 0, 0]);
+    assert_eq!(entry.octets[28..36], [192, 0, 0, 0, 255, 128, 0, 0]);
     assert_eq!(entry.dword(48), 2);
 
-    // A routing protocol gives the interface up: IGMP is switched off and on, and joins again from inside.
-    assert_eq!(MgmReleaseInterfaceOwnership(me, LAN, 0), NO_ERROR);
-    wait_until(|| TOLD.lock().unwrap().len() >= 2);
-    let told = take_told();
-    assert_eq!(told[..2], [("disable", vec![LAN, 0]), ("enable", vec![LAN, 0])]);
+    // The routing protocol releases the interface: IGMP is disabled, enabled, and joins again from inside the callback.
+    assert_eq!(MgmReleaseInterfaceOwnership(client, LAN, 0), NO_ERROR);
+    wait_until(|| RECORDED.lock().unwrap().len() >= 2);
+    let recorded = take_recorded();
+    assert_eq!(recorded[..2], [("disable", vec![LAN, 0]), ("enable", vec![LAN, 0])]);
     let enumeration = Reply::of(160, |s, b, n| {
-        let enumeration = enumerate(he);
+        let enumeration = enumerate(other);
         let code = c!(MgmGroupEnumerationGetNext(enumeration, s, b, n));
         assert_eq!(MgmGroupEnumerationEnd(enumeration), NO_ERROR);
         code
     });
     assert_eq!((enumeration.code, enumeration.count), (ERROR_NO_MORE_ITEMS, 1));
 
-    // The last receivers go: (*, g) of the two that are left, then the entry.
-    take_told();
+    // The last memberships end: first those of the group, then the receivers of the entry.
+    take_recorded();
     let leave = |client, interface| {
         assert_eq!(MgmDeleteGroupMembershipEntry(client, 0, 0, GROUP, ONES, interface, 0, 1), NO_ERROR);
     };
     leave(igmp, LAN);
-    take_told();
-    leave(he, OTHER);
-    let told = take_told();
-    assert!(told.contains(&("prune", vec![0, 0, GROUP, ONES, OTHER, 0, 1, 900])), "{told:?}");
-    assert!(told.contains(&("prune", vec![SOURCE, ONES, GROUP, ONES, UPSTREAM, 0, 0, 900])), "{told:?}");
+    take_recorded();
+    leave(other, OTHER);
+    let recorded = take_recorded();
+    assert!(recorded.contains(&("prune", vec![0, 0, GROUP, ONES, OTHER, 0, 1, 900])), "{recorded:?}");
+    assert!(
+        recorded.contains(&("prune", vec![SOURCE, ONES, GROUP, ONES, UPSTREAM, 0, 0, 900])),
+        "{recorded:?}"
+    );
     let entry = Reply::of(200, |s, b, _| c!(MgmGetMfe(&raw mut key, s, b)));
     assert!(entry.dword(offset_of!(MIB_IPMCAST_MFE, ulExpiryTime)) <= 60);
-    // Twenty calls from inside each of the callbacks.
+    // Twenty calls from inside each callback.
     assert!(NESTED.load(Ordering::SeqCst) >= 6 * 20);
     assert_eq!(MgmExtPanics(), 0);
 }
 
 #[test]
-fn a_manager_can_be_stopped_from_inside_a_callback() {
+fn a_callback_can_stop_the_manager() {
     static CODES: Mutex<Vec<DWORD>> = Mutex::new(Vec::new());
     unsafe extern "C" fn joined(_: DWORD, _: DWORD, _: DWORD, _: DWORD, _: BOOL) -> DWORD {
         let codes = [MgmDeInitialize(), MgmDeInitialize()];
@@ -309,8 +293,11 @@ fn a_manager_can_be_stopped_from_inside_a_callback() {
     assert_eq!(stage.add(0, GROUP, LAN), ERROR_INVALID_PARAMETER);
 }
 
+/// MgmAddGroupMembershipEntry or MgmDeleteGroupMembershipEntry.
+type MembershipCall = extern "C" fn(HANDLE, DWORD, DWORD, DWORD, DWORD, DWORD, DWORD, DWORD) -> DWORD;
+
 #[test]
-fn no_callback_runs_once_the_manager_is_stopped() {
+fn no_callback_runs_after_a_stop_has_returned() {
     static INSIDE: AtomicU32 = AtomicU32::new(0);
     static STOPPED: AtomicU32 = AtomicU32::new(0);
     static LATE: AtomicU32 = AtomicU32::new(0);
@@ -329,19 +316,9 @@ fn no_callback_runs_once_the_manager_is_stopped() {
         let client = stage.client.addr();
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                let client = std::ptr::without_provenance_mut(client);
-                let change = |call: extern "C" fn(
-                    HANDLE,
-                    DWORD,
-                    DWORD,
-                    DWORD,
-                    DWORD,
-                    DWORD,
-                    DWORD,
-                    DWORD,
-                ) -> DWORD| {
-                    call(client, 0, 0, ip(239, 5, 5, 5), ONES, LAN, 0, 1) == NO_ERROR
-                };
+                let client = handle_from(client as u64);
+                let change =
+                    |call: MembershipCall| call(client, 0, 0, ip(239, 5, 5, 5), ONES, LAN, 0, 1) == NO_ERROR;
                 while change(MgmAddGroupMembershipEntry) && change(MgmDeleteGroupMembershipEntry) {}
             });
             scope.spawn(|| {

@@ -1,34 +1,30 @@
-//! Every code that a page of the Windows SDK documents for a function, provoked through the C interface where it can be; and
-//! beside them those that this library adds, which the documents leave undefined.
+//! Every code that a page of the Windows SDK documents for a function, provoked where that is possible, and the codes
+//! that this library returns in addition, in cases that the pages leave undefined.
 //!
-//! `cargo test --test c_codes -- --nocapture` prints the table.
+//! `cargo test -p mgm-capi --test c codes -- --nocapture` prints the table.
 
-#[macro_use]
-mod c_stage;
-
-use c_stage::*;
+use crate::stage::*;
 use mgm_capi::*;
 use std::collections::BTreeMap;
 use std::ptr::null_mut;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-/// How a code comes about.
-enum How {
-    /// As here: the code that was returned.
+/// How a code is provoked.
+enum Case {
+    /// Makes the call and returns its code.
     Call(fn() -> DWORD),
-    /// It does not: why.
+    /// The library never returns the code, for this reason.
     Never(&'static str),
 }
-use How::{Call, Never};
+use Case::{Call, Never};
 
-const ONLY_A_PANIC: How = Never("only a panic inside the library, which is a defect");
-const NO_SUCCESS: How = Never("a reply that is complete is 259, one that is not is 234");
+const ONLY_A_PANIC: Case = Never("only a panic of the library, which is a defect");
+const NO_SUCCESS: Case = Never("a complete reply returns 259, a partial one 234");
 
-/// Function, code, whether its page documents the code, and how it comes about.
-const TABLE: &[(&str, DWORD, bool, How)] = &[
+/// The function, the code, whether its page documents the code, and how it is provoked.
+const TABLE: &[(&str, DWORD, bool, Case)] = &[
     ("RegisterMProtocol", 0, true, Call(|| staged(|_| registering(2)))),
     (
         "RegisterMProtocol",
@@ -99,7 +95,7 @@ const TABLE: &[(&str, DWORD, bool, How)] = &[
     ("AddGroupMembershipEntry", 87, true, Call(|| staged(|stage| stage.add(SOURCE, 0, LAN)))),
     ("AddGroupMembershipEntry", 1003, true, Call(|| staged(|stage| stage.add(0, GROUP, OTHER)))),
     ("DeleteGroupMembershipEntry", 0, true, Call(|| staged(|stage| delete(stage.client, GROUP, LAN)))),
-    ("DeleteGroupMembershipEntry", 87, true, Call(|| staged(deleting_from_anothers))),
+    ("DeleteGroupMembershipEntry", 87, true, Call(|| staged(deleting_on_a_foreign_interface))),
     ("DeleteGroupMembershipEntry", 1003, true, Call(deleting_while_disabled)),
     ("DeleteGroupMembershipEntry", 1168, true, Call(|| staged(|stage| delete(stage.client, GROUP, OTHER)))),
     ("GetMfe", 0, true, Call(|| with_entry(|| get(None, SOURCE, 200)))),
@@ -136,37 +132,22 @@ const TABLE: &[(&str, DWORD, bool, How)] = &[
     ("GetNextMfeStats", 234, true, Call(|| with_entry(|| next(Some(MGM_MFE_STATS_1), 0, 112)))),
     ("GetNextMfeStats", 259, true, Call(|| with_entry(|| next(Some(MGM_MFE_STATS_1), GROUP, 0)))),
     ("GetNextMfeStats", 1003, true, ONLY_A_PANIC),
-    ("GroupEnumerationStart", 0, true, Call(|| staged(|stage| enumerate(stage.client, ALL_SOURCES).0))),
+    ("GroupEnumerationStart", 0, true, Call(|| staged(|stage| open(stage.client, ALL_SOURCES).0))),
     ("GroupEnumerationStart", 8, true, Call(|| staged(enumerating_too_often))),
-    ("GroupEnumerationStart", 87, true, Call(|| staged(|_| enumerate(null_mut(), ALL_SOURCES).0))),
+    ("GroupEnumerationStart", 87, true, Call(|| staged(|_| open(null_mut(), ALL_SOURCES).0))),
     ("GroupEnumerationStart", 1003, true, ONLY_A_PANIC),
     ("GroupEnumerationGetNext", 0, true, NO_SUCCESS),
-    (
-        "GroupEnumerationGetNext",
-        8,
-        true,
-        Never("no memory for the page, which tests/no_memory_c.rs provokes"),
-    ),
+    ("GroupEnumerationGetNext", 8, true, Never("only when memory is refused: see tests/no_memory")),
     ("GroupEnumerationGetNext", 87, true, Call(|| staged(|stage| groups(stage.client, 16).code))),
-    (
-        "GroupEnumerationGetNext",
-        122,
-        true,
-        Call(|| staged(|stage| groups(enumerate(stage.client, 1).1, 15).code)),
-    ),
+    ("GroupEnumerationGetNext", 122, true, Call(|| staged(|stage| groups(open(stage.client, 1).1, 15).code))),
     ("GroupEnumerationGetNext", 234, true, Call(|| staged(part_of_the_groups))),
-    (
-        "GroupEnumerationGetNext",
-        259,
-        true,
-        Call(|| staged(|stage| groups(enumerate(stage.client, 1).1, 16).code)),
-    ),
+    ("GroupEnumerationGetNext", 259, true, Call(|| staged(|stage| groups(open(stage.client, 1).1, 16).code))),
     ("GroupEnumerationGetNext", 1003, true, ONLY_A_PANIC),
     (
         "GroupEnumerationEnd",
         0,
         true,
-        Call(|| staged(|stage| MgmGroupEnumerationEnd(enumerate(stage.client, 0).1))),
+        Call(|| staged(|stage| MgmGroupEnumerationEnd(open(stage.client, 0).1))),
     ),
     ("GroupEnumerationEnd", 87, true, Call(|| staged(|stage| MgmGroupEnumerationEnd(stage.client)))),
     ("GroupEnumerationEnd", 1003, true, ONLY_A_PANIC),
@@ -198,7 +179,7 @@ const TABLE: &[(&str, DWORD, bool, How)] = &[
     ),
 ];
 
-/// The documented codes of each function, as the SDK's pages list them.
+/// Returns the codes of each function that the SDK's pages document.
 fn documented() -> BTreeMap<&'static str, Vec<DWORD>> {
     BTreeMap::from([
         ("RegisterMProtocol", vec![0, 8, 183, 1003]),
@@ -222,14 +203,14 @@ fn documented() -> BTreeMap<&'static str, Vec<DWORD>> {
 }
 
 #[test]
-fn every_documented_code() {
+fn every_documented_code_is_returned_or_explained() {
     let mut listed: BTreeMap<&str, Vec<DWORD>> = BTreeMap::new();
-    for (function, code, documented, how) in TABLE {
+    for (function, code, documented, case) in TABLE {
         if *documented {
             listed.entry(function).or_default().push(*code);
         }
-        let origin = if *documented { "documented" } else { "own" };
-        match how {
+        let origin = if *documented { "documented" } else { "added" };
+        match case {
             Call(provoke) => {
                 assert_eq!(provoke(), *code, "Mgm{function}, expecting {code}");
                 println!("Mgm{function:28}{code:5}  {origin:10}  provoked");
@@ -241,11 +222,12 @@ fn every_documented_code() {
     assert_eq!(MgmExtPanics(), 0);
 }
 
+/// Makes a call with a stage.
 fn staged(call: impl FnOnce(&Stage) -> DWORD) -> DWORD {
     call(&Stage::new())
 }
 
-/// With two entries: (SOURCE, GROUP) with an outgoing interface, and a negative one behind it.
+/// Makes a call with two entries present: (SOURCE, GROUP) with an outgoing interface, then a negative one.
 fn with_entry(call: impl FnOnce() -> DWORD) -> DWORD {
     staged(|_| {
         assert_eq!((new_flow(SOURCE, GROUP), new_flow(SOURCE, ip(239, 9, 9, 9))), (NO_ERROR, NO_ERROR));
@@ -258,14 +240,14 @@ fn registering(component: DWORD) -> DWORD {
     c!(MgmRegisterMProtocol(&raw mut config, PROTOCOL, component, &raw mut handle))
 }
 
-/// From inside a callback, while another thread stops the manager and waits for that very callback.
+/// Registers from inside a callback, while another thread stops the manager and waits for this callback.
 fn registering_while_stopping() -> DWORD {
     static CODE: AtomicU32 = AtomicU32::new(DWORD::MAX);
     static STOPPING: Mutex<Option<JoinHandle<DWORD>>> = Mutex::new(None);
     unsafe extern "C" fn joined(_: DWORD, _: DWORD, _: DWORD, _: DWORD, _: BOOL) -> DWORD {
-        // It waits for this callback: it can be joined only afterwards.
+        // The thread waits for this callback, so it is joined later.
         *STOPPING.lock().unwrap() = Some(std::thread::spawn(|| MgmDeInitialize()));
-        // While it is being stopped, nobody has anything any more.
+        // While the manager is being stopped, no interface has an owner.
         wait_until(|| owner(LAN) == ERROR_NOT_FOUND);
         CODE.store(registering(77), Ordering::SeqCst);
         NO_ERROR
@@ -275,27 +257,18 @@ fn registering_while_stopping() -> DWORD {
     register(PROTOCOL, 1, config);
     assert_eq!(stage.add(0, ip(239, 4, 4, 4), LAN), NO_ERROR);
     wait_until(|| CODE.load(Ordering::SeqCst) != DWORD::MAX);
-    // Until the other thread has stopped it.
+    // Waits until the other thread has stopped the manager.
     wait_until(|| MgmDeInitialize() == NO_ERROR || MgmInitialize() == NO_ERROR);
-    // A thread that ends is a reader once more, and would keep the places of the clients that have left: they are few here.
-    let stopping = STOPPING.lock().unwrap().take().expect("the callback has put it there");
-    assert_eq!(stopping.join().expect("it does not panic"), NO_ERROR);
+    // An ending thread pins once more. Joining it keeps that pin from holding back slots, of which these limits leave
+    // few.
+    let stopping = STOPPING.lock().unwrap().take().expect("the callback has stored it");
+    assert_eq!(stopping.join().expect("the thread does not panic"), NO_ERROR);
     CODE.load(Ordering::SeqCst)
 }
 
-fn wait_until(done: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it never came");
-        std::thread::yield_now();
-    }
-}
-
-/// Interfaces stay known for the life of the process, so this does not take any that was taken before.
+/// Takes interfaces that were never taken, because the manager remembers each for the life of the process.
 fn taking_too_many() -> DWORD {
     staged(|stage| {
-        // So that the other tests still find the one they need.
-        assert_eq!(MgmTakeInterfaceOwnership(stage.client, OTHER, 0), NO_ERROR);
         let codes = (100..).map(|index| MgmTakeInterfaceOwnership(stage.client, index, 0));
         codes.take(LIMITS.dwInterfaces as usize).find(|code| *code != NO_ERROR).unwrap()
     })
@@ -315,16 +288,16 @@ fn delete(client: HANDLE, group: DWORD, interface: DWORD) -> DWORD {
     MgmDeleteGroupMembershipEntry(client, 0, 0, group, ONES, interface, 0, MGM_JOIN_STATE_FLAG)
 }
 
-fn deleting_from_anothers(_stage: &Stage) -> DWORD {
+fn deleting_on_a_foreign_interface(_stage: &Stage) -> DWORD {
     delete(register(PROTOCOL, 3, no_callbacks()), GROUP, LAN)
 }
 
-/// IGMP has an interface that a routing protocol takes: until it is enabled there again, it cannot delete.
+/// Deletes from inside the callback that disables IGMP: IGMP has to wait until it is enabled again.
 fn deleting_while_disabled() -> DWORD {
     static IGMP_HANDLE: AtomicU64 = AtomicU64::new(0);
     static CODE: AtomicU32 = AtomicU32::new(DWORD::MAX);
     unsafe extern "C" fn disabled(interface: DWORD, _next_hop: DWORD) -> DWORD {
-        let igmp = std::ptr::without_provenance_mut(IGMP_HANDLE.load(Ordering::SeqCst) as usize);
+        let igmp = handle_from(IGMP_HANDLE.load(Ordering::SeqCst));
         CODE.store(delete(igmp, GROUP, interface), Ordering::SeqCst);
         NO_ERROR
     }
@@ -358,7 +331,7 @@ fn first(flags: Option<DWORD>, size: usize) -> DWORD {
     .code
 }
 
-/// Behind the last source of the group before, or behind everything.
+/// Reads the entries after the last source of the previous group, or after all entries.
 fn next(flags: Option<DWORD>, group: DWORD, size: usize) -> DWORD {
     let mut start = if group == 0 { key(0, 0) } else { key(ONES, ONES) };
     Reply::of(size, |size, buffer, count| match flags {
@@ -368,14 +341,14 @@ fn next(flags: Option<DWORD>, group: DWORD, size: usize) -> DWORD {
     .code
 }
 
-fn enumerate(client: HANDLE, kind: MGM_ENUM_TYPES) -> (DWORD, HANDLE) {
+fn open(client: HANDLE, kind: MGM_ENUM_TYPES) -> (DWORD, HANDLE) {
     let mut handle = null_mut();
     let code = c!(MgmGroupEnumerationStart(client, kind, &raw mut handle));
     (code, handle)
 }
 
 fn enumerating_too_often(stage: &Stage) -> DWORD {
-    let codes: Vec<_> = (0..=LIMITS.dwEnumerations).map(|_| enumerate(stage.client, ANY_SOURCE).0).collect();
+    let codes: Vec<_> = (0..=LIMITS.dwEnumerations).map(|_| open(stage.client, ANY_SOURCE).0).collect();
     codes[LIMITS.dwEnumerations as usize]
 }
 
@@ -385,7 +358,7 @@ fn groups(enumeration: HANDLE, size: usize) -> Reply {
 
 fn part_of_the_groups(stage: &Stage) -> DWORD {
     assert_eq!(stage.add(SOURCE, GROUP, LAN), NO_ERROR);
-    groups(enumerate(stage.client, ALL_SOURCES).1, 31).code
+    groups(open(stage.client, ALL_SOURCES).1, 31).code
 }
 
 fn set_neighbour(client: HANDLE, source: DWORD) -> DWORD {

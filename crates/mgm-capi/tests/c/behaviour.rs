@@ -1,15 +1,12 @@
-//! What a C program sees beyond the codes: handles over restarts, callbacks that call everything, records, byte order.
+//! The behaviour of the C interface beyond its codes: handles over restarts, records, byte order, enumerations.
 
-#[macro_use]
-mod c_stage;
-
-use c_stage::*;
+use crate::stage::*;
 use mgm_capi::*;
 use std::mem::{offset_of, size_of};
 use std::ptr::{null, null_mut};
 
-/// Every function that takes a handle, with one.
-fn all_with(handle: HANDLE) -> Vec<DWORD> {
+/// Calls every function that takes a handle, and returns their codes.
+fn codes_with(handle: HANDLE) -> Vec<DWORD> {
     let mut entry = key(SOURCE, GROUP);
     let mut enumeration = null_mut();
     let next =
@@ -27,40 +24,38 @@ fn all_with(handle: HANDLE) -> Vec<DWORD> {
     ]
 }
 
-fn enumerate(client: HANDLE) -> HANDLE {
-    let mut handle = null_mut();
-    assert_eq!(c!(MgmGroupEnumerationStart(client, ALL_SOURCES, &raw mut handle)), NO_ERROR);
-    handle
-}
-
 #[test]
-fn a_handle_of_an_earlier_life_is_stale_for_ever() {
+fn a_handle_of_an_earlier_incarnation_is_stale_for_ever() {
     let mut stage = Stage::new();
     let mut old: Vec<HANDLE> = Vec::new();
-    for life in 0..20 {
-        if life > 0 {
+    for incarnation in 0..20 {
+        if incarnation > 0 {
             stage.start();
         }
         for handle in &old {
-            assert!(all_with(*handle).iter().all(|code| *code == ERROR_INVALID_PARAMETER), "in life {life}");
+            let codes = codes_with(*handle);
+            assert!(
+                codes.iter().all(|code| *code == ERROR_INVALID_PARAMETER),
+                "in incarnation {incarnation}: {codes:?}"
+            );
         }
         assert!(!old.contains(&stage.client));
         old.extend([stage.client, register(PROTOCOL, 8, no_callbacks()), enumerate(stage.client)]);
         stage.stop();
     }
-    // This life begins on its own, by a registration.
+    // A registration starts this incarnation.
     old.push(register(PROTOCOL, 0, no_callbacks()));
     stage.stop();
     for handle in old {
         assert!(
-            all_with(handle).iter().all(|code| *code == ERROR_INVALID_PARAMETER),
-            "while it does not run"
+            codes_with(handle).iter().all(|code| *code == ERROR_INVALID_PARAMETER),
+            "while the manager is stopped"
         );
     }
 }
 
 #[test]
-fn live_handles_of_the_other_kind_and_made_up_ones_are_refused() {
+fn handles_of_the_other_kind_and_random_ones_are_refused() {
     let stage = Stage::new();
     let enumeration = enumerate(stage.client);
     let refused = |code: DWORD| assert_eq!(code, ERROR_INVALID_PARAMETER);
@@ -68,15 +63,15 @@ fn live_handles_of_the_other_kind_and_made_up_ones_are_refused() {
     refused(MgmDeRegisterMProtocol(enumeration));
     refused(MgmGroupEnumerationEnd(stage.client));
     refused(Reply::of(64, |s, b, n| c!(MgmGroupEnumerationGetNext(stage.client, s, b, n))).code);
-    for made_up in [1_usize, 0xDEAD_BEEF, usize::MAX, stage.client.addr() ^ (1 << 32)] {
-        all_with(std::ptr::without_provenance_mut(made_up)).into_iter().for_each(refused);
+    for number in [1_usize, 0xDEAD_BEEF, usize::MAX, stage.client.addr() ^ (1 << 32)] {
+        codes_with(handle_from(number as u64)).into_iter().for_each(refused);
     }
     assert_eq!(MgmGroupEnumerationEnd(enumeration), NO_ERROR);
     assert_eq!(MgmGroupEnumerationEnd(enumeration), ERROR_INVALID_PARAMETER);
 }
 
 #[test]
-fn what_was_there_before_a_stop_is_gone_after_it() {
+fn a_stop_removes_entries_owners_and_memberships() {
     let mut stage = Stage::new();
     assert_eq!(new_flow(SOURCE, GROUP), NO_ERROR);
     stage.stop();
@@ -88,17 +83,17 @@ fn what_was_there_before_a_stop_is_gone_after_it() {
         let owner = c!(MgmGetProtocolOnInterface(LAN, 0, &raw mut id, &raw mut component));
         assert_eq!((owner, id, component), (ERROR_NOT_FOUND, 5, 5), "{what}");
     };
-    nothing("while it does not run");
+    nothing("while the manager is stopped");
     assert_eq!(new_flow(SOURCE, GROUP), ERROR_CAN_NOT_COMPLETE);
     stage.start();
     let walk = Reply::of(0, |size, buffer, count| c!(MgmGetFirstMfe(size, buffer, count)));
     assert_eq!((walk.code, walk.count), (ERROR_NO_MORE_ITEMS, 0));
-    // Everything can be had again, under the same names.
+    // The same protocol can register, take and add again.
     assert_eq!(stage.add(SOURCE, GROUP, LAN), NO_ERROR);
 }
 
 #[test]
-fn limits_are_settled_by_the_first_start() {
+fn the_first_start_fixes_the_limits() {
     let stage = Stage::new();
     stage.stop();
     let mut others = MGM_EXT_LIMITS { dwClients: LIMITS.dwClients + 1, ..LIMITS };
@@ -107,55 +102,56 @@ fn limits_are_settled_by_the_first_start() {
 }
 
 #[test]
-fn an_entry_record_says_everything_in_its_place() {
+fn each_field_of_an_entry_record_has_its_offset_and_value() {
     let stage = Stage::new();
     assert_eq!(stage.add(0, ip(239, 1, 2, 4), LAN), NO_ERROR);
     assert_eq!(new_flow(SOURCE, GROUP), NO_ERROR);
     let mut key = key(SOURCE, GROUP);
     let reply = Reply::of(80, |size, buffer, _| c!(MgmGetMfe(&raw mut key, size, buffer)));
     assert_eq!(reply.code, NO_ERROR);
-    // Byte for byte, addresses in network order.
-    assert_eq!(reply.bytes[0..12], [239, 1, 2, 3, 192, 0, 2, 7, 255, 255, 255, 255]);
-    assert_eq!(reply.bytes[12..16], [192, 0, 2, 1]);
+    // Octet by octet: addresses are in network byte order.
+    assert_eq!(reply.octets[0..12], [239, 1, 2, 3, 192, 0, 2, 7, 255, 255, 255, 255]);
+    assert_eq!(reply.octets[12..16], [192, 0, 2, 1]);
     assert_eq!(reply.dword(offset_of!(MIB_IPMCAST_MFE, dwInIfIndex)), UPSTREAM);
     assert_eq!(reply.dword(offset_of!(MIB_IPMCAST_MFE, dwInIfProtocol)), PROTOCOL);
     assert_eq!(reply.dword(offset_of!(MIB_IPMCAST_MFE, dwRouteProtocol)), PROTO_IP_OSPF);
-    assert_eq!(reply.bytes[28..36], [192, 0, 2, 0, 255, 255, 255, 0]);
+    assert_eq!(reply.octets[28..36], [192, 0, 2, 0, 255, 255, 255, 0]);
     let up = reply.dword(offset_of!(MIB_IPMCAST_MFE, ulUpTime));
     let expiry = reply.dword(offset_of!(MIB_IPMCAST_MFE, ulExpiryTime));
     assert_eq!((up + expiry, reply.dword(offset_of!(MIB_IPMCAST_MFE, ulTimeOut))), (900, 900));
     assert_eq!(reply.dword(offset_of!(MIB_IPMCAST_MFE, ulNumOutIf)), 1);
-    assert_eq!(reply.bytes[52..60], [0; 8]);
-    assert_eq!((reply.dword(60), reply.bytes[64..76].to_vec()), (LAN, vec![0; 12]));
+    assert_eq!(reply.octets[52..60], [0; 8]);
+    assert_eq!((reply.dword(60), reply.octets[64..76].to_vec()), (LAN, vec![0; 12]));
 
-    // The key may be as short as what is read of it.
+    // The key may end after the two fields that are read.
     let mut short = [GROUP, SOURCE];
     let at = short.as_mut_ptr().cast();
     assert_eq!(Reply::of(80, |size, buffer, _| c!(MgmGetMfe(at, size, buffer))).code, NO_ERROR);
 
-    // The statistics begin alike, with times in hundredths of a second.
+    // The statistics begin with the same fields, with times in hundredths of a second.
     for (flags, basic) in [(MGM_MFE_STATS_0, 64), (MGM_MFE_STATS_1, 84)] {
         let stats = Reply::of(150, |size, buffer, _| c!(MgmGetMfeStats(&raw mut key, size, buffer, flags)));
-        assert_eq!(stats.bytes[..36], reply.bytes[..36]);
+        assert_eq!(stats.octets[..36], reply.octets[..36]);
         assert!(stats.dword(40) <= 90_000 && stats.dword(40) > 80_000 && stats.dword(36) < 10_000);
         assert_eq!((stats.dword(44), stats.dword(basic)), (1, LAN));
     }
 
-    // The upstream neighbour can be named, and unnamed.
+    // The upstream neighbour can be set and removed.
     for neighbour in [ip(192, 0, 2, 200), 0] {
-        let mut named = MIB_IPMCAST_MFE { dwUpStrmNgbr: neighbour, ..key };
-        assert_eq!(c!(MgmSetMfe(stage.client, &raw mut named)), NO_ERROR);
+        let mut changed = MIB_IPMCAST_MFE { dwUpStrmNgbr: neighbour, ..key };
+        assert_eq!(c!(MgmSetMfe(stage.client, &raw mut changed)), NO_ERROR);
         let reply = Reply::of(80, |size, buffer, _| c!(MgmGetMfe(&raw mut key, size, buffer)));
         assert_eq!(reply.dword(offset_of!(MIB_IPMCAST_MFE, dwUpStrmNgbr)), neighbour);
     }
 }
 
-/// (group, source) of each record, of whatever form.
+/// Returns (group, source) of each record, of any format.
 fn keys(reply: &Reply, flags: DWORD) -> Vec<(u32, u32)> {
     let mut keys = Vec::new();
     let mut at = 0;
     for _ in 0..reply.count {
-        let host = |offset| u32::from_be_bytes(reply.bytes[at + offset..at + offset + 4].try_into().unwrap());
+        let host =
+            |offset| u32::from_be_bytes(reply.octets[at + offset..at + offset + 4].try_into().unwrap());
         keys.push((host(0), host(4)));
         let (count_at, basic, each) = match flags {
             0 => (48, 60, size_of::<MIB_IPMCAST_OIF>()),
@@ -168,7 +164,7 @@ fn keys(reply: &Reply, flags: DWORD) -> Vec<(u32, u32)> {
 }
 
 #[test]
-fn walks_are_ordered_complete_and_go_on_behind_any_key() {
+fn walks_are_ordered_and_complete_from_any_key() {
     let _stage = Stage::new();
     let mut flows: Vec<(u32, u32)> = Vec::new();
     for (n, group) in
@@ -210,10 +206,10 @@ fn walks_are_ordered_complete_and_go_on_behind_any_key() {
                     unexpected => panic!("{unexpected:?}"),
                 }
             }
-            assert_eq!(seen, flows, "flags {flags}, {size} bytes");
+            assert_eq!(seen, flows, "flags {flags}, {size} octets");
         }
     }
-    // Keys that are no flows stand where their octets do.
+    // A key that is no flow has its place in the order of the octets.
     let hosts = [0, 1, 0x0A00_0001, 0xDFFF_FFFF, 0xE000_0001, 0xEF01_0203, 0xF000_0000, 0xFFFF_FFFF];
     for group in [
         0,
@@ -229,18 +225,18 @@ fn walks_are_ordered_complete_and_go_on_behind_any_key() {
         for source in hosts {
             let mut start = key(u32::to_be(source), u32::to_be(group));
             let reply = Reply::of(4000, |s, b, n| c!(MgmGetNextMfe(&raw mut start, s, b, n)));
-            let behind: Vec<_> = flows.iter().copied().filter(|flow| *flow > (group, source)).collect();
+            let following: Vec<_> = flows.iter().copied().filter(|flow| *flow > (group, source)).collect();
             assert_eq!(
                 (reply.code, keys(&reply, 0)),
-                (ERROR_NO_MORE_ITEMS, behind),
-                "behind {group:x} {source:x}"
+                (ERROR_NO_MORE_ITEMS, following),
+                "after {group:x} {source:x}"
             );
         }
     }
 }
 
 #[test]
-fn an_enumeration_is_a_snapshot_of_the_router() {
+fn an_enumeration_is_a_snapshot_of_all_memberships() {
     let stage = Stage::new();
     assert_eq!(stage.add(SOURCE, GROUP, LAN), NO_ERROR);
     assert_eq!(stage.add(0, 0, LAN), NO_ERROR);
@@ -250,7 +246,7 @@ fn an_enumeration_is_a_snapshot_of_the_router() {
         let mut seen = Vec::new();
         loop {
             let reply = Reply::of(size, |s, b, n| c!(MgmGroupEnumerationGetNext(handle, s, b, n)));
-            for record in reply.bytes.chunks_exact(16).take(reply.count as usize) {
+            for record in reply.octets.chunks_exact(16).take(reply.count as usize) {
                 seen.push(<[u8; 16]>::try_from(record).unwrap());
             }
             match reply.code {
@@ -259,7 +255,7 @@ fn an_enumeration_is_a_snapshot_of_the_router() {
                 code => panic!("{code}"),
             }
         }
-        // Behind the end is the end, with whatever buffer.
+        // After the end every call reports the end, with any buffer.
         let reply = Reply::of(0, |s, b, n| c!(MgmGroupEnumerationGetNext(handle, s, b, n)));
         assert_eq!((reply.code, reply.count), (ERROR_NO_MORE_ITEMS, 0));
         assert_eq!(MgmGroupEnumerationEnd(handle), NO_ERROR);
@@ -273,7 +269,7 @@ fn an_enumeration_is_a_snapshot_of_the_router() {
         assert_eq!(all(ALL_SOURCES, size), [everything, any_source, one_source]);
         assert_eq!(all(ANY_SOURCE, size), [everything, any_source]);
     }
-    // It ends with the registration.
+    // An enumeration ends with the registration.
     let enumeration = enumerate(stage.client);
     for interface in [UPSTREAM, LAN] {
         assert_eq!(MgmReleaseInterfaceOwnership(stage.client, interface, 0), NO_ERROR);
@@ -283,7 +279,7 @@ fn an_enumeration_is_a_snapshot_of_the_router() {
 }
 
 #[test]
-fn masks_groups_and_flags_that_mean_nothing_are_refused() {
+fn invalid_masks_groups_and_flags_are_refused() {
     let stage = Stage::new();
     let add = |source, source_mask, group, group_mask, flags| {
         let added =
@@ -321,7 +317,7 @@ fn masks_groups_and_flags_that_mean_nothing_are_refused() {
         (0, 0, SOURCE, ONES, 1),
         (GROUP, ONES, GROUP, ONES, 1),
         (0, 0, ip(240, 0, 0, 1), ONES, 1),
-        // As octets in memory this is 3.2.1.239: not a group.
+        // In memory this is 3.2.1.239, which is no group.
         (0, 0, GROUP.swap_bytes(), ONES, 1),
     ];
     for (source, source_mask, group, group_mask, flags) in refused {
@@ -334,7 +330,7 @@ fn masks_groups_and_flags_that_mean_nothing_are_refused() {
 }
 
 #[test]
-fn null_pointers_are_refused_everywhere() {
+fn every_function_refuses_null_pointers() {
     let stage = Stage::new();
     let refused = |code: DWORD| assert_eq!(code, ERROR_INVALID_PARAMETER);
     let (mut config, mut handle, mut dword, mut entry) = (no_callbacks(), null_mut(), 0, key(SOURCE, GROUP));
@@ -369,7 +365,7 @@ fn null_pointers_are_refused_everywhere() {
     refused(c!(MgmExtRegisterMProtocol(config, 1, 1, 2, handle)));
     assert_eq!(sixteen, 16);
 
-    // A buffer may be null when its size is 0: that asks for the size.
+    // A buffer may be null if its size is 0: the call asks for the size.
     assert_eq!(new_flow(SOURCE, GROUP), NO_ERROR);
     let (mut size, mut count) = (0, 7);
     assert_eq!(c!(MgmGetFirstMfe(&raw mut size, null_mut(), &raw mut count)), ERROR_INSUFFICIENT_BUFFER);

@@ -1,6 +1,7 @@
-//! The structures of the C interface against the declarations of the `windows-sys` crate, which are made from the metadata
-//! of the Windows SDK; and a client written with those alone, calling this library's functions through them.
+//! The structures of the C interface compared with the declarations of the `windows-sys` crate, which are made from the
+//! metadata of the Windows SDK; and a client that is written with those declarations alone.
 
+use crate::stage;
 // Links the functions that windows-sys declares.
 use mgm_capi as capi;
 use std::mem::{offset_of, size_of};
@@ -8,7 +9,7 @@ use std::ptr::null_mut;
 use windows_sys::Win32::Foundation as foundation;
 use windows_sys::Win32::NetworkManagement::{IpHelper as theirs_mib, Rras as theirs};
 
-/// Every field of a structure is where theirs is, and there is nothing behind the last.
+/// Asserts that every field has the offset of the other declaration, and that no octet follows the last field.
 macro_rules! same {
     ($ours:ty, $theirs:ty: $($field:ident),+) => {{
         assert_eq!(size_of::<$ours>(), size_of::<$theirs>(), stringify!($ours));
@@ -18,13 +19,13 @@ macro_rules! same {
             offset_of!($theirs, $field),
             concat!(stringify!($ours), ".", stringify!($field))
         );)+
-        // Theirs has no field more than are named here.
+        // The other declaration has no further field.
         type Theirs = $theirs;
         let _ = |Theirs { $($field: _),+ }: Theirs| ();
     }};
 }
 
-/// Each field of the same type, too.
+/// Asserts the same, and that each field has the same type.
 macro_rules! same_types {
     ($ours:ty, $theirs:ty: $($field:ident),+) => {
         same!($ours, $theirs: $($field),+);
@@ -33,7 +34,7 @@ macro_rules! same_types {
 }
 
 #[test]
-fn structures_are_those_of_the_windows_sdk() {
+fn structures_have_the_layout_of_the_windows_sdk() {
     use theirs_mib::{
         MIB_IPMCAST_MFE, MIB_IPMCAST_MFE_STATS, MIB_IPMCAST_MFE_STATS_EX_XP, MIB_IPMCAST_OIF_STATS_LH,
         MIB_IPMCAST_OIF_XP,
@@ -75,14 +76,14 @@ fn structures_are_those_of_the_windows_sdk() {
     );
 }
 
-/// Two structures of one name.
+/// Names two structures that have the same name.
 mod theirs_if {
     pub(crate) use super::capi::MGM_IF_ENTRY as Ours;
     pub(crate) use super::theirs::MGM_IF_ENTRY as Theirs;
 }
 
 #[test]
-fn values_are_those_of_the_windows_sdk() {
+fn constants_have_the_values_of_the_windows_sdk() {
     let pairs = [
         (capi::NO_ERROR, foundation::NO_ERROR),
         (capi::ERROR_SUCCESS, foundation::ERROR_SUCCESS),
@@ -106,10 +107,10 @@ fn values_are_those_of_the_windows_sdk() {
     pairs.into_iter().for_each(|(ours, theirs)| assert_eq!(ours, theirs));
 }
 
-/// One code of a call.
+/// Makes a call and returns its code.
 macro_rules! code {
     ($call:expr) => {
-        // SAFETY: every pointer below leads to a local of the type its parameter has, or is null.
+        // SAFETY: every pointer below is null or points to a local of the type that its parameter has.
         unsafe { $call }
     };
 }
@@ -119,6 +120,8 @@ fn a_client_written_for_windows_sys_works() {
     unsafe extern "system" fn ignored(_index: u32, _next_hop: u32) -> u32 {
         u32::MAX
     }
+    let _exclusive = stage::exclusive();
+    stage::initialize();
     let group = u32::from_ne_bytes([239, 1, 2, 3]);
     let mut config = theirs::ROUTING_PROTOCOL_CONFIG {
         pfnEnableIgmpCallback: Some(ignored),
@@ -163,4 +166,5 @@ fn a_client_written_for_windows_sys_works() {
     assert_eq!(code!(theirs::MgmReleaseInterfaceOwnership(client, 1, 0)), 0);
     assert_eq!(code!(theirs::MgmDeRegisterMProtocol(client)), 0);
     assert_eq!(code!(theirs::MgmDeRegisterMProtocol(client)), foundation::ERROR_INVALID_PARAMETER);
+    assert_eq!(capi::MgmDeInitialize(), 0);
 }

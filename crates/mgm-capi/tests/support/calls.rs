@@ -1,10 +1,11 @@
-//! Calls of the C interface with handles, buffers, keys, addresses, masks and flags of any kind, made of octets: for the tests
-//! and for the fuzz target, which share this. Whatever is passed, a documented code comes back, nothing is written beyond
-//! a buffer, sizes change with ERROR_INSUFFICIENT_BUFFER alone, and what comes back is well formed.
+//! Calls of the C interface with handles, buffers, keys, addresses, masks and flags of every kind, decoded from octets.
+//!
+//! The tests and the fuzz target share them. Each call has to return a documented code, to write nothing outside its
+//! buffer, to change sizes with ERROR_INSUFFICIENT_BUFFER only, and to return well-formed records.
 
-#![allow(non_snake_case, reason = "fields are called as in the SDK")]
+#![allow(non_snake_case, reason = "fields have the names of the SDK")]
 
-use crate::c_stage::*;
+use crate::stage::*;
 use mgm_capi::*;
 use std::ptr::null_mut;
 
@@ -35,14 +36,14 @@ pub(crate) enum Call {
     Restart,
 }
 
-/// As many octets make a call.
+/// The octets that encode one call.
 pub(crate) type Octets = [u8; 8];
 
 impl Call {
     pub(crate) fn decode([what, a, b, c, d, e, f, g]: Octets) -> Call {
         use Call::*;
         let (handle, interface) = (a % 12, b % 6);
-        let size = |most: u16| u16::from_le_bytes([c, d]) % most;
+        let size = |limit: u16| u16::from_le_bytes([c, d]) % limit;
         let flags = (e & 1 != 0).then_some(f % 4);
         let any = [b, c, d];
         match what % 64 {
@@ -73,7 +74,7 @@ impl Call {
     }
 }
 
-/// Addresses of all kinds, good ones most often.
+/// Returns a source: valid most often, but also any kind of address.
 fn source(n: u8) -> DWORD {
     match n {
         0..200 => ip(192, 0, 2, 1 + n % 4),
@@ -83,6 +84,7 @@ fn source(n: u8) -> DWORD {
     }
 }
 
+/// Returns a group: valid most often, but also any kind of address.
 fn group(n: u8) -> DWORD {
     match n {
         0..200 => ip(239, 1, 1, n % 4),
@@ -92,6 +94,7 @@ fn group(n: u8) -> DWORD {
     }
 }
 
+/// Returns a mask: the one that fits the address most often.
 fn mask(n: u8, address: DWORD) -> DWORD {
     match n {
         0..230 => {
@@ -107,9 +110,10 @@ fn mask(n: u8, address: DWORD) -> DWORD {
     }
 }
 
+/// A sequence of calls.
 pub(crate) struct Run {
     stage: Stage,
-    /// Handles that were once given out, of clients and of enumerations.
+    /// Every handle that was returned, of clients and of enumerations.
     handles: Vec<HANDLE>,
 }
 
@@ -121,7 +125,7 @@ impl Run {
     /// Makes a call.
     ///
     /// # Panics
-    /// When it returns a code that its page does not list, or writes where it must not.
+    /// If the call returns a code that its page does not list, or writes where it must not.
     pub(crate) fn call(&mut self, call: &Call) {
         let (code, documented) = self.run(call);
         assert!(documented.contains(&code), "{call:?} returned {code}");
@@ -216,8 +220,8 @@ impl Run {
             Call::Forward { source: s, group: g, arrival, room } => {
                 let flow = flow(source(s), group(g));
                 let arrival = MGM_EXT_INTERFACE { dwIfIndex: arrival.into(), ..Default::default() };
-                let untouched = MGM_EXT_INTERFACE { dwIfIndex: 0xA5A5, ..Default::default() };
-                let mut outgoing = [untouched; 5];
+                let canary = MGM_EXT_INTERFACE { dwIfIndex: 0xA5A5, ..Default::default() };
+                let mut outgoing = [canary; 5];
                 let (mut verdict, mut count) = (0, u32::from(room));
                 let packet = [0x45; 20];
                 let code = c!(MgmExtForward(
@@ -229,7 +233,7 @@ impl Run {
                     outgoing.as_mut_ptr(),
                     &raw mut count
                 ));
-                assert!(outgoing[usize::from(room)..].iter().all(|interface| *interface == untouched));
+                assert!(outgoing[usize::from(room)..].iter().all(|interface| *interface == canary));
                 assert!(code != ERROR_INSUFFICIENT_BUFFER || count > u32::from(room));
                 (code, &[0, 87, 122])
             }
@@ -260,9 +264,9 @@ impl Run {
             }
             Call::Entry { source: s, group: g, room } => {
                 let flow = any_flow(s, g);
-                let untouched = MGM_EXT_INTERFACE { dwIfIndex: 0xA5A5, ..Default::default() };
-                let mut outgoing = [untouched; 6];
-                let (mut incoming, mut count) = (untouched, u32::from(room));
+                let canary = MGM_EXT_INTERFACE { dwIfIndex: 0xA5A5, ..Default::default() };
+                let mut outgoing = [canary; 6];
+                let (mut incoming, mut count) = (canary, u32::from(room));
                 let code = c!(MgmExtGetEntry(
                     &raw const flow,
                     &raw mut incoming,
@@ -271,7 +275,7 @@ impl Run {
                 ));
                 let written = if code == NO_ERROR { count as usize } else { 0 };
                 assert!(written <= room.into());
-                assert!(outgoing[written..].iter().all(|interface| *interface == untouched));
+                assert!(outgoing[written..].iter().all(|interface| *interface == canary));
                 assert_eq!(code == ERROR_INSUFFICIENT_BUFFER, count > u32::from(room));
                 (code, &[0, 87, 122, 1168])
             }
@@ -285,7 +289,7 @@ impl Run {
     }
 }
 
-/// A reply of a walk: its code, after a look at its records.
+/// Reads entries, checks their records, and returns the code.
 fn walk(after: Option<(u8, u8)>, size: u16, flags: Option<u8>) -> DWORD {
     let start = after.map(|(s, g)| (source(s), group(g)));
     let mut at = start.map(|(s, g)| key(s, g));
@@ -318,7 +322,7 @@ fn walk(after: Option<(u8, u8)>, size: u16, flags: Option<u8>) -> DWORD {
     reply.code
 }
 
-/// An interface of any family, known or not.
+/// Returns an interface of any family, known or unknown.
 fn any_interface([index, family, octet]: [u8; 3]) -> MGM_EXT_INTERFACE {
     let dwFamily = [MGM_EXT_NONE, MGM_EXT_IPV4, MGM_EXT_IPV6, 5, DWORD::MAX][usize::from(family % 5)];
     let mut rgbAddress = [0; 16];
@@ -326,7 +330,7 @@ fn any_interface([index, family, octet]: [u8; 3]) -> MGM_EXT_INTERFACE {
     MGM_EXT_INTERFACE { dwIfIndex: (index % 8).into(), NextHop: MGM_EXT_ADDRESS { dwFamily, rgbAddress } }
 }
 
-/// A flow of any families: good and bad, with none for any.
+/// Returns a flow of any families, valid or not, with MGM_EXT_NONE for any.
 fn any_flow(s: u8, g: u8) -> MGM_EXT_FLOW {
     let v6 = |first: [u8; 2], last: u8| {
         let mut rgbAddress = [0; 16];
@@ -352,7 +356,7 @@ fn any_flow(s: u8, g: u8) -> MGM_EXT_FLOW {
     any
 }
 
-/// A call with a null pointer where something has to be.
+/// Makes a call with a null pointer where a pointer is required.
 fn null(client: HANDLE, which: u8) -> DWORD {
     let (mut handle, mut size, mut count, mut config) = (null_mut(), 16, 0, no_callbacks());
     let (mut entry, flow) = (key(SOURCE, GROUP), flow(SOURCE, GROUP));

@@ -1,0 +1,181 @@
+//! The functions of `mgm_ext.h` for a forwarding plane: hooks, new flows, reading entries, changed routes.
+
+use crate::arguments::{flow, packet};
+use crate::boundary::catch_panic;
+use crate::codes::Code;
+use crate::ext_types::{MGM_EXT_ADDRESS, MGM_EXT_FLOW, MGM_EXT_HOOKS, MGM_EXT_INTERFACE, PMGM_EXT_INTERFACE};
+use crate::hooks;
+use crate::instance::Instance;
+use crate::lifecycle::ensure_started;
+use crate::waker;
+use crate::windows::{DWORD, ERROR_INSUFFICIENT_BUFFER, PDWORD};
+use mgm::manager::FlowRequest;
+use std::net::IpAddr;
+
+/// Flows that wait to be reported as changed, at most. Beyond that the report is that any entry may have changed.
+const MAX_CHANGES: usize = 1 << 16;
+
+/// Sets the hooks of the forwarding plane, which replace the previous ones. A null pointer removes them.
+///
+/// Starts the manager if it does not run. When this returns, none of the previous hooks is running; called from inside
+/// a hook it does not wait for that. MgmDeInitialize removes the hooks.
+///
+/// - ERROR_CAN_NOT_COMPLETE: the manager is being stopped, or the system refused its thread.
+///
+/// # Safety
+/// pHooks is null or points to a value of its type. The hooks may be called from any thread until they are replaced.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn MgmExtSetHooks(pHooks: *const MGM_EXT_HOOKS) -> DWORD {
+    catch_panic("MgmExtSetHooks", || {
+        let (instance, _) = ensure_started()?;
+        if pHooks.is_null() {
+            hooks::set(None);
+            return Ok(Code::SUCCESS);
+        }
+        // SAFETY: not null, and the caller's promise; the read may be unaligned.
+        let new = unsafe { pHooks.read_unaligned() };
+        let changes =
+            new.pfnEntryChanged.map(|_| instance.manager().subscribe_changes(MAX_CHANGES, waker::wake));
+        hooks::set(Some((new, changes)));
+        Ok(Code::SUCCESS)
+    })
+}
+
+/// Makes the entry of a flow, on the calling thread. After NO_ERROR the flow has an entry, which may be negative.
+///
+/// Asks the route lookup and the owners of the interfaces. The packet, from its IP header on, is shown to the owner of
+/// the incoming interface; pbPacket may be null with dwSize 0.
+///
+/// - ERROR_INVALID_PARAMETER: a null pointer, or addresses that form no flow.
+/// - ERROR_CAN_NOT_COMPLETE: the manager does not run, another thread is making the entry, or the group is never
+///   forwarded.
+/// - ERROR_NOT_ENOUGH_MEMORY: too many entries, or no memory.
+///
+/// # Safety
+/// Each pointer is null or points to a value of its type, and pbPacket to dwSize octets.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn MgmExtNewFlow(
+    pFlow: *const MGM_EXT_FLOW,
+    pbPacket: *const u8,
+    dwSize: DWORD,
+) -> DWORD {
+    catch_panic("MgmExtNewFlow", || {
+        // SAFETY: the caller's promise.
+        let flow = unsafe { flow(pFlow) }?;
+        // SAFETY: as above.
+        let packet = unsafe { packet(pbPacket, dwSize) }?;
+        let (instance, incarnation) = Instance::running().ok_or(Code::CAN_NOT_COMPLETE)?;
+        let (manager, _) = instance.advanced();
+        manager.new_flow(FlowRequest::new(flow).with_packet(packet))?;
+        if incarnation.is_over() {
+            // The stop may have deleted the entries before this one existed.
+            manager.flush_entries();
+            return Err(Code::CAN_NOT_COMPLETE);
+        }
+        Ok(Code::SUCCESS)
+    })
+}
+
+/// Returns the incoming interface and the outgoing interfaces of a flow's entry.
+///
+/// *pIncoming has index 0 and MGM_EXT_NONE if there is no route to the source. *pdwOutgoing says how many interfaces
+/// rgOutgoing has room for, and on return how many the entry has. rgOutgoing may be null if *pdwOutgoing is 0.
+///
+/// - ERROR_NOT_FOUND: the flow has no entry.
+/// - ERROR_INSUFFICIENT_BUFFER: rgOutgoing is too small and was not written.
+/// - ERROR_INVALID_PARAMETER: a null pointer, or addresses that form no flow.
+///
+/// # Safety
+/// Each pointer is null or points to a value of its type, and rgOutgoing to *pdwOutgoing values.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn MgmExtGetEntry(
+    pFlow: *const MGM_EXT_FLOW,
+    pIncoming: PMGM_EXT_INTERFACE,
+    rgOutgoing: PMGM_EXT_INTERFACE,
+    pdwOutgoing: PDWORD,
+) -> DWORD {
+    catch_panic("MgmExtGetEntry", || {
+        // SAFETY: the caller's promise.
+        let flow = unsafe { flow(pFlow) }?;
+        if pIncoming.is_null() || pdwOutgoing.is_null() {
+            return Err(Code::INVALID_PARAMETER);
+        }
+        // SAFETY: not null, and the caller's promise; accesses may be unaligned, here and below.
+        let room = unsafe { pdwOutgoing.read_unaligned() } as usize;
+        if rgOutgoing.is_null() && room > 0 {
+            return Err(Code::INVALID_PARAMETER);
+        }
+        let (instance, _) = Instance::running().ok_or(Code::NOT_FOUND)?;
+        let (manager, _) = instance.advanced();
+        let entry = manager.entry(flow).ok_or(Code::NOT_FOUND)?;
+        let incoming = entry.incoming.map_or_else(MGM_EXT_INTERFACE::default, MGM_EXT_INTERFACE::from);
+        // SAFETY: as above.
+        unsafe { pIncoming.write_unaligned(incoming) };
+        let count = DWORD::try_from(entry.outgoing.len()).unwrap_or(DWORD::MAX);
+        // SAFETY: as above.
+        unsafe { pdwOutgoing.write_unaligned(count) };
+        if entry.outgoing.len() > room {
+            return Err(Code(ERROR_INSUFFICIENT_BUFFER));
+        }
+        for (at, outgoing) in entry.outgoing.iter().enumerate() {
+            // SAFETY: `at` is below the room that the caller has promised.
+            unsafe { rgOutgoing.wrapping_add(at).write_unaligned(outgoing.interface.into()) };
+        }
+        Ok(Code::SUCCESS)
+    })
+}
+
+/// Reports that the routes to the sources of a network have changed. A null pointer stands for all sources.
+///
+/// Asks the route lookup, on the calling thread, about each source that has entries. Deletes the entries whose incoming
+/// interface has changed; the next packet of each flow makes a new one.
+///
+/// - ERROR_INVALID_PARAMETER: *pNetwork is no address.
+/// - ERROR_CAN_NOT_COMPLETE: the manager does not run.
+///
+/// # Safety
+/// pNetwork is null or points to a value of its type.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn MgmExtRoutesChanged(pNetwork: *const MGM_EXT_ADDRESS, dwPrefix: DWORD) -> DWORD {
+    catch_panic("MgmExtRoutesChanged", || {
+        let network = if pNetwork.is_null() {
+            None
+        } else {
+            // SAFETY: not null, and the caller's promise; the read may be unaligned.
+            let network = unsafe { pNetwork.read_unaligned() }.to_address().ok_or(Code::INVALID_PARAMETER)?;
+            Some((network, dwPrefix))
+        };
+        let (instance, _) = Instance::running().ok_or(Code::CAN_NOT_COMPLETE)?;
+        let (manager, _) = instance.advanced();
+        manager.routes_changed(|source| network.is_none_or(|network| is_in(source, network)));
+        Ok(Code::SUCCESS)
+    })
+}
+
+/// Returns whether an address is in a network. A prefix length beyond the address length counts as the whole address.
+fn is_in(address: IpAddr, (network, prefix): (IpAddr, DWORD)) -> bool {
+    let same =
+        |differing: u128, bits: u32| prefix.min(bits) <= differing.leading_zeros() - (u128::BITS - bits);
+    match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(n)) => same((a.to_bits() ^ n.to_bits()).into(), 32),
+        (IpAddr::V6(a), IpAddr::V6(n)) => same(a.to_bits() ^ n.to_bits(), 128),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_contains_the_addresses_with_its_prefix() {
+        let v4 = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert!(is_in(v4("192.0.2.200"), (v4("192.0.2.128"), 25)));
+        assert!(!is_in(v4("192.0.2.100"), (v4("192.0.2.128"), 25)));
+        assert!(is_in(v4("192.0.2.100"), (v4("10.0.0.0"), 0)));
+        assert!(is_in(v4("192.0.2.1"), (v4("192.0.2.1"), 200)));
+        assert!(!is_in(v4("192.0.2.1"), (v4("::"), 0)));
+        assert!(is_in(v4("2001:db8::1"), (v4("2001:db8::"), 64)));
+        assert!(!is_in(v4("2001:db8:0:1::1"), (v4("2001:db8::"), 64)));
+    }
+}
