@@ -1,6 +1,6 @@
-//! The whole packet path over the example capture, from memory, and what deciding costs in it.
+//! The whole packet path over the example capture, from memory, and the cost of the forwarding decision in it.
 //!
-//! No peer does the same work; the figures are for following this project's own.
+//! No peer does the same work: the figures compare versions of this project.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mgm::forwarding::{Family, Flow, ForwardingReader, Verdict, VifIndex};
@@ -14,7 +14,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A router of the capture's interfaces, with IGMP and MLD on each.
+/// Makes a router with the capture's interfaces, and IGMP and MLD on each.
 fn router(recording: &Recording) -> CaptureRouter {
     let learned = Arc::new(LearnedRoutes::new());
     let manager = Arc::new(GroupManager::new(ManagerConfig::default(), learned.clone()).unwrap());
@@ -38,7 +38,7 @@ fn capture(c: &mut Criterion) {
     for threads in [1, 2] {
         group.bench_function(format!("{threads} threads"), |b| {
             b.iter_custom(|passes| {
-                // A new one each time: a run leaves its last pass's memberships behind.
+                // A new router each time: a run leaves the memberships of its last pass behind.
                 let router = router(&recording);
                 let started = std::time::Instant::now();
                 let run = Run {
@@ -55,16 +55,16 @@ fn capture(c: &mut Criterion) {
     group.finish();
 }
 
-/// Looks a packet's flow up and counts the copies that leave.
+/// Looks a packet's flow up, and returns the number of copies that leave.
 fn copies(reader: &mut ForwardingReader<'_>, arrival: VifIndex, flow: &Flow) -> usize {
     match reader.lookup(flow) {
-        Some(entry) if entry.judge(arrival) == Verdict::Accept => entry.live_outgoing().count(),
+        Some(entry) if entry.check(arrival) == Verdict::Accept => entry.live_outgoing().count(),
         _ => 0,
     }
 }
 
 fn decide(c: &mut Criterion) {
-    let mut group = c.benchmark_group("forward/look up, judge, check stamps");
+    let mut group = c.benchmark_group("forward/look up, check, compare stamps");
     for outgoing in [1_u32, 4, 16] {
         let routes = |_| Some(ReversePath::through(Interface::v4(0)));
         let manager = GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap();

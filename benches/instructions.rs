@@ -1,17 +1,17 @@
-//! The noise-free gate: how many instructions the short paths have, counted by callgrind, each with a limit.
+//! The gate without noise: the number of instructions of the short paths, counted by callgrind, each with a limit.
 //!
 //! ```sh
 //! .ci/install-tools     # valgrind, and the runner of gungraun's version
 //! cargo bench --bench instructions
 //! ```
 //!
-//! ends with an error when a limit is passed. The counts are exact but for what the compiler makes of them, so the limits
-//! are about a tenth above what was counted when they were set; who makes a path longer on purpose raises its limit, and
-//! who makes it shorter lowers it. Of each operation there are [`TIMES`], all alike, and the loop around them counts too.
-//! What a count cannot see: how long memory takes, and whether cores fight over a line.
+//! It fails when a count exceeds its limit. The counts are exact for one compiler, so the limits are about a tenth above the counts
+//! at the time they were set. A change that makes a path longer on purpose raises its limit; one that makes it shorter lowers it.
+//! Each benchmark repeats its operation [`TIMES`] times, and the loop around it counts too. A count does not include memory latency
+//! or contention between cores.
 //!
-//! Feature `bug-extra-load` plants one more load in every look-up of a handle: `resolve` has to pass its limit then
-//! (`.ci/run` tries it).
+//! The planted bug `extra-load` adds a load to every look-up of a handle: `resolve` must exceed its limit then (`.ci/run` checks
+//! it).
 
 #![allow(missing_docs, reason = "the macros make public items")]
 
@@ -23,7 +23,7 @@ use gungraun::{Callgrind, EventKind};
 use mgm::forwarding::{
     Entry, Flow, ForwardingReader, ForwardingTable, Incoming, NewEntry, Outgoing, Stamp, VifIndex,
 };
-use mgm::handle::{Claims, Handle, HandleTable, Reader, ResourceId};
+use mgm::handle::{Handle, HandleTable, OwnershipTable, Reader, ResourceId};
 use scene::{Frames, Mgm, Receivers};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,7 +32,7 @@ use std::sync::Arc;
 const TIMES: usize = 1024;
 const BURST: usize = 32;
 
-/// So many instructions an operation at most.
+/// Configures a benchmark with this limit of instructions per operation.
 fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     let mut callgrind = Callgrind::default();
     callgrind.hard_limits([(EventKind::Ir, instructions * TIMES as u64)]);
@@ -43,22 +43,22 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
 
 type Table = HandleTable<u64>;
 
-/// Kept to the end: what is taken down after a benchmark would count as part of it.
-fn kept<T>(thing: T) -> &'static mut T {
-    Box::leak(Box::new(thing))
+/// Leaks a value: dropping it after a benchmark would count as part of the benchmark.
+fn leaked<T>(value: T) -> &'static mut T {
+    Box::leak(Box::new(value))
 }
 
 fn table() -> (&'static Table, &'static [Handle]) {
-    let table = kept(Table::new());
+    let table = leaked(Table::new());
     let handles = (0..TIMES as u64).map(|value| table.insert(value).expect("room"));
-    let handles = kept(Vec::from_iter(handles));
+    let handles = leaked(Vec::from_iter(handles));
     (table, handles)
 }
 
-fn reader() -> (&'static mut Reader<'static, u64>, &'static [Handle]) {
+fn reader() -> (&'static mut Reader<&'static HandleTable<u64>>, &'static [Handle]) {
     let (table, handles) = table();
-    let reader = kept(table.reader());
-    // Pinned, as it is from its second call on.
+    let reader = leaked(table.reader());
+    // Pins the reader, as it is from its second call on.
     reader.get(handles[0]);
     (reader, handles)
 }
@@ -66,29 +66,29 @@ fn reader() -> (&'static mut Reader<'static, u64>, &'static [Handle]) {
 #[library_benchmark(config = at_most(LIMIT_VALIDATE))]
 #[bench::all_live(table())]
 fn validate((table, handles): (&Table, &[Handle])) -> u64 {
-    handles.iter().map(|handle| u64::from(table.validate(black_box(*handle)))).sum()
+    handles.iter().map(|handle| u64::from(table.contains(black_box(*handle)))).sum()
 }
 
 #[library_benchmark(config = at_most(LIMIT_RESOLVE))]
 #[bench::all_live(reader())]
-fn resolve((reader, handles): (&mut Reader<'static, u64>, &[Handle])) -> u64 {
+fn resolve((reader, handles): (&mut Reader<&'static HandleTable<u64>>, &[Handle])) -> u64 {
     handles.iter().map(|handle| reader.get(black_box(*handle)).copied().unwrap_or(0)).sum()
 }
 
 #[library_benchmark(config = at_most(LIMIT_RESOLVE_BURST))]
 #[bench::all_live(reader())]
-fn resolve_burst((reader, handles): (&mut Reader<'static, u64>, &[Handle])) -> u64 {
+fn resolve_burst((reader, handles): (&mut Reader<&'static HandleTable<u64>>, &[Handle])) -> u64 {
     let mut sum = 0;
     for handles in handles.chunks_exact(BURST) {
-        let burst = reader.burst();
+        let burst = reader.pin();
         sum += handles.iter().map(|handle| burst.get(black_box(*handle)).copied().unwrap_or(0)).sum::<u64>();
     }
     sum
 }
 
-/// A table that has seen a few batches of retired slots come and go.
-fn worked_in() -> &'static Table {
-    let table = kept(Table::new());
+/// Makes a table that has already reclaimed a few batches of retired slots.
+fn warmed_up() -> &'static Table {
+    let table = leaked(Table::new());
     insert_and_remove_all(table);
     table
 }
@@ -101,26 +101,26 @@ fn insert_and_remove_all(table: &Table) {
 }
 
 #[library_benchmark(config = at_most(LIMIT_INSERT_REMOVE))]
-#[bench::one_after_the_other(worked_in())]
+#[bench::one_after_the_other(warmed_up())]
 fn insert_remove(table: &Table) {
     insert_and_remove_all(table);
 }
 
-fn client() -> (&'static HandleTable<u64, Claims>, Handle, ResourceId) {
-    let table = kept(HandleTable::with_claims(16).expect("a capacity"));
+fn client() -> (&'static OwnershipTable<u64>, Handle, ResourceId) {
+    let table = leaked(OwnershipTable::with_limit(16).expect("a capacity"));
     let client = table.insert(1).expect("room");
     let thing = table.new_resource().expect("room");
-    table.claim(client, thing).expect("nobody owns it");
-    table.release(client, thing).expect("it is the client's");
+    table.claim(client, thing).expect("unowned");
+    table.release(client, thing).expect("owned by the client");
     (table, client, thing)
 }
 
 #[library_benchmark(config = at_most(LIMIT_TAKE_RELEASE))]
 #[bench::uncontended(client())]
-fn take_release((table, client, thing): (&HandleTable<u64, Claims>, Handle, ResourceId)) {
+fn take_release((table, client, thing): (&OwnershipTable<u64>, Handle, ResourceId)) {
     for _ in 0..TIMES {
-        table.claim(black_box(client), thing).expect("nobody owns it");
-        table.release(black_box(client), thing).expect("it is the client's");
+        table.claim(black_box(client), thing).expect("unowned");
+        table.release(black_box(client), thing).expect("owned by the client");
     }
 }
 
@@ -130,22 +130,22 @@ fn flow(n: u32) -> Flow {
     Flow::new(source, group).expect("a source and a group of one family")
 }
 
-/// A reader, and flows that all have an entry. The table's seed is another each time; with the tables half full, what that
-/// changes is a bucket passed here and there.
+/// Makes a reader, and flows that all have an entry. The table's seed differs each time; in a half-full table that changes the probe
+/// sequences of a few flows.
 fn forwarding() -> (&'static mut ForwardingReader<'static>, &'static [Flow]) {
-    let clients = HandleTable::with_claims(1).expect("a capacity");
+    let clients = OwnershipTable::with_limit(1).expect("a capacity");
     let client = clients.insert(()).expect("room");
     let thing = clients.new_resource().expect("room");
-    let stamp = Stamp::one(thing, clients.claim(client, thing).expect("nobody owns it"));
-    let table = kept(ForwardingTable::new(TIMES as u32, Arc::clone(clients.owners())));
-    let number = table.alloc_counter().expect("a number is free");
-    let incoming = Incoming { interface: VifIndex(0), stamp };
+    let stamp = Stamp::one(thing, clients.claim(client, thing).expect("unowned"));
+    let table = leaked(ForwardingTable::new(TIMES as u32, Arc::clone(clients.owners())));
+    let counter = table.alloc_counter().expect("a counter is free");
+    let incoming = Incoming::new(VifIndex(0), stamp);
     let outgoing = [1, 2].map(|n| Outgoing::uncounted(VifIndex(n), stamp));
-    let flows = kept(Vec::from_iter((0..TIMES as u32).map(flow)));
+    let flows = leaked(Vec::from_iter((0..TIMES as u32).map(flow)));
     for flow in flows.iter() {
-        table.publish(NewEntry::new(*flow, number, Some(incoming), &outgoing)).expect("room");
+        table.publish(NewEntry::new(*flow, counter, Some(incoming), &outgoing)).expect("room");
     }
-    let reader = kept(table.reader());
+    let reader = leaked(table.reader());
     reader.lookup(&flows[0]);
     (reader, flows)
 }
@@ -170,11 +170,10 @@ fn lookup_burst((reader, flows): (&mut ForwardingReader<'static>, &[Flow])) -> u
     sum
 }
 
-/// Packets of as many flows, and a worker that has counted under each before: so many copies each, by the whole way from a frame
-/// to the rings.
+/// Makes a worker and a packet of each flow, with this number of copies. The worker has forwarded and counted each flow before.
 fn worker(copies: usize) -> (&'static mut Mgm, &'static Frames) {
-    let frames = kept(Frames::new(TIMES));
-    let mgm = kept(Mgm::new(TIMES, copies, Receivers::Routing));
+    let frames = leaked(Frames::new(TIMES));
+    let mgm = leaked(Mgm::new(TIMES, copies, Receivers::Routing));
     forward_all(mgm, frames);
     (mgm, frames)
 }
@@ -182,7 +181,7 @@ fn worker(copies: usize) -> (&'static mut Mgm, &'static Frames) {
 fn forward_all(mgm: &mut Mgm, frames: &Frames) -> u64 {
     let mut copies = 0;
     for at in (0..TIMES).step_by(BURST) {
-        mgm.worker.forward(0, frames.some(at..at + BURST), |_| ());
+        mgm.worker.forward(0, frames.range(at..at + BURST), |_| ());
         copies += mgm.rings.iter_mut().map(|ring| ring.discard() as u64).sum::<u64>();
     }
     copies
@@ -200,7 +199,7 @@ fn forward_to_many((mgm, frames): (&mut Mgm, &Frames)) -> u64 {
     forward_all(black_box(mgm), black_box(frames))
 }
 
-// Instructions an operation; beside them, what was counted.
+// Instructions per operation; beside them, the counts at the time they were set.
 const LIMIT_VALIDATE: u64 = 21; // 19.0
 const LIMIT_RESOLVE: u64 = 26; // 24.0
 const LIMIT_RESOLVE_BURST: u64 = 22; // 20.5

@@ -12,7 +12,10 @@
 
 #[macro_use]
 mod planted;
+mod cfg;
 mod prefetch;
+mod segment;
+mod segmented_array;
 mod sync;
 #[cfg(feature = "manager")]
 mod wake_deadline;

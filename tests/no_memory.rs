@@ -1,18 +1,23 @@
-//! No memory: a run of the manager's calls is repeated, with the first allocation that can be refused failed, then the second,
-//! and so on, until a run has none to fail.
+//! Out of memory: a script of the manager's calls is repeated, with the first allocation that can be refused
+//! failing, then the second, and so on, until a run has none to fail.
 //!
-//! Whatever fails, the call answers that there is no memory and has changed nothing, or it goes on without in a way that is
-//! documented; made again it succeeds, and from there on everything is as in the run in which nothing failed.
+//! After each failure the call reports that there is no memory and has changed nothing, or it continues in a
+//! documented way. Repeated, it succeeds, and from there on the run equals the one without failures.
 //!
-//! `cargo test --features faults --test no_memory -- --nocapture` prints which allocations were failed.
+//! A binary of its own: refusals are the process's, and a global allocator counts the allocations that live,
+//! to find leaks.
+//!
+//! `verify/instrumented test --test no_memory -- --nocapture` prints which allocations failed.
 
 #![cfg(mgm_instrumented)]
 
-mod common;
-mod counting;
+#[path = "support/counting_allocator.rs"]
+mod counting_allocator;
+#[path = "support/mod.rs"]
+mod support;
 
-use common::hearing::hearing;
-use common::*;
+use crate::support::callback_client::callback_client;
+use crate::support::router::*;
 use mgm::faults::{memory_refused_at, refuse_memory};
 use mgm::forwarding::{Flow, FlowTotals};
 use mgm::handle::{Handle, HandleTable};
@@ -27,7 +32,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
     Answer(String),
@@ -41,10 +46,10 @@ fn outcome<T: Debug, E: Debug + PartialEq>(result: Result<T, E>, no_memory: &[E]
     }
 }
 
-/// A table without memory for more slots is a full one.
+/// A table without memory for more slots reports that it is full.
 const FULL: RegisterError = RegisterError::Full(30);
 
-/// Room for what the script needs and no more: if a call that is refused kept any, a later one would not find it.
+/// Room for exactly what the script needs: a refused call that kept room would make a later call fail.
 fn config() -> ManagerConfig {
     ManagerConfig::default()
         .with_clients(30)
@@ -54,16 +59,16 @@ fn config() -> ManagerConfig {
         .with_enumerations(1)
 }
 
-/// A router, and what its callers remember.
-struct World {
+/// A router and the state of its callers.
+struct TestRouter {
     manager: GroupManager,
-    heard: Arc<Mutex<Vec<String>>>,
+    callbacks: Arc<Mutex<Vec<String>>>,
     clients: BTreeMap<u32, Handle>,
     enumeration: Option<Handle>,
     given: Vec<Membership>,
 }
 
-/// Everything there is to see.
+/// The visible state.
 #[derive(Debug, PartialEq)]
 struct Seen {
     clients: Vec<ClientRecord>,
@@ -74,16 +79,17 @@ struct Seen {
     deadline: Option<Duration>,
 }
 
-/// Where packets arrive and go, as the manager has it and as the packet path does; when it ends; and what was counted.
+/// The incoming interface, the outgoing interfaces of the manager with their counts and those of the packet
+/// path, the end of the lifetime, and the totals.
 #[derive(Debug, PartialEq)]
 struct SeenEntry(Option<Interface>, Vec<(Interface, u64)>, Vec<Interface>, Duration, FlowTotals);
 
-impl World {
-    fn new() -> World {
+impl TestRouter {
+    fn new() -> TestRouter {
         let routes = |_| Some(ReversePath::through(v4(1)));
-        World {
+        TestRouter {
             manager: GroupManager::new(config(), Arc::new(routes)).unwrap(),
-            heard: Arc::default(),
+            callbacks: Arc::default(),
             clients: BTreeMap::new(),
             enumeration: None,
             given: Vec::new(),
@@ -94,7 +100,7 @@ impl World {
         let manager = &self.manager;
         let entries = manager.entries().into_iter().map(|entry| {
             let copied = entry.outgoing.iter().map(|out| (out.interface, out.packets)).collect();
-            let live = outgoing(manager, &entry.flow).expect("what is shown is there");
+            let live = outgoing(manager, &entry.flow).expect("a listed entry exists");
             let live = live.into_iter().collect();
             (entry.flow, SeenEntry(entry.incoming, copied, live, entry.expires, entry.totals))
         });
@@ -113,63 +119,64 @@ impl World {
     }
 }
 
-/// One call of the script, which is made again when there is no memory for it.
+/// One call of the script, which is repeated after it ran out of memory.
 struct Step {
     name: String,
-    call: Box<dyn Fn(&mut World) -> Outcome>,
+    call: Box<dyn Fn(&mut TestRouter) -> Outcome>,
 }
 
-fn step(name: impl Into<String>, call: impl Fn(&mut World) -> Outcome + 'static) -> Step {
+fn step(name: impl Into<String>, call: impl Fn(&mut TestRouter) -> Outcome + 'static) -> Step {
     Step { name: name.into(), call: Box::new(call) }
 }
 
 fn register(id: u32) -> Step {
-    step(format!("register {id:#x}"), move |world| {
-        let heard = world.heard.clone();
-        let client = hearing(move |call| heard.lock().unwrap().push(format!("{id:#x}: {call:?}")));
-        let registered = world.manager.register(Protocol::new(id, 0), client);
+    step(format!("register {id:#x}"), move |router| {
+        let callbacks = router.callbacks.clone();
+        let client =
+            callback_client(move |call| callbacks.lock().unwrap().push(format!("{id:#x}: {call:?}")));
+        let registered = router.manager.register(Protocol::new(id, 0), client);
         if let Ok(handle) = registered {
-            world.clients.insert(id, handle);
+            router.clients.insert(id, handle);
         }
         outcome(registered.map(drop), &[RegisterError::NoMemory, FULL])
     })
 }
 
 fn take(id: u32, n: u32) -> Step {
-    step(format!("{id:#x} takes {n}"), move |world| {
-        outcome(world.manager.take(world.client(id), v4(n)), &[TakeError::NoMemory])
+    step(format!("{id:#x} takes {n}"), move |router| {
+        outcome(router.manager.take(router.client(id), v4(n)), &[TakeError::NoMemory])
     })
 }
 
 fn release(id: u32, n: u32) -> Step {
-    step(format!("{id:#x} releases {n}"), move |world| {
-        Outcome::Answer(format!("{:?}", world.manager.release(world.client(id), v4(n))))
+    step(format!("{id:#x} releases {n}"), move |router| {
+        Outcome::Answer(format!("{:?}", router.manager.release(router.client(id), v4(n))))
     })
 }
 
 fn leave(id: u32) -> Step {
-    step(format!("{id:#x} leaves"), move |world| {
-        Outcome::Answer(format!("{:?}", world.manager.deregister(world.client(id))))
+    step(format!("{id:#x} leaves"), move |router| {
+        Outcome::Answer(format!("{:?}", router.manager.deregister(router.client(id))))
     })
 }
 
 fn add(id: u32, n: u32, what: &str, effect: StateChange) -> Step {
-    let said = membership(what);
-    step(format!("{id:#x} adds {what} on {n}, {effect:?}"), move |world| {
+    let added = membership(what);
+    step(format!("{id:#x} adds {what} on {n}, {effect:?}"), move |router| {
         outcome(
-            world.manager.add_membership(world.client(id), v4(n), said, effect),
+            router.manager.add_membership(router.client(id), v4(n), added, effect),
             &[MembershipError::NoMemory],
         )
     })
 }
 
 fn delete(id: u32, n: u32, what: &str, effect: StateChange) -> Step {
-    let said = membership(what);
-    step(format!("{id:#x} deletes {what} on {n}, {effect:?}"), move |world| {
-        let result = world.manager.delete_membership(world.client(id), v4(n), said, effect);
+    let added = membership(what);
+    step(format!("{id:#x} deletes {what} on {n}, {effect:?}"), move |router| {
+        let result = router.manager.delete_membership(router.client(id), v4(n), added, effect);
         assert!(
             effect != StateChange::Join || result != Err(MembershipError::NoMemory),
-            "a way out needs none"
+            "deleting a membership needs no memory"
         );
         outcome(result, &[MembershipError::NoMemory])
     })
@@ -177,54 +184,54 @@ fn delete(id: u32, n: u32, what: &str, effect: StateChange) -> Step {
 
 fn new_flow(what: &str) -> Step {
     let flow = flow(what);
-    step(format!("a packet {what}"), move |world| {
-        outcome(world.manager.new_flow(flow), &[NewFlowError::NoMemory(flow), NewFlowError::Full(flow)])
+    step(format!("a packet {what}"), move |router| {
+        outcome(router.manager.new_flow(flow), &[NewFlowError::NoMemory(flow), NewFlowError::Full(flow)])
     })
 }
 
 fn upcall(what: &str) -> Step {
     let flow = flow(what);
-    step(format!("an upcall {what}"), move |world| match world.manager.upcall(flow, v4(2), b"a packet") {
+    step(format!("an upcall {what}"), move |router| match router.manager.upcall(flow, v4(2), b"a packet") {
         Upcall::Refused => Outcome::NoMemory,
         upcall => Outcome::Answer(format!("{upcall:?}")),
     })
 }
 
 fn process_upcalls() -> Step {
-    step("process_upcalls", |world| {
-        // How many there were may differ: packets on the wrong interface come after their entry.
-        assert!(world.manager.process_upcalls(usize::MAX) > 0);
+    step("process_upcalls", |router| {
+        // The number may differ: packets on the wrong interface follow their entry.
+        assert!(router.manager.process_upcalls(usize::MAX) > 0);
         Outcome::Answer(String::new())
     })
 }
 
 fn enumerate(kind: EnumerationKind) -> Vec<Step> {
-    let start = step(format!("enumerate {kind:?}"), move |world| {
-        let started = world.manager.enumerate_groups(world.client(1), kind);
-        world.enumeration = started.ok();
+    let start = step(format!("enumerate {kind:?}"), move |router| {
+        let started = router.manager.enumerate_groups(router.client(1), kind);
+        router.enumeration = started.ok();
         outcome(started.map(drop), &[EnumerationError::NoMemory])
     });
     let page = || {
-        step("a page of groups", |world| {
-            let page = world.manager.next_groups(world.enumeration.unwrap(), 4);
-            world.given.extend(page.iter().flat_map(|page| page.groups.clone()));
+        step("a page of groups", |router| {
+            let page = router.manager.next_groups(router.enumeration.unwrap(), 4);
+            router.given.extend(page.iter().flat_map(|page| page.groups.clone()));
             outcome(page, &[EnumerationError::NoMemory])
         })
     };
-    let end = step("the end of it", |world| {
-        Outcome::Answer(format!("{:?}", world.manager.end_enumeration(world.enumeration.take().unwrap())))
+    let end = step("the end of it", |router| {
+        Outcome::Answer(format!("{:?}", router.manager.end_enumeration(router.enumeration.take().unwrap())))
     });
     vec![start, page(), page(), page(), end]
 }
 
 const IGMP: u32 = Protocol::IGMP;
 
-/// A bit of everything, and enough of it that whatever grows has to.
+/// Some calls of every kind, enough that every growing structure grows.
 fn script() -> Vec<Step> {
     use StateChange::{Forward, Join, JoinAndForward};
     let mut script = vec![register(1), register(2), register(IGMP), take(1, 1), take(1, 2), take(2, 3)];
     script.extend([take(IGMP, 2), take(IGMP, 4), take(2, 4)]);
-    // Over the first segments of records, owner words and the index.
+    // Beyond the first segments of interface records, owner words and the index.
     script.extend((10..90).map(|n| take(2, n)));
     script.extend((3..30).map(register));
     let groups = ["* 239.1.1.1", "* 239.1.1.2", "192.0.2.9 239.1.1.3", "* *", "192.0.2.1 239.1.1.1"];
@@ -234,7 +241,7 @@ fn script() -> Vec<Step> {
     }
     script.extend(enumerate(EnumerationKind::AllSources));
     script.extend(enumerate(EnumerationKind::AnySource));
-    // More than the first array of lanes has room for, and than the first segment of counters.
+    // Beyond the first bucket array and the first segment of counters.
     script.extend((1..=20).map(|n| new_flow(&format!("192.0.2.{n} 239.1.1.1"))));
     script.extend((1..=80).map(|n| new_flow(&format!("192.0.2.{n} 239.4.4.4"))));
     script.push(new_flow("192.0.2.1 224.0.0.5"));
@@ -249,17 +256,17 @@ fn script() -> Vec<Step> {
     }
     script.push(delete(2, 10, "* 239.1.1.1", Join));
     script.push(delete(1, 2, "* *", JoinAndForward));
-    script.push(step("time passes", |world| {
-        world.manager.advance(Duration::from_secs(450));
+    script.push(step("time passes", |router| {
+        router.manager.advance(Duration::from_secs(450));
         Outcome::Answer(String::new())
     }));
     script.extend((1..=3).map(|n| new_flow(&format!("198.51.100.{n} 239.1.1.1"))));
-    script.push(step("the first are over", |world| {
-        world.manager.advance(Duration::from_secs(901));
+    script.push(step("the first are over", |router| {
+        router.manager.advance(Duration::from_secs(901));
         Outcome::Answer(String::new())
     }));
-    script.push(step("all are over", |world| {
-        world.manager.flush_entries();
+    script.push(step("all are over", |router| {
+        router.manager.flush_entries();
         Outcome::Answer(String::new())
     }));
     script.extend((1..=5).map(|n| new_flow(&format!("192.0.2.{n} 239.1.1.1"))));
@@ -272,127 +279,135 @@ fn script() -> Vec<Step> {
     script
 }
 
-/// What became of one run.
+/// The results of one run.
 struct Run {
     outcomes: Vec<Outcome>,
     seen: Vec<Seen>,
-    heard: Vec<Vec<String>>,
+    callbacks: Vec<Vec<String>>,
 }
 
-/// The run in which nothing fails.
+/// Runs the script without failures.
 fn reference(script: &[Step]) -> Run {
-    let mut world = World::new();
-    let mut run = Run { outcomes: Vec::new(), seen: Vec::new(), heard: Vec::new() };
+    let mut router = TestRouter::new();
+    let mut run = Run { outcomes: Vec::new(), seen: Vec::new(), callbacks: Vec::new() };
     for step in script {
-        run.outcomes.push((step.call)(&mut world));
-        run.seen.push(world.seen());
-        run.heard.push(std::mem::take(&mut *world.heard.lock().unwrap()));
+        run.outcomes.push((step.call)(&mut router));
+        run.seen.push(router.seen());
+        run.callbacks.push(std::mem::take(&mut *router.callbacks.lock().unwrap()));
     }
-    assert_eq!(world.manager.limit_counters(), LimitCounters::default());
+    assert_eq!(router.manager.limit_counters(), LimitCounters::default());
     run
 }
 
-/// How a failure was met.
+/// The reaction to a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Met {
+enum Reaction {
     Refused,
     EntryWithdrawn,
     NoticeLost,
     UpcallParked,
     FlowParked,
-    PacketNotTold,
-    GoneOnWithout,
+    AlertDropped,
+    Continued,
 }
 
-/// A run in which the `nth` allocation fails: where that was, and how it was met; `None` when there are not so many.
-fn run(script: &[Step], reference: &Run, nth: u64) -> Option<(&'static Location<'static>, Met)> {
-    let mut world = World::new();
-    let mut met = None;
+/// Runs the script with the `nth` allocation failing. Returns its place and the reaction; `None` if there are
+/// fewer.
+fn run(script: &[Step], reference: &Run, nth: u64) -> Option<(&'static Location<'static>, Reaction)> {
+    let mut router = TestRouter::new();
+    let mut reactions = None;
     refuse_memory(nth);
     for (at, step) in script.iter().enumerate() {
         let had_failed = memory_refused_at().is_some();
-        let mut outcome = (step.call)(&mut world);
-        let mut heard = std::mem::take(&mut *world.heard.lock().unwrap());
+        let mut outcome = (step.call)(&mut router);
+        let mut callbacks = std::mem::take(&mut *router.callbacks.lock().unwrap());
         if !had_failed && let Some(place) = memory_refused_at() {
             let name = format!("{nth}: {}, at {place}", step.name);
             let how = if outcome == Outcome::NoMemory {
                 if at > 0 {
                     assert_eq!(
-                        world.seen(),
+                        router.seen(),
                         reference.seen[at - 1],
                         "refused, and something has changed: {name}"
                     );
                 }
-                // OwnerWords may have been asked, and are asked again; nobody was told anything.
+                // Owners may have been asked, and are asked again; no client was notified.
                 let question = |call: &String| call.contains("ReversePath") || call.contains("Creation");
-                assert!(heard.iter().all(question), "{name}: {heard:?}");
-                outcome = (step.call)(&mut world);
-                heard = std::mem::take(&mut *world.heard.lock().unwrap());
-                if step.name.starts_with("an upcall") { Met::UpcallParked } else { Met::Refused }
+                assert!(callbacks.iter().all(question), "{name}: {callbacks:?}");
+                outcome = (step.call)(&mut router);
+                callbacks = std::mem::take(&mut *router.callbacks.lock().unwrap());
+                if step.name.starts_with("an upcall") { Reaction::UpcallParked } else { Reaction::Refused }
             } else {
-                went_on(&mut world, script, reference, at, &mut heard)
+                continued(&mut router, script, reference, at, &mut callbacks)
             };
-            assert_eq!(world.seen(), reference.seen[at], "after {name}");
-            met = Some((place, how));
-            if how != Met::Refused && how != Met::UpcallParked {
-                heard.clone_from(&reference.heard[at]);
+            assert_eq!(router.seen(), reference.seen[at], "after {name}");
+            reactions = Some((place, how));
+            if how != Reaction::Refused && how != Reaction::UpcallParked {
+                callbacks.clone_from(&reference.callbacks[at]);
             }
         }
         assert_eq!(outcome, reference.outcomes[at], "{}, with {nth} failed", step.name);
-        assert_eq!(heard, reference.heard[at], "{}, with {nth} failed", step.name);
+        assert_eq!(callbacks, reference.callbacks[at], "{}, with {nth} failed", step.name);
     }
     refuse_memory(0);
-    assert_eq!(&world.seen(), reference.seen.last().unwrap(), "at the end, with {nth} failed");
-    met
+    assert_eq!(&router.seen(), reference.seen.last().unwrap(), "at the end, with {nth} failed");
+    reactions
 }
 
-/// A call was not refused: it withdrew an entry that it could not publish anew, or could not queue a notice.
-fn went_on(world: &mut World, script: &[Step], reference: &Run, at: usize, heard: &mut [String]) -> Met {
-    let (expected, all) = (&reference.seen[at], &reference.heard[at]);
-    let limit_counters = world.manager.limit_counters();
+/// Handles a call that was not refused: it withdrew an entry that it could not publish again, or lost a
+/// notice.
+fn continued(
+    router: &mut TestRouter,
+    script: &[Step],
+    reference: &Run,
+    at: usize,
+    callbacks: &mut [String],
+) -> Reaction {
+    let (expected, all) = (&reference.seen[at], &reference.callbacks[at]);
+    let limit_counters = router.manager.limit_counters();
     if limit_counters.entries_withdrawn > 0 {
         assert_eq!(limit_counters.entries_withdrawn, 1);
-        let gone = expected.entries.keys().find(|flow| world.manager.entry(**flow).is_none());
+        let gone = expected.entries.keys().find(|flow| router.manager.entry(**flow).is_none());
         if let Some(flow) = gone {
-            // Its next packet has it made anew, but for what was said of it alone and lasts as long as an entry.
-            world.manager.new_flow(*flow).unwrap();
+            // Its next packet creates it again, without the edits that last as long as an entry.
+            router.manager.new_flow(*flow).unwrap();
             let was_there = |at: &usize| reference.seen[*at].entries.contains_key(flow);
             let made = (0..at).rev().take_while(was_there).last().unwrap_or(at);
             for step in script[made..=at].iter().filter(|step| step.name.contains("Forward")) {
-                (step.call)(world);
+                (step.call)(router);
             }
         }
-        world.heard.lock().unwrap().clear();
-        return Met::EntryWithdrawn;
+        router.callbacks.lock().unwrap().clear();
+        return Reaction::EntryWithdrawn;
     }
     // The flow that was served gets its entry by its next packet.
-    let missing = expected.entries.keys().find(|flow| world.manager.entry(**flow).is_none());
+    let missing = expected.entries.keys().find(|flow| router.manager.entry(**flow).is_none());
     if let Some(flow) = missing {
-        assert_eq!(world.manager.upcall(*flow, v4(2), b"a packet"), Upcall::Queued);
-        // It came by another interface than its own, which its owner is told.
-        assert_eq!(world.manager.process_upcalls(usize::MAX), 2);
-        world.heard.lock().unwrap().clear();
-        return Met::FlowParked;
+        assert_eq!(router.manager.upcall(*flow, v4(2), b"a packet"), Upcall::Queued);
+        // It arrived on the wrong interface, which raises an alert.
+        assert_eq!(router.manager.process_upcalls(usize::MAX), 2);
+        router.callbacks.lock().unwrap().clear();
+        return Reaction::FlowParked;
     }
     if limit_counters.wrong_interface_refused > 0 {
-        let told = |calls: &[String]| calls.iter().filter(|call| call.contains("WrongInterface")).count();
-        assert_eq!((limit_counters.wrong_interface_refused, told(heard) + 1), (1, told(all)));
-        return Met::PacketNotTold;
+        let alerts = |calls: &[String]| calls.iter().filter(|call| call.contains("WrongInterface")).count();
+        assert_eq!((limit_counters.wrong_interface_refused, alerts(callbacks) + 1), (1, alerts(all)));
+        return Reaction::AlertDropped;
     }
-    let lost = heard.iter().filter(|call| call.contains("Lost(1)")).count();
+    let lost = callbacks.iter().filter(|call| call.contains("Lost(1)")).count();
     if lost > 0 {
         assert_eq!(
-            (lost, heard.len()),
+            (lost, callbacks.len()),
             (1, all.len()),
-            "one is lost, and that is told: {heard:?}, of {all:?}"
+            "one notice is lost and reported: {callbacks:?}, of {all:?}"
         );
-        return Met::NoticeLost;
+        return Reaction::NoticeLost;
     }
-    assert_eq!(heard, all);
-    Met::GoneOnWithout
+    assert_eq!(callbacks, all);
+    Reaction::Continued
 }
 
-/// How many allocations live once what waits for the epoch is through.
+/// Returns how many allocations live after everything that waits for the epoch was reclaimed.
 fn live_at_rest(expected: Option<i64>) -> i64 {
     let scratch = HandleTable::new();
     for _ in 0..200 {
@@ -401,34 +416,36 @@ fn live_at_rest(expected: Option<i64>) -> i64 {
             scratch.remove(handle).unwrap();
             while scratch.reclaim() > 0 {}
         }
-        if expected.is_some_and(|expected| expected == counting::live()) {
+        if expected.is_some_and(|expected| expected == counting_allocator::live()) {
             break;
         }
     }
-    counting::live()
+    counting_allocator::live()
 }
 
 #[test]
-fn every_allocation_that_can_be_refused_is_refused_once() {
+fn every_refusable_allocation_is_refused_once() {
     let script = script();
     let reference = reference(&script);
-    // Made beforehand, so as not to be counted among what lives.
-    let mut met = Vec::with_capacity(100_000);
-    // Once to warm up what a process makes once.
+    // Allocated before the count.
+    let mut reactions = Vec::with_capacity(100_000);
+    // One run makes the allocations that a process makes once.
     run(&script, &reference, 0);
     let live = live_at_rest(None);
     for nth in 1.. {
         let Some(how) = run(&script, &reference, nth) else { break };
-        met.push(how);
+        reactions.push(how);
         assert_eq!(live_at_rest(Some(live)), live, "allocations are lost when {nth} fails");
     }
-    let mut times: BTreeMap<(&str, u32, Met), usize> = BTreeMap::new();
-    met.iter().for_each(|(place, how)| *times.entry((place.file(), place.line(), *how)).or_default() += 1);
+    let mut times: BTreeMap<(&str, u32, Reaction), usize> = BTreeMap::new();
+    reactions
+        .iter()
+        .for_each(|(place, how)| *times.entry((place.file(), place.line(), *how)).or_default() += 1);
     for ((file, line, how), times) in &times {
         println!("{:40} {:14} {times:6}", format!("{file}:{line}"), format!("{how:?}"));
     }
     let places: BTreeSet<_> = times.keys().map(|(file, line, _)| (file, line)).collect();
-    let (failed, places, calls) = (met.len(), places.len(), script.len());
+    let (failed, places, calls) = (reactions.len(), places.len(), script.len());
     println!("{failed} allocations failed, one a run, at {places} places; {calls} calls in each run");
-    assert!(failed > 500, "{failed} are too few: the script makes more");
+    assert!(failed > 500, "{failed} are too few for this script");
 }

@@ -1,6 +1,6 @@
-//! SECURITY.md says what the limits are and what one of each thing costs: both are compared with the code here.
+//! Compares SECURITY.md with the code: the limits, and the memory that one of each thing costs.
 //!
-//! `cargo test --test security_page -- --nocapture` prints what was measured.
+//! A binary of its own: a global allocator counts the octets that live in the process.
 
 use mgm::forwarding::{Family, Flow};
 use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
@@ -13,22 +13,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Counts what is asked of the allocator and not given back.
+/// Counts the octets that are allocated and not freed.
 struct Counting;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: everything is the system allocator's; what it counts beside touches no memory of its.
+// SAFETY: every call is passed on unchanged to the system's allocator; counting touches no allocated memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the call.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller keeps the contract of `GlobalAlloc`, which is that of the call.
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -38,7 +38,7 @@ static ALLOCATOR: Counting = Counting;
 
 const PAGE: &str = include_str!("../SECURITY.md");
 
-/// The rows of the page's tables: the first two cells, without backticks.
+/// Returns the rows of the page's tables: the first two cells, without backticks.
 fn rows() -> BTreeMap<String, String> {
     let cells = |line: &'static str| {
         let mut cells = line.strip_prefix('|')?.split('|').map(|cell| cell.trim().replace('`', ""));
@@ -55,7 +55,7 @@ fn number(rows: &BTreeMap<String, String>, row: &str) -> u64 {
 
 #[test]
 fn the_page_names_every_limit_with_its_default() {
-    // Every field by name: a new one is missed here, and on the page.
+    // Every field by name, so that a new one fails to compile here until the page has it.
     let ManagerConfig {
         igmp_protocol: _,
         clients,
@@ -99,7 +99,7 @@ fn the_page_names_every_limit_with_its_default() {
         ("HostLimits::total", total as u64),
     ];
     #[cfg(feature = "capture")]
-    limits.push(("LearnedRoutes::MOST", mgm::rpf::LearnedRoutes::MAX_SOURCES as u64));
+    limits.push(("LearnedRoutes::MAX_SOURCES", mgm::rpf::LearnedRoutes::MAX_SOURCES as u64));
     let named = limits.iter().map(|(name, _)| *name);
     assert_eq!(named.filter(|name| !name.contains("::")).count(), ManagerConfig::SETTINGS.len() - 1);
     let rows = rows();
@@ -108,7 +108,7 @@ fn the_page_names_every_limit_with_its_default() {
     }
 }
 
-/// Octets that `count` of something cost each, the share of what grows with them included.
+/// Returns the octets that each of `count` things costs, growth of the structures included.
 fn each(count: u32, make: impl FnOnce(u32)) -> u64 {
     let before = LIVE.load(Ordering::Relaxed);
     make(count);
@@ -119,7 +119,7 @@ fn v6(low: u32, high: u16) -> IpAddr {
     Ipv6Addr::from_bits(u128::from(high) << 112 | u128::from(low)).into()
 }
 
-/// (s,g) of IPv6: the largest there are.
+/// Returns an IPv6 (s,g): the largest kind of flow.
 fn flow(n: u32) -> Flow {
     Flow::new(v6(1 + n, 0x2001), v6(7, 0xff0e)).unwrap()
 }
@@ -171,7 +171,7 @@ fn measure() -> Vec<(&'static str, u64)> {
     measured.push(("a flow that waits", each(30_000, |count| (0..count).for_each(bring))));
     drop(router);
 
-    // A host of a group of its own; and sources of one host.
+    // Groups with one host each, then sources of one host.
     let at = Duration::from_secs(1);
     let mut hosts = Hosts::new(at, HostLimits { groups: usize::MAX, ..HostLimits::default() });
     let report = |n| _ = hosts.report(v6(n, 0xff0e), v6(n, 0xfe80), at);
@@ -198,16 +198,17 @@ fn measure() -> Vec<(&'static str, u64)> {
     measured
 }
 
-/// Within a fifth of what the page says, which is what allocations in doubling steps leave room for.
+/// Each measurement is at most the figure of the page and at least four fifths of it, because structures grow
+/// by doubling.
 #[test]
-fn the_page_says_what_things_cost() {
+fn the_page_has_the_memory_cost_of_each_thing() {
     let rows = rows();
     let mut wrong = Vec::new();
     for (what, octets) in measure() {
-        let said = number(&rows, what);
-        println!("{what}: {octets} octets, {said} on the page");
-        if octets > said || octets * 5 < said * 4 {
-            wrong.push(format!("{what}: {octets} octets, SECURITY.md says {said}"));
+        let documented = number(&rows, what);
+        println!("{what}: {octets} octets, {documented} on the page");
+        if octets > documented || octets * 5 < documented * 4 {
+            wrong.push(format!("{what}: {octets} octets, SECURITY.md has {documented}"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -1,4 +1,4 @@
-//! On what it was measured, and with which versions.
+//! The machine and the versions that a report was made with.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -12,12 +12,12 @@ pub(crate) struct Machine {
     pub(crate) rustc: String,
     pub(crate) cpu: String,
     pub(crate) cores: usize,
-    /// Of the minute before: who else was at work.
+    /// The load average of the minute before the run.
     pub(crate) load: String,
     pub(crate) versions: BTreeMap<String, String>,
 }
 
-/// Whose versions are told.
+/// The packages with versions in the report.
 const PARTS: [&str; 11] = [
     "concurrent-slotmap",
     "crossbeam-epoch",
@@ -33,9 +33,10 @@ const PARTS: [&str; 11] = [
 ];
 
 impl Machine {
-    pub(crate) fn look(date: &str, rustc: &str, commit: &str) -> Result<Machine> {
-        let told = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-        let cpu = told("/proc/cpuinfo");
+    /// Collects the description of this machine.
+    pub(crate) fn describe(date: &str, rustc: &str, commit: &str) -> Result<Machine> {
+        let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+        let cpu = read("/proc/cpuinfo");
         let cpu =
             cpu.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
         Ok(Machine {
@@ -44,13 +45,13 @@ impl Machine {
             rustc: rustc.into(),
             cpu: cpu.map_or("unknown", |(_, model)| model).into(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            load: told("/proc/loadavg").split(' ').next().unwrap_or_default().into(),
+            load: read("/proc/loadavg").split(' ').next().unwrap_or_default().into(),
             versions: versions(&Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"))?,
         })
     }
 }
 
-/// The versions that this package depends on, of those that matter.
+/// Returns the versions of [`PARTS`] that this package depends on.
 fn versions(lock: &Path) -> Result<BTreeMap<String, String>> {
     let text = std::fs::read_to_string(lock).with_context(|| format!("cannot read {}", lock.display()))?;
     let lock: toml::Value = toml::from_str(&text).context("Cargo.lock")?;
@@ -61,7 +62,7 @@ fn versions(lock: &Path) -> Result<BTreeMap<String, String>> {
     };
     let own = packages.iter().find(|package| field(package, "name") == env!("CARGO_PKG_NAME"));
     let own = own.and_then(|own| own.get("dependencies")).and_then(toml::Value::as_array);
-    // "name", or "name version" where there are several.
+    // A dependency is "name", or "name version" where the lock file has several versions.
     let wanted = own.into_iter().flatten().filter_map(toml::Value::as_str).map(|dependency| {
         let (name, version) = dependency.split_once(' ').unwrap_or((dependency, ""));
         let version = match version.split(' ').next() {

@@ -1,4 +1,4 @@
-//! Runs the comparison and writes what came out: see `benches/report`, which calls this, and BENCHMARKS.md.
+//! Runs the comparison and writes its results. `benches/report` calls it; BENCHMARKS.md explains it.
 
 mod machine;
 mod page;
@@ -22,59 +22,59 @@ static MEMORY: rows::memory::Counting = rows::memory::Counting;
 #[derive(Debug, Parser)]
 #[command(name = "benches/report")]
 struct Arguments {
-    /// Fewer rounds, and shorter runs of what measures by itself: seconds instead of minutes. Nothing is written to
-    /// BENCHMARKS.md then.
+    /// Runs fewer rounds, and shortens the rows that measure by themselves: seconds instead of minutes. Writes nothing to
+    /// BENCHMARKS.md.
     #[arg(long)]
     quick: bool,
-    /// One round of each row, the results checked against each other, nothing written: that it all works.
+    /// Runs one round of each row, compares the results of the contestants, and writes nothing.
     #[arg(long, alias = "test")]
     check: bool,
-    /// Only rows whose id contains this, such as "lookup" or "pairs/1k". Nothing is written to BENCHMARKS.md then.
+    /// Runs only rows with this text in their id, such as "lookup" or "pairs/1k". Writes nothing to BENCHMARKS.md.
     #[arg(long, value_name = "PATTERN")]
     rows: Option<String>,
-    /// The ids and titles of the rows.
+    /// Prints the ids and titles of the rows.
     #[arg(long)]
     list: bool,
-    /// With how many threads the rows run that have several.
+    /// The numbers of threads for the rows with several threads.
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "2")]
     threads: Vec<usize>,
-    /// Where to write the figures as JSON too.
+    /// Writes the figures to this file as JSON too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Print only; leave BENCHMARKS.md and docs/benchmarks as they are.
+    /// Prints only, and leaves BENCHMARKS.md and docs/benchmarks as they are.
     #[arg(long)]
     no_write: bool,
-    /// Print what the counters of so many flows take: the process is started anew for it.
+    /// Prints the memory of the counters of this number of flows. The memory row starts a process of its own for it.
     #[arg(long, hide = true)]
     counters: Option<usize>,
-    /// The day, the compiler and the commit, which the page says.
+    /// The date, the compiler and the commit for the page.
     #[arg(long, default_value = "", hide = true)]
     date: String,
     #[arg(long, default_value = "", hide = true)]
     rustc: String,
     #[arg(long, default_value = "", hide = true)]
     commit: String,
-    /// What cargo adds.
+    /// Accepted because cargo adds it.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// How long a row may take: rounds, or so much time if that is over first.
+/// The limits of a row: it ends after the rounds, or after the time if that is earlier.
 #[derive(Clone, Copy)]
-struct Patience {
+struct Budget {
     rounds: usize,
     time: Duration,
     quick: bool,
 }
 
 impl Arguments {
-    fn patience(&self) -> Patience {
+    fn budget(&self) -> Budget {
         let (rounds, seconds) = match self {
             Arguments { check: true, .. } => (1, 0),
             Arguments { quick: true, .. } => (21, 2),
             _ => (201, 8),
         };
-        Patience { rounds, time: Duration::from_secs(seconds), quick: self.quick || self.check }
+        Budget { rounds, time: Duration::from_secs(seconds), quick: self.quick || self.check }
     }
 }
 
@@ -91,16 +91,16 @@ fn main() -> Result<()> {
     let mut rows = rows::all(&arguments.threads);
     rows.retain(|row| row.id.contains(pattern));
     if rows.is_empty() {
-        bail!("no row's id contains \"{pattern}\": --list says which there are");
+        bail!("no row's id contains \"{pattern}\": --list prints the ids");
     }
     if arguments.list {
         rows.iter().for_each(|row| println!("{:<20} {}", row.id, row.title));
         return Ok(());
     }
-    let machine = machine::Machine::look(&arguments.date, &arguments.rustc, &arguments.commit)?;
-    let measured = measure(&rows, arguments.patience())?;
+    let machine = machine::Machine::describe(&arguments.date, &arguments.rustc, &arguments.commit)?;
+    let measured = measure(&rows, arguments.budget())?;
     if arguments.check {
-        println!("{} rows: whoever does the same work gets the same results", measured.len());
+        println!("{} rows: contestants with the same work got the same results", measured.len());
         return Ok(());
     }
     let report = Report { machine, rows: measured };
@@ -125,7 +125,7 @@ fn write_json(report: &Report, file: &Path) -> Result<()> {
     std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn measure(rows: &[Row], patience: Patience) -> Result<Vec<Measured>> {
+fn measure(rows: &[Row], budget: Budget) -> Result<Vec<Measured>> {
     rows::threads::pin(0);
     let bar = ProgressBar::new(rows.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed})")?);
@@ -135,10 +135,10 @@ fn measure(rows: &[Row], patience: Patience) -> Result<Vec<Measured>> {
         bar.set_message(row.id.clone());
         let (rounds, figures) = match &row.work {
             Work::Once(measure) => {
-                let figures = measure(patience.quick).into_iter();
+                let figures = measure(budget.quick).into_iter();
                 (1, figures.map(|(name, value)| Figure::exactly(name, value)).collect())
             }
-            Work::Rounds(contestants) => in_turns(row, contestants(), patience)?,
+            Work::Rounds(contestants) => in_turns(row, contestants(), budget)?,
         };
         measured.push(Measured::of(row, rounds, figures));
         bar.inc(1);
@@ -147,14 +147,14 @@ fn measure(rows: &[Row], patience: Patience) -> Result<Vec<Measured>> {
     Ok(measured)
 }
 
-/// The contestants take turns; who begins a round changes from round to round. How many rounds it were, and the figures.
-fn in_turns(row: &Row, mut contestants: Vec<Contestant>, patience: Patience) -> Result<(usize, Vec<Figure>)> {
-    // Two rounds to warm up, whose results count as any.
-    let warm_up = if patience.rounds > 1 { 2 } else { 0 };
+/// Lets the contestants take turns, beginning with another one each round. Returns the number of rounds, and the figures.
+fn in_turns(row: &Row, mut contestants: Vec<Contestant>, budget: Budget) -> Result<(usize, Vec<Figure>)> {
+    // Two rounds to warm up. Their results are compared too.
+    let warm_up = if budget.rounds > 1 { 2 } else { 0 };
     let mut times = vec![Vec::new(); contestants.len()];
     let begun = Instant::now();
     let mut rounds = 0;
-    for round in 0..warm_up + patience.rounds {
+    for round in 0..warm_up + budget.rounds {
         let mut sums = vec![0; contestants.len()];
         for turn in 0..contestants.len() {
             let n = (round + turn) % contestants.len();
@@ -167,7 +167,7 @@ fn in_turns(row: &Row, mut contestants: Vec<Contestant>, patience: Patience) -> 
         }
         agree(row, &contestants, &sums)?;
         rounds += usize::from(round >= warm_up);
-        if rounds >= 15 && begun.elapsed() > patience.time {
+        if rounds >= 15 && begun.elapsed() > budget.time {
             break;
         }
     }
@@ -175,7 +175,7 @@ fn in_turns(row: &Row, mut contestants: Vec<Contestant>, patience: Patience) -> 
     Ok((rounds, figures))
 }
 
-/// Whether those that do the same work got the same result.
+/// Fails if contestants with the same work got different results.
 fn agree(row: &Row, contestants: &[Contestant], sums: &[u64]) -> Result<()> {
     let mut compared = contestants.iter().zip(sums).filter(|(contestant, _)| contestant.compared);
     let Some((first, expected)) = compared.next() else { return Ok(()) };

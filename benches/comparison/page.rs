@@ -1,4 +1,4 @@
-//! The table, for the terminal and for BENCHMARKS.md, whose hand-written part is left alone.
+//! The table of figures, for the terminal and for BENCHMARKS.md. The hand-written part of the page is left as it is.
 
 use super::results::{Measured, Reached, Report, number};
 use anyhow::{Context, Result, bail};
@@ -11,7 +11,7 @@ use std::path::Path;
 const BEGIN: &str = "<!-- figures: written by benches/report -->\n";
 const END: &str = "<!-- end of figures -->\n";
 
-/// A line for each target, and one for each row that has none.
+/// Formats the table: a line for each target, and one for each row without targets.
 pub(crate) fn table(report: &Report, terminal: bool) -> String {
     let mut table = Table::new();
     if terminal {
@@ -19,7 +19,7 @@ pub(crate) fn table(report: &Report, terminal: bool) -> String {
     } else {
         table.load_preset(ASCII_MARKDOWN);
     }
-    table.set_header(["work", "who", "figure", "beside", "figure", "ratio", "to reach", ""]);
+    table.set_header(["work", "contestant", "figure", "beside", "figure", "ratio", "to reach", ""]);
     for column in [2, 4, 5, 6] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -29,7 +29,7 @@ pub(crate) fn table(report: &Report, terminal: bool) -> String {
         let mut title = row.title.as_str();
         for target in &row.targets {
             table.add_row(line(row, title, target));
-            // Once.
+            // The title is printed in the first line of the row only.
             title = "";
         }
         if let ([], Some(first)) = (row.targets.as_slice(), row.figures.first()) {
@@ -66,22 +66,21 @@ fn with_unit(value: f64, unit: &str) -> String {
     format!("{} {unit}", number(value))
 }
 
-/// Puts the figures between the marks of the page; `folder` has the plots, and what people wrote about targets that
-/// are missed.
+/// Writes the figures between the marks of the page. `folder` contains the plots and `missed.toml`, the reasons for missed targets.
 pub(crate) fn write(report: &Report, page: &Path, folder: &Path) -> Result<()> {
     let text = std::fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
     let Some(((before, rest), begin)) = text.split_once(BEGIN).map(|parts| (parts, BEGIN)) else {
-        bail!("{} has no line {BEGIN:?}: restore it, the figures go below", page.display());
+        bail!("{} has no line {BEGIN:?}: restore it; the figures are written below it", page.display());
     };
     let Some((_, after)) = rest.split_once(END) else {
-        bail!("{} has no line {END:?}: restore it, the figures end there", page.display());
+        bail!("{} has no line {END:?}: restore it; the figures end above it", page.display());
     };
     let figures = figures(report, &explanations(&folder.join("missed.toml"))?);
     std::fs::write(page, format!("{before}{begin}{figures}{END}{after}"))
         .with_context(|| format!("cannot write {}", page.display()))
 }
 
-/// By the id of the row.
+/// Reads the reasons for missed targets, by the id of the row.
 fn explanations(file: &Path) -> Result<BTreeMap<String, String>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     toml::from_str(&text).with_context(|| file.display().to_string())
@@ -113,19 +112,19 @@ fn figures(report: &Report, explanations: &BTreeMap<String, String>) -> String {
         let why = explanations.get(&row.id).map_or("not explained yet.", |why| why.trim());
         let _ = writeln!(text, "- **{}** (`{}`): {why}", row.title, row.id);
     }
-    text += "\n### Everybody's figures\n\nThe median of the rounds; in brackets, between what half of them lie.\n";
+    text += "\n### All figures\n\nThe median of the rounds; in brackets, the first and the third quartile.\n";
     let mut line = "";
     for row in &report.rows {
         if row.line() != line {
             line = row.line();
             let _ = write!(text, "\n![{}](docs/benchmarks/{line}.svg)\n\n", row.title);
         }
-        let _ = writeln!(text, "- {}: {}", row.title, everybody(row));
+        let _ = writeln!(text, "- {}: {}", row.title, all_figures(row));
     }
     text + "\n"
 }
 
-fn everybody(row: &Measured) -> String {
+fn all_figures(row: &Measured) -> String {
     let mut all = Vec::new();
     for figure in &row.figures {
         let mut one = format!("{} {}", figure.name, with_unit(figure.median, row.unit));

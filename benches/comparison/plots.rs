@@ -1,4 +1,4 @@
-//! A plot for each line of the table: bars of everybody's figures, for each of its cases.
+//! A plot for each line of rows: a panel for each row, with a bar for each contestant.
 
 use super::results::{Measured, Report, number};
 use anyhow::{Context, Result, anyhow};
@@ -8,17 +8,17 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::Path;
 
 const WIDTH: i32 = 860;
-/// Where the bars begin and end; names are on the left, figures on the right.
+/// The horizontal extent of the bars; names are to the left of it, figures to the right.
 const BARS: (i32, i32) = (200, 760);
 const BAR: i32 = 22;
 const TITLE: i32 = 34;
 const INK: RGBColor = RGBColor(0x33, 0x3d, 0x47);
-/// Told apart by people who see red and green alike, too (Okabe and Ito).
+/// Distinguishable with red-green colour blindness (Okabe and Ito).
 const OURS: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 const PEERS: RGBColor = RGBColor(0xb8, 0xc2, 0xcc);
 
 pub(crate) fn draw(report: &Report, folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut lines: Vec<&str> = report.rows.iter().map(Measured::line).collect();
     lines.dedup();
     for line in lines {
@@ -54,10 +54,10 @@ fn panel(area: &DrawingArea<SVGBackend<'_>, Shift>, row: &Measured, top: i32) ->
     };
     let title = format!("{}, {}", row.title, row.unit);
     area.draw(&Text::new(title, (12, top + TITLE / 2 + 4), text(15, HPos::Left)))?;
-    let most = row.figures.iter().map(|figure| figure.median).fold(f64::MIN_POSITIVE, f64::max);
+    let max = row.figures.iter().map(|figure| figure.median).fold(f64::MIN_POSITIVE, f64::max);
     let mut middle = top + TITLE + BAR / 2;
     for figure in &row.figures {
-        let length = f64::from(BARS.1 - BARS.0) * figure.median / most;
+        let length = f64::from(BARS.1 - BARS.0) * figure.median / max;
         let end = BARS.0 + (length.round() as i32).max(1);
         let colour =
             if row.targets.iter().any(|target| target.of == figure.name) || figure.name.starts_with("mgm") {

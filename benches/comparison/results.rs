@@ -1,4 +1,4 @@
-//! What was measured, and what it says about the targets.
+//! The measured figures, and the targets that they meet.
 
 use super::machine::Machine;
 use super::rows::{Clock, Row};
@@ -23,7 +23,7 @@ pub(crate) struct Measured {
     pub(crate) targets: Vec<Reached>,
 }
 
-/// What one contestant needs for an operation: the median over rounds, and between what half of the rounds lie.
+/// The cost of an operation for one contestant: the median of the rounds, and the first and the third quartile.
 #[derive(Debug, Serialize)]
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
@@ -32,11 +32,11 @@ pub(crate) struct Figure {
     pub(crate) three_quarters: f64,
 }
 
-/// A target, and how near it is.
+/// A target, and the figure that was compared with it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Reached {
     pub(crate) of: &'static str,
-    /// Whose figure it is a multiple of; nobody's when it is a figure itself.
+    /// The contestant that the figure is divided by; `None` when the target is a figure.
     pub(crate) than: Option<&'static str>,
     pub(crate) most: f64,
     pub(crate) value: f64,
@@ -60,7 +60,7 @@ impl Measured {
     pub(crate) fn of(row: &Row, rounds: usize, figures: Vec<Figure>) -> Measured {
         let figure = |name| {
             let figure = figures.iter().find(|figure| figure.name == name);
-            // A target that names nobody is never met.
+            // A target with an unknown contestant is never met.
             figure.map_or(f64::NAN, |figure| figure.median)
         };
         let reached = |target: &super::rows::Target| {
@@ -86,7 +86,7 @@ impl Measured {
         self.figures.iter().find(|figure| figure.name == name).map_or(f64::NAN, |figure| figure.median)
     }
 
-    /// What comes before the first `/` of its id.
+    /// Returns the part of the id before the first `/`.
     pub(crate) fn line(&self) -> &str {
         self.id.split('/').next().unwrap_or_default()
     }
@@ -100,7 +100,7 @@ impl Report {
     }
 }
 
-/// Three digits.
+/// Formats a value with three digits.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         v if v.is_nan() => "?".into(),

@@ -1,10 +1,10 @@
-//! Rows as criterion groups: a figure is one round's time, its throughput says how long an operation takes.
+//! Rows as criterion groups. A figure is the time of one round, and its throughput gives the time of an operation.
 
 use crate::rows::{Row, Work};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use std::time::Duration;
 
-/// Runs each row as a group, with its contestants one after the other. What measures by itself is left to the report.
+/// Runs each row as a group, with its contestants one after the other. Rows that measure by themselves run only in the report.
 pub(crate) fn run(c: &mut Criterion, rows: Vec<Row>) {
     for row in rows {
         let Work::Rounds(contestants) = &row.work else { continue };
@@ -22,7 +22,7 @@ pub(crate) fn run(c: &mut Criterion, rows: Vec<Row>) {
     }
 }
 
-/// Minutes for all of them together.
+/// Returns a configuration with which all rows together take minutes.
 pub(crate) fn quick() -> Criterion {
     Criterion::default()
         .sample_size(10)

@@ -1,4 +1,4 @@
-//! What the machine gives when nothing is promised: hand-written, for one thread, without safety of any kind.
+//! Floors: hand-written code for one thread that does the same work and promises nothing.
 
 use super::Contestant;
 use foldhash::quality::RandomState;
@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A vector with this room, in pages as large as those of `mgm`'s own large arrays.
+/// Makes a vector of this capacity, in pages as large as those of `mgm`'s own large arrays.
 fn room<T>(len: usize) -> Vec<T> {
     const LARGE_PAGE: usize = 2 << 20;
     let mut room = Vec::<T>::with_capacity(len);
@@ -18,7 +18,7 @@ fn room<T>(len: usize) -> Vec<T> {
     #[cfg(target_os = "linux")]
     if begin < end {
         let begin_at = memory.wrapping_add(begin - memory.addr());
-        // SAFETY: the pages are the vector's, and the advice changes nothing of what is in them.
+        // SAFETY: the pages belong to the vector, and the advice does not change their contents.
         let _ = unsafe { libc::madvise(begin_at.cast(), end - begin, libc::MADV_HUGEPAGE) };
     }
     room
@@ -30,14 +30,14 @@ fn full<T: Clone>(value: T, len: usize) -> Vec<T> {
     all
 }
 
-/// A plain vector of generations (a whole handle each) and values.
+/// A plain vector of generations and values. The generation is a whole handle.
 pub(crate) struct Slots(Vec<(Handle, u64)>);
 
 impl Slots {
-    /// The values 0, 1, 2, ... under these handles.
+    /// Stores the values 0, 1, 2, ... under these handles.
     pub(crate) fn of(handles: &[Handle]) -> Slots {
         let end = handles.iter().map(|handle| handle.index() as usize + 1).max().unwrap_or(0);
-        let mut slots = full((Handle::from(u64::MAX), 0), end);
+        let mut slots = full((Handle::STALE, 0), end);
         for (handle, value) in handles.iter().zip(0..) {
             slots[handle.index() as usize] = (*handle, value);
         }
@@ -55,12 +55,12 @@ impl Slots {
     }
 }
 
-/// A word with a cache line to itself.
+/// A word in a cache line of its own.
 #[repr(align(64))]
 struct Word(AtomicU64);
 
-/// `rounds` times so many compare-and-swaps, in turn on so many lines, none of which fails or is waited for: what is left of an
-/// operation that cannot do with fewer.
+/// Makes a contestant that repeats `each` compare-and-swaps `rounds` times, in turn on `LINES` lines, without failures or contention:
+/// the lower bound of an operation that needs that many.
 pub(crate) fn swaps<const LINES: usize>(name: &'static str, rounds: u64, each: u64) -> Contestant {
     let lines: [Word; LINES] = std::array::from_fn(|_| Word(AtomicU64::new(0)));
     let mut words = [0; LINES];
@@ -82,7 +82,8 @@ pub(crate) fn swaps<const LINES: usize>(name: &'static str, rounds: u64, each: u
 
 const WAYS: usize = 8;
 
-/// A cache line of a [`BucketTable`]: for each of eight entries a piece of its hash, never 0, and where it is, from 1.
+/// A cache line of a [`BucketTable`]. Each of its eight ways has a tag, which is a part of the hash and never 0, and the position of an
+/// entry, counted from 1.
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Bucket {
@@ -91,17 +92,17 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// A bit for each way whose tag this is.
+    /// Returns a bit for each way with this tag.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "safe for one and the same reason")]
+    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "all of them are safe for the same reason")]
     fn fits(&self, tag: u32) -> u32 {
         use std::arch::x86_64::{
             _mm_castsi128_ps, _mm_cmpeq_epi32, _mm_loadu_si128, _mm_movemask_ps, _mm_set1_epi32,
         };
         let half = |tags: &[u32]| {
             let tags: *const u32 = tags[..WAYS / 2].as_ptr();
-            // SAFETY: four words are there, and SSE2 is part of every x86-64.
+            // SAFETY: the slice has four words, and SSE2 is part of every x86-64.
             let equal = unsafe { _mm_cmpeq_epi32(_mm_loadu_si128(tags.cast()), _mm_set1_epi32(tag as i32)) };
             // SAFETY: as above.
             unsafe { _mm_movemask_ps(_mm_castsi128_ps(equal)) as u32 }
@@ -115,7 +116,7 @@ impl Bucket {
     }
 }
 
-/// A flow as words that are compared whole.
+/// A flow, as words for comparison.
 type Key = [u64; 4];
 
 #[inline(always)]
@@ -132,7 +133,7 @@ fn key(flow: &Flow) -> Key {
     }
 }
 
-/// What a packet path reads of an entry first, and no more, in one cache line.
+/// The part of an entry that a packet path reads first, in one cache line.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(crate) struct Line {
@@ -141,12 +142,12 @@ pub(crate) struct Line {
     pub(crate) outgoing: u32,
 }
 
-/// A hash table of buckets of one cache line, prefetched a burst ahead, the key verified in the entry's line. As full as
-/// the forwarding table is at the same number of entries.
+/// A hash table with buckets of one cache line, prefetched a burst ahead, and keys verified in the entry's line. Its load is that of the
+/// forwarding table with the same number of entries.
 pub(crate) struct BucketTable {
     seed: RandomState,
     buckets: Box<[Bucket]>,
-    /// The first is nobody's.
+    /// The first line belongs to no entry.
     lines: Vec<Line>,
 }
 
@@ -174,7 +175,7 @@ impl BucketTable {
         }
     }
 
-    /// Calls `found` for each flow that is there.
+    /// Calls `found` with the line of each flow that has an entry.
     #[inline(always)]
     pub(crate) fn look_up<const B: usize>(&self, flows: &[Flow; B], mut found: impl FnMut(&Line)) {
         let (mut keys, mut hashes, mut places) = ([Key::default(); B], [0; B], [0; B]);
@@ -183,7 +184,7 @@ impl BucketTable {
             hashes[n] = self.hash(&keys[n]);
             prefetch(&self.buckets[self.home(hashes[n])]);
         }
-        // Where the first entry is whose tag fits: nearly always the right one.
+        // The position of the first entry with a matching tag, which is nearly always the right entry.
         for n in 0..B {
             places[n] = self.candidate(hashes[n]);
             prefetch(&self.lines[places[n] as usize]);
@@ -200,7 +201,7 @@ impl BucketTable {
         }
     }
 
-    /// 0 when there is none.
+    /// Returns the position of the first entry with a matching tag; 0 when there is none.
     #[inline(always)]
     fn candidate(&self, hash: u64) -> u32 {
         let mut at = self.home(hash);
@@ -257,7 +258,7 @@ fn prefetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing and faults at no address, and SSE is part of every x86-64.
+        // SAFETY: a prefetch accesses no memory that the program can observe and never faults, and SSE is part of every x86-64.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -1,12 +1,14 @@
-//! Forwarding in memory on one core, beside a floor: code written for this one set-up, which makes the same copies from a
-//! table that nobody else can touch, with no stamps and no counters.
+//! Forwarding in memory on one core, compared with a floor: code for this one setup, which makes the same copies from a table that only
+//! one thread uses, without stamps and counters.
 //!
-//! 64k flows and a frame of 60 octets for each, in an order that looks random to a prefetcher; every packet goes to the same
-//! number of 16 ports, each of which has a ring of its own. Both validate link and IP header whole, look the flow up by its
-//! key, compare where the packet arrived, lower its TTL and adjust the checksum, and write each copy under an Ethernet header
-//! of its own into a slot of its port's ring. What `mgm` does besides: looks at one stamp a packet and one a copy, counts for
-//! each flow and outgoing interface, and can be changed meanwhile. To its favour: its rings ask for their next slots ahead, which
-//! the floor's do not. What stamps and counts cost where nothing else is promised, a second floor tells, which has both.
+//! There are 64k flows with a frame of 60 octets each, in an order that looks random to a prefetcher. Every packet is copied to the
+//! same number of 16 ports, each with a ring of its own. Both contestants validate the link and IP headers completely, look the flow
+//! up by its key, compare the arrival interface, decrement the TTL and adjust the checksum. They write each copy with an Ethernet
+//! header of its own into a slot of its port's ring.
+//!
+//! `mgm` also compares one stamp for each packet and one for each copy, counts for each flow and outgoing interface, and permits
+//! updates meanwhile. In its favour, its rings prefetch their next slots, which the floor's rings do not. A second floor has stamps and
+//! counters, and shows their cost where nothing else is promised.
 
 use super::scene::{Frames, Mgm, OUT, Receivers, SLOTS, flow, leaves, mac};
 use super::{Row, Target};
@@ -15,15 +17,15 @@ use mgm::plane::MacAddress;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Flows, and frames.
+/// The number of flows, and of frames.
 const FLOWS: usize = 1 << 16;
-/// Packets that one call forwards.
+/// The number of packets that one call forwards.
 const BATCH: usize = 1 << 12;
-/// So many packets are forwarded before the rings are emptied.
+/// The number of packets that are forwarded before the rings are emptied.
 const BETWEEN: usize = 32;
 const BURST: usize = 32;
 
-/// A figure is a copy's; of the bound, that 0.7 times as many copies as the floor's are to be made in the same time.
+/// Returns the rows. A figure is the time of one copy. The target is at least 0.7 times as many copies as the floor in the same time.
 pub(crate) fn rows() -> Vec<Row> {
     let row = |copies: usize| {
         let title = format!("forwarding in memory, {copies} to a packet");
@@ -37,11 +39,10 @@ pub(crate) fn rows() -> Vec<Row> {
     [1, 4, 16].map(row).into()
 }
 
-/// What one call of a contestant does: forwards the next [`BATCH`] packets. The copies it made.
+/// Forwards the next [`BATCH`] packets, and returns the number of copies.
 type Batch = Box<dyn FnMut() -> u64>;
 
-/// Who forwards, by what they are called; the floor last. They have been checked: every octet of every copy of one is that of
-/// the other.
+/// Makes the contestants with their names, after checking that all of them make the same copies, octet by octet.
 fn contestants(copies: usize) -> Vec<(&'static str, Batch)> {
     let frames: &'static Frames = Box::leak(Box::new(Frames::new(FLOWS)));
     let by_routing = Mgm::new(FLOWS, copies, Receivers::Routing);
@@ -72,10 +73,10 @@ fn batches(frames: &'static Frames, mut contestant: Box<dyn Contestant>) -> Batc
 
 trait Contestant {
     fn forward(&mut self, frames: &Frames, which: std::ops::Range<usize>);
-    /// Empties the rings, unseen. How many copies were in them.
+    /// Empties the rings, and returns the number of copies that were in them.
     fn empty(&mut self) -> u64;
-    /// Empties them, and shows each copy with the place of its port.
-    fn look(&mut self, each: &mut dyn FnMut(usize, &[u8]));
+    /// Empties the rings, and calls `each` with the port and the frame of each copy.
+    fn drain(&mut self, each: &mut dyn FnMut(usize, &[u8]));
 }
 
 fn check(frames: &Frames, copies: usize, all: &mut [(&'static str, Box<dyn Contestant>)]) {
@@ -83,10 +84,10 @@ fn check(frames: &Frames, copies: usize, all: &mut [(&'static str, Box<dyn Conte
         let mut made = all.iter_mut().map(|(name, contestant)| {
             contestant.forward(frames, at..at + BETWEEN);
             let mut made = vec![Vec::new(); OUT + 1];
-            contestant.look(&mut |port, frame| made[port].push(frame.to_vec()));
+            contestant.drain(&mut |port, frame| made[port].push(frame.to_vec()));
             (*name, made)
         });
-        let (first, expected) = made.next().expect("somebody to begin with");
+        let (first, expected) = made.next().expect("a first contestant");
         assert_eq!(expected.iter().map(Vec::len).sum::<usize>(), BETWEEN * copies, "{first} loses nothing");
         for (name, made) in made {
             assert!(made == expected, "{name} makes other copies than {first}");
@@ -96,67 +97,67 @@ fn check(frames: &Frames, copies: usize, all: &mut [(&'static str, Box<dyn Conte
 
 impl Contestant for Mgm {
     fn forward(&mut self, frames: &Frames, which: std::ops::Range<usize>) {
-        self.worker.forward(0, frames.some(which), |_| ());
+        self.worker.forward(0, frames.range(which), |_| ());
     }
 
     fn empty(&mut self) -> u64 {
         self.rings.iter_mut().map(|ring| ring.discard() as u64).sum()
     }
 
-    fn look(&mut self, each: &mut dyn FnMut(usize, &[u8])) {
+    fn drain(&mut self, each: &mut dyn FnMut(usize, &[u8])) {
         for (port, ring) in self.rings.iter_mut().enumerate() {
             ring.receive(usize::MAX, |frame| each(port, frame));
         }
     }
 }
 
-/// A flow in the floor's table: a line.
+/// A flow in the floor's table, in one cache line.
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Cell {
-    /// Source and group as they stand in a header; 0 in an empty cell.
+    /// Source and group in network order; 0 in an empty cell.
     key: u64,
     arrival: u32,
     len: u32,
     ports: [u8; OUT],
-    /// Of its lines of counters the first.
+    /// The index of the flow's first line of counters.
     counters: u32,
 }
 
-/// A cache line of counters: of a flow's first, packets, octets and copies come before the copies to four ports; the others have
-/// seven.
+/// A cache line of counters. A flow's first line has packets, octets, copies, and the copies to four ports; further lines have the copies
+/// to seven.
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Counters([u64; 8]);
 
-/// So many lines has a flow with so many copies.
+/// Returns the number of lines of counters for a flow with this number of copies.
 fn lines(copies: usize) -> usize {
     1 + copies.saturating_sub(4).div_ceil(7)
 }
 
-/// Who owns a port, on a line of its own.
+/// The owner of a port, in a line of its own.
 #[repr(align(64))]
 struct OwnerWord(AtomicU64);
 
-/// As large as a slot of the ring plane.
+/// A slot as large as one of the ring plane.
 #[repr(align(64))]
 #[derive(Clone)]
 struct Slot([u8; 33 * 64]);
 
-/// A port of the floor: a ring that nobody else can touch.
-struct Exit {
+/// A port of the floor: a ring that only one thread uses.
+struct FloorPort {
     slots: Vec<Slot>,
     tail: usize,
     head: usize,
     source: u64,
 }
 
-/// See the top of this file.
+/// The floor, as described at the top of this file.
 struct Floor<const STAMPS_AND_COUNTERS: bool> {
     cells: Vec<Cell>,
     hash: FixedState,
-    exits: Vec<Exit>,
-    /// For each port, and what they have to read.
+    ports: Vec<FloorPort>,
+    /// The owner word of each port, and the value that it must have.
     owners: Vec<OwnerWord>,
     stamps: Vec<u64>,
     counters: Vec<Counters>,
@@ -185,18 +186,18 @@ impl<const STAMPS_AND_COUNTERS: bool> Floor<STAMPS_AND_COUNTERS> {
             }
             cells[at] = cell;
         }
-        let exit = |port| {
+        let ring = |port| {
             let MacAddress([a, b, c, d, e, f]) = mac(port);
             let slots = vec![Slot([0; 33 * 64]); SLOTS];
-            Exit { slots, tail: 0, head: 0, source: u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]) }
+            FloorPort { slots, tail: 0, head: 0, source: u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]) }
         };
-        let (exits, stamps) = ((0..=OUT).map(exit).collect(), (7..=7 + OUT as u64).collect::<Vec<_>>());
+        let (ports, stamps) = ((0..=OUT).map(ring).collect(), (7..=7 + OUT as u64).collect::<Vec<_>>());
         let owners = stamps.iter().map(|word| OwnerWord(AtomicU64::new(*word))).collect();
         let counters = vec![Counters::default(); FLOWS * lines(copies)];
-        Floor { cells, hash, exits, owners, stamps, counters }
+        Floor { cells, hash, ports, owners, stamps, counters }
     }
 
-    /// Whether this is a packet to forward: everything that the ring plane makes sure of, for IPv4 without options.
+    /// Returns whether a frame holds a packet to forward: every check of the ring plane, for IPv4 without options.
     #[inline]
     fn is_valid(frame: &[u8]) -> bool {
         if frame.len() < 34 || frame[12..15] != [0x08, 0x00, 0x45] {
@@ -265,7 +266,7 @@ impl<const STAMPS_AND_COUNTERS: bool> Floor<STAMPS_AND_COUNTERS> {
                 continue;
             }
             if !STAMPS_AND_COUNTERS {
-                copy(&mut self.exits, cell, frame, |_| true);
+                copy(&mut self.ports, cell, frame, |_| true);
                 continue;
             }
             let (owners, stamps) = (&self.owners, &self.stamps);
@@ -275,10 +276,10 @@ impl<const STAMPS_AND_COUNTERS: bool> Floor<STAMPS_AND_COUNTERS> {
             }
             let counters = &mut self.counters[cell.counters as usize..];
             let mut copies = 0;
-            copy(&mut self.exits, cell, frame, |port| {
+            copy(&mut self.ports, cell, frame, |port| {
                 let holds = holds(port);
                 if holds {
-                    // The generation and three counters are before the first.
+                    // The generation and three counters precede the first copy.
                     let place = 4 + copies;
                     let (line, place) =
                         if place < 8 { (0, place) } else { ((place - 1) / 7, 1 + (place - 1) % 7) };
@@ -296,7 +297,7 @@ impl<const STAMPS_AND_COUNTERS: bool> Floor<STAMPS_AND_COUNTERS> {
 }
 
 #[inline]
-fn copy(exits: &mut [Exit], cell: &Cell, frame: &[u8], mut goes: impl FnMut(usize) -> bool) {
+fn copy(ports: &mut [FloorPort], cell: &Cell, frame: &[u8], mut is_current: impl FnMut(usize) -> bool) {
     let datagram = &frame[14..14 + usize::from(u16::from_be_bytes([frame[16], frame[17]]))];
     let mut top = [0; 48];
     let rest = match datagram.split_first_chunk::<48>() {
@@ -322,25 +323,25 @@ fn copy(exits: &mut [Exit], cell: &Cell, frame: &[u8], mut goes: impl FnMut(usiz
     let [_, b, c, d] = [datagram[16], datagram[17], datagram[18], datagram[19]];
     let first = u64::from_ne_bytes([l, m, 0x01, 0x00, 0x5e, b & 0x7f, c, d]);
     for port in &cell.ports[..cell.len as usize] {
-        let exit = &mut exits[usize::from(*port)];
-        if exit.tail - exit.head == SLOTS || !goes((*port).into()) {
+        let ring = &mut ports[usize::from(*port)];
+        if ring.tail - ring.head == SLOTS || !is_current((*port).into()) {
             continue;
         }
-        let slot = &mut exit.slots[exit.tail % SLOTS].0;
+        let slot = &mut ring.slots[ring.tail % SLOTS].0;
         slot[..8].copy_from_slice(&first.to_ne_bytes());
-        let second = exit.source | u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 0x08, 0x00]);
+        let second = ring.source | u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 0x08, 0x00]);
         slot[8..16].copy_from_slice(&second.to_ne_bytes());
         slot[16..64].copy_from_slice(&top);
         if !rest.is_empty() {
             slot[64..64 + rest.len()].copy_from_slice(rest);
         }
-        exit.tail += 1;
+        ring.tail += 1;
     }
 }
 
 fn prefetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch reads nothing and faults at no address.
+    // SAFETY: a prefetch accesses no memory that the program can observe and never faults.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast());
@@ -351,7 +352,7 @@ fn prefetch<T>(place: &T) {
 
 impl<const STAMPS_AND_COUNTERS: bool> Contestant for Floor<STAMPS_AND_COUNTERS> {
     fn forward(&mut self, frames: &Frames, which: std::ops::Range<usize>) {
-        let mut some = frames.some(which);
+        let mut some = frames.range(which);
         loop {
             let mut burst: [&[u8]; BURST] = [&[]; BURST];
             let mut count = 0;
@@ -368,21 +369,21 @@ impl<const STAMPS_AND_COUNTERS: bool> Contestant for Floor<STAMPS_AND_COUNTERS> 
 
     fn empty(&mut self) -> u64 {
         let mut copies = 0;
-        for exit in &mut self.exits {
-            copies += (exit.tail - exit.head) as u64;
-            exit.head = exit.tail;
+        for ring in &mut self.ports {
+            copies += (ring.tail - ring.head) as u64;
+            ring.head = ring.tail;
         }
         copies
     }
 
-    fn look(&mut self, each: &mut dyn FnMut(usize, &[u8])) {
-        for (port, exit) in self.exits.iter_mut().enumerate() {
-            for n in exit.head..exit.tail {
-                let slot = &exit.slots[n % SLOTS].0;
+    fn drain(&mut self, each: &mut dyn FnMut(usize, &[u8])) {
+        for (port, ring) in self.ports.iter_mut().enumerate() {
+            for n in ring.head..ring.tail {
+                let slot = &ring.slots[n % SLOTS].0;
                 let length = usize::from(u16::from_ne_bytes([slot[0], slot[1]]));
                 each(port, &slot[2..2 + length]);
             }
-            exit.head = exit.tail;
+            ring.head = ring.tail;
         }
     }
 }

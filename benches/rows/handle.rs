@@ -1,4 +1,4 @@
-//! The handle table's rows: reading it, and putting in and taking out.
+//! The rows of the handle table: reading, inserting and removing.
 
 use super::floors::{Slots, swaps};
 use super::peers::{Guarded, LockedSlotMap, MGM, SHARDED_SLAB, SLOTMAP, SharedSlotMap, Table, WithClaims};
@@ -18,13 +18,13 @@ type Scc = scc::HashIndex<u64, u64>;
 type DashMap = dashmap::DashMap<u64, u64>;
 
 const FLOOR: &str = "floor";
-/// Look-ups a round: many, where each is about a nanosecond, and each slot of a large table once.
+/// The look-ups of a round: many, because each takes about a nanosecond, and at least one for each slot of a large table.
 const fn reads(n: usize) -> usize {
     if n > READS { n } else { READS }
 }
 const READS: usize = 1 << 17;
 const BURST: usize = 64;
-/// Pairs of insert and remove a round.
+/// The pairs of insert and remove in a round.
 const PAIRS: u64 = 1 << 13;
 
 fn name(n: usize) -> &'static str {
@@ -37,7 +37,7 @@ fn name(n: usize) -> &'static str {
     }
 }
 
-/// Makes the same contestant of each of some tables.
+/// Makes the same contestant for each of some tables.
 macro_rules! each {
     ($make:ident $arguments:tt: $($table:ty),*) => {
         vec![$($make::<$table> $arguments),*]
@@ -62,7 +62,7 @@ fn in_bursts<T: Table + 'static>(n: usize) -> Contestant {
     })
 }
 
-/// Rows that read.
+/// Returns the rows that read.
 pub(crate) fn reading(threads: &[usize]) -> Vec<Row> {
     let reads = (READS as u64, Clock::Thread);
     let mut rows = vec![Row::rounds(
@@ -75,7 +75,7 @@ pub(crate) fn reading(threads: &[usize]) -> Vec<Row> {
             let floor = Slots::of(&keys);
             let mut walk = Walk::over(&keys);
             let mgm =
-                Contestant::new(MGM, move || walk.sum(READS, |handle| u64::from(table.validate(handle))));
+                Contestant::new(MGM, move || walk.sum(READS, |handle| u64::from(table.contains(handle))));
             let mut walk = Walk::over(&keys);
             vec![mgm, Contestant::new(FLOOR, move || walk.sum(READS, |handle| u64::from(floor.is(handle))))]
         },
@@ -94,12 +94,12 @@ pub(crate) fn reading(threads: &[usize]) -> Vec<Row> {
         ));
     }
     for n in [16, 1024, 1 << 20] {
-        let most = if n > 1024 { 1.3 } else { 1.2 };
+        let max = if n > 1024 { 1.3 } else { 1.2 };
         rows.push(Row::rounds(
             format!("burst/{}", name(n)),
             format!("resolve in bursts of {BURST}, {}", name(n)),
             (self::reads(n) as u64, Clock::Thread),
-            vec![Target::ratio(MGM, FLOOR, most)],
+            vec![Target::ratio(MGM, FLOOR, max)],
             move || {
                 let mut all = each!(in_bursts(n): Mgm, Slab, SharedSlotMap, Idr, ConcurrentSlotMap, Papaya, Scc, DashMap);
                 all.insert(1, floor_in_bursts(n));
@@ -155,7 +155,7 @@ const QUIET: &str = "mgm, quiet";
 const STALE: &str = "mgm, stale";
 const HIT: &str = "mgm, hit";
 
-/// The same check and read on a plain vector that nothing protects.
+/// Makes the floor: the same check and read on a plain vector.
 fn floor(n: usize) -> Contestant {
     let (_, keys) = Mgm::filled(n);
     let floor = Slots::of(&keys);
@@ -201,7 +201,7 @@ fn beside_churn<T: Table + 'static>() -> Contestant {
     })
 }
 
-/// Keys whose slots are used again by others.
+/// Makes a contestant that looks up stale keys of slots that have been reused.
 fn refused<T: Table + 'static>(name: &'static str) -> Contestant {
     let (table, stale) = T::filled(1024);
     assert!(stale.iter().all(|key| table.remove(*key)));
@@ -238,27 +238,27 @@ fn pairs_of_threads<T: Table + 'static>(threads: usize) -> Contestant {
     })
 }
 
-/// So many handles go from hand to hand at once, so that the handing over costs next to nothing.
-const HANDFUL: usize = 256;
+/// The number of handles that are passed between threads at once, so that the queue costs next to nothing.
+const PARCEL: usize = 256;
 
-/// One thread inserts, another removes; at most four handfuls are between them.
+/// Makes a contestant with one thread that inserts and another that removes, with at most four parcels between them.
 fn handed_over<T: Table + 'static>() -> Contestant {
     let table = T::new();
     Contestant::timed(T::NAME, move || {
         let (full, empty) = (ArrayQueue::new(4), ArrayQueue::new(4));
-        (0..4).for_each(|_| drop(empty.push(Vec::with_capacity(HANDFUL))));
+        (0..4).for_each(|_| drop(empty.push(Vec::with_capacity(PARCEL))));
         together(2, Clock::Wall, |thread, gate| {
             gate.time(|| {
                 let mut done = 0;
-                for _ in 0..4 * PAIRS as usize / HANDFUL {
+                for _ in 0..4 * PAIRS as usize / PARCEL {
                     if thread == 0 {
-                        let mut handful: Vec<T::Key> = taken(&empty);
-                        handful.extend((0..HANDFUL as u64).map(|value| table.insert(value)));
-                        drop(full.push(handful));
+                        let mut parcel: Vec<T::Key> = pop_wait(&empty);
+                        parcel.extend((0..PARCEL as u64).map(|value| table.insert(value)));
+                        drop(full.push(parcel));
                     } else {
-                        let mut handful = taken(&full);
-                        done += handful.drain(..).map(|key| u64::from(table.remove(key))).sum::<u64>();
-                        drop(empty.push(handful));
+                        let mut parcel = pop_wait(&full);
+                        done += parcel.drain(..).map(|key| u64::from(table.remove(key))).sum::<u64>();
+                        drop(empty.push(parcel));
                     }
                 }
                 done
@@ -267,7 +267,8 @@ fn handed_over<T: Table + 'static>() -> Contestant {
     })
 }
 
-pub(crate) fn taken<T>(queue: &ArrayQueue<T>) -> T {
+/// Pops an item, and waits until there is one.
+pub(crate) fn pop_wait<T>(queue: &ArrayQueue<T>) -> T {
     let mut turns = 0_u32;
     loop {
         if let Some(item) = queue.pop() {
@@ -280,7 +281,7 @@ pub(crate) fn taken<T>(queue: &ArrayQueue<T>) -> T {
 
 const EMPTY: &str = "mgm, empty";
 
-/// Rows that insert and remove.
+/// Returns the rows that insert and remove.
 pub(crate) fn writing(threads: &[usize]) -> Vec<Row> {
     let mut rows = Vec::new();
     for live in [0, 1_000, 100_000] {

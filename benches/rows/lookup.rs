@@ -1,8 +1,8 @@
-//! The forwarding table's rows, beside concurrent maps that find a flow's entry while writers could change it.
+//! The rows of the forwarding table, compared with concurrent maps that find a flow's entry while writers may change it.
 //!
-//! Same flows, same entries, hash functions of one make (each table with a random seed of its own), one look-up in ten of
-//! a flow that has no entry, in an order that looks random to a prefetcher. Only `mgm` replaces entries without readers
-//! missing them by contract.
+//! All contestants use the same flows, the same entries and the same kind of hash function, each with a random seed of its own. One
+//! look-up in ten is of a flow without an entry. The order looks random to a prefetcher. Only `mgm` guarantees that readers do not miss
+//! an entry while it is replaced.
 
 use super::floors::BucketTable;
 use super::memory;
@@ -10,30 +10,30 @@ use super::threads::beside;
 use super::{Clock, Contestant, Row, SEED, Target, Walk, random};
 use foldhash::quality::RandomState;
 use mgm::forwarding::{
-    Entry, Family, Flow, FlowCounterId, ForwardingTable, Incoming, NewEntry, OifCounterId, Outgoing,
-    OutgoingCounter, PublishError, Stamp, VifIndex,
+    Entry, Family, Flow, FlowCounterId, ForwardingTable, Incoming, NewEntry, OifCounter, OifCounterId,
+    Outgoing, PublishError, Stamp, VifIndex,
 };
-use mgm::handle::HandleTable;
+use mgm::handle::OwnershipTable;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const BURST: usize = 32;
-/// Look-ups a round: so many that a round finds in the caches what it left there itself.
+/// The look-ups of a round: enough for a round to find in the caches what it left there itself.
 const fn lookups(size: usize) -> usize {
     if size < LOOKUPS / 4 {
         LOOKUPS
-    } else if size < MOST / 4 {
+    } else if size < MAX_LOOKUPS / 4 {
         4 * size
     } else {
-        MOST
+        MAX_LOOKUPS
     }
 }
 const LOOKUPS: usize = 1 << 14;
-const MOST: usize = 1 << 20;
+const MAX_LOOKUPS: usize = 1 << 20;
 
-/// Sixteen groups to a source.
+/// Makes flow `n`; there are sixteen groups to a source.
 pub(crate) fn flow(family: Family, n: usize) -> Flow {
     let (source, group) = (n as u32 / 16, n as u32 % 16);
     let (source, group): (IpAddr, IpAddr) = match family {
@@ -49,63 +49,63 @@ pub(crate) fn flow(family: Family, n: usize) -> Flow {
     Flow::new(source, group).expect("a source and a group of one family")
 }
 
-/// Entries with one incoming and two outgoing interfaces, all alive.
+/// Makes entries with one incoming and two outgoing interfaces, all with current stamps.
 #[derive(Clone, Copy)]
-pub(crate) struct Made {
+pub(crate) struct EntryMaker {
     family: Family,
-    number: FlowCounterId,
+    counter: FlowCounterId,
     incoming: Incoming,
     outgoing: [Outgoing; 2],
 }
 
-impl Made {
+impl EntryMaker {
     pub(crate) fn entry(&self, n: usize) -> NewEntry<'_> {
         self.entry_of(flow(self.family, n))
     }
 
     fn entry_of(&self, flow: Flow) -> NewEntry<'_> {
-        NewEntry::new(flow, self.number, Some(self.incoming), &self.outgoing)
+        self.entry_to(flow, &self.outgoing)
     }
 
-    /// Other outgoing interfaces, one for each number.
-    fn to<const N: usize>(&self, numbers: [OifCounterId; N]) -> [Outgoing; N] {
+    fn entry_to<'o>(&self, flow: Flow, outgoing: &'o [Outgoing]) -> NewEntry<'o> {
+        NewEntry::new(flow, self.counter, Some(self.incoming), outgoing)
+    }
+
+    /// Makes other outgoing interfaces, one for each counter.
+    fn outgoing<const N: usize>(&self, counters: [OifCounterId; N]) -> [Outgoing; N] {
         let mut interfaces = (1..).map(VifIndex);
         let stamp = self.incoming.stamp;
-        numbers.map(|number| Outgoing {
-            interface: interfaces.next().expect("there are enough"),
-            stamp,
-            number,
-        })
+        counters.map(|counter| Outgoing::new(interfaces.next().expect("enough interfaces"), stamp, counter))
     }
 }
 
-/// An empty table of this capacity, and what makes its entries.
-pub(crate) fn empty(family: Family, capacity: usize) -> (ForwardingTable, Made) {
-    let clients = HandleTable::with_claims(1).expect("one client is a capacity");
+/// Makes an empty table of this capacity, and the maker of its entries.
+pub(crate) fn empty(family: Family, capacity: usize) -> (ForwardingTable, EntryMaker) {
+    let clients = OwnershipTable::with_limit(1).expect("one client is a capacity");
     let client = clients.insert(()).expect("room for one client");
-    let thing = clients.new_resource().expect("room for one thing");
-    let word = clients.claim(client, thing).expect("nobody owns it yet");
+    let resource = clients.new_resource().expect("room for one resource");
+    let word = clients.claim(client, resource).expect("unowned");
     let table = ForwardingTable::new(capacity as u32, Arc::clone(clients.owners()));
-    let number = table.alloc_counter().expect("a number is free");
-    let incoming = Incoming { interface: VifIndex(0), stamp: Stamp::one(thing, word) };
+    let counter = table.alloc_counter().expect("a counter is free");
+    let incoming = Incoming::new(VifIndex(0), Stamp::one(resource, word));
     let outgoing = [1, 2].map(|i| Outgoing::uncounted(VifIndex(i), incoming.stamp));
-    (table, Made { family, number, incoming, outgoing })
+    (table, EntryMaker { family, counter, incoming, outgoing })
 }
 
-pub(crate) fn filled(family: Family, size: usize) -> (ForwardingTable, Made) {
-    let (table, made) = empty(family, size);
-    (0..size).for_each(|n| table.publish(made.entry(n)).expect("room for every flow"));
-    (table, made)
+pub(crate) fn filled(family: Family, size: usize) -> (ForwardingTable, EntryMaker) {
+    let (table, maker) = empty(family, size);
+    (0..size).for_each(|n| table.publish(maker.entry(n)).expect("room for every flow"));
+    (table, maker)
 }
 
-/// The entries of a filled table, for others to keep.
+/// Returns the entries of a filled table, for other maps.
 fn entries(family: Family, size: usize) -> Vec<Entry> {
     let (table, _) = filled(family, size);
     let mut reader = table.reader();
     (0..size).map(|n| reader.lookup(&flow(family, n)).expect("every flow has one").clone()).collect()
 }
 
-/// Flows, nine in ten of them below `size`, each of those as often as any other.
+/// Returns flows in random order, nine in ten of them with an entry in a table of `size` entries.
 pub(crate) fn flows(family: Family, size: usize) -> Walk<Flow> {
     let mut random = random(SEED);
     let mut one = || {
@@ -115,7 +115,7 @@ pub(crate) fn flows(family: Family, size: usize) -> Walk<Flow> {
     Walk::along((0..lookups(size)).map(|_| one()).collect())
 }
 
-/// What is read from an entry that was found.
+/// Reads an entry that was found, and returns its part of the checksum.
 #[inline(always)]
 fn used(entry: &Entry) -> u64 {
     entry.incoming().map_or(0, |incoming| u64::from(incoming.interface.0)) + entry.outgoing().len() as u64
@@ -197,7 +197,7 @@ fn dashmap(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     })
 }
 
-/// For one thread, like the floor, but a good map of somebody else's.
+/// Makes a contestant for one thread, like the floor, but with a well-known map.
 fn hashbrown(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let mut map = hashbrown::HashMap::with_capacity_and_hasher(size, RandomState::default());
     entries(family, size).into_iter().for_each(|entry| assert!(map.insert(entry.flow(), entry).is_none()));
@@ -207,32 +207,32 @@ fn hashbrown(family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     })
 }
 
-/// Replaces entries at random.
+/// A writer that replaces entries in random order.
 struct Writer {
-    made: Made,
+    maker: EntryMaker,
     size: usize,
     random: Box<dyn FnMut() -> u64 + Send>,
-    /// When the next is due, if there is a rate.
+    /// The time of the next replacement, if there is a rate.
     due: Instant,
     every: Option<Duration>,
 }
 
 impl Writer {
-    fn new(made: Made, size: usize, every: Option<Duration>) -> Writer {
-        Writer { made, size, random: Box::new(random(SEED)), due: Instant::now(), every }
+    fn new(maker: EntryMaker, size: usize, every: Option<Duration>) -> Writer {
+        Writer { maker, size, random: Box::new(random(SEED)), due: Instant::now(), every }
     }
 
     fn write(&mut self, table: &ForwardingTable) {
         if let Some(every) = self.every {
-            // What was due before there was somebody to write is not made up for.
+            // Replacements that were due before the writer started are not maker up for.
             self.due = self.due.max(Instant::now() - 10 * every) + every;
             while Instant::now() < self.due {
                 std::hint::spin_loop();
             }
         }
         let n = (self.random)() as usize % self.size;
-        // A reader that loses its core in the middle of a burst holds back what is replaced meanwhile.
-        while let Err(error) = table.replace(self.made.entry(n)) {
+        // A reader that loses its core in the middle of a burst holds replaced entries back.
+        while let Err(error) = table.replace(self.maker.entry(n)) {
             assert!(matches!(error, PublishError::Full(_)), "{error}");
             std::thread::yield_now();
         }
@@ -240,9 +240,9 @@ impl Writer {
 }
 
 fn beside_writer(size: usize, every: Option<Duration>) -> Contestant {
-    let (table, made) = filled(Family::V4, size);
+    let (table, maker) = filled(Family::V4, size);
     let mut flows = flows(Family::V4, size);
-    let mut writer = Writer::new(made, size, every);
+    let mut writer = Writer::new(maker, size, every);
     Contestant::timed(MGM, move || {
         beside(
             || writer.write(&table),
@@ -260,11 +260,11 @@ fn beside_writer(size: usize, every: Option<Duration>) -> Contestant {
 
 const UPDATES: u64 = 1 << 12;
 
-/// The writer's own side: updates, while another thread looks up without pause.
+/// Makes the contestant of the writer: updates, while another thread looks flows up without pause.
 fn updates(size: usize) -> Contestant {
-    let (table, made) = filled(Family::V4, size);
+    let (table, maker) = filled(Family::V4, size);
     let mut flows = flows(Family::V4, size);
-    let mut writer = Writer::new(made, size, None);
+    let mut writer = Writer::new(maker, size, None);
     Contestant::timed(MGM, move || {
         beside(
             || {
@@ -337,7 +337,7 @@ pub(crate) fn rows() -> Vec<Row> {
         ));
     }
     let paced = Some(Duration::from_micros(10));
-    for (case, every, most) in [("100k", paced, 1.1), ("unbounded", None, 1.25)] {
+    for (case, every, max) in [("100k", paced, 1.1), ("unbounded", None, 1.25)] {
         let title = match every {
             Some(_) => "the same with a writer at 100k updates a second, 64k",
             None => "the same with a writer without pause, 64k",
@@ -351,7 +351,7 @@ pub(crate) fn rows() -> Vec<Row> {
             format!("lookup-writer/{case}"),
             title,
             round(size),
-            vec![Target::ratio(MGM, QUIET, most)],
+            vec![Target::ratio(MGM, QUIET, max)],
             contestants,
         ));
     }
@@ -376,19 +376,19 @@ const MEDIAN: &str = "burst, median";
 const P9999: &str = "burst, p99.99";
 const INSERT: &str = "insert";
 
-/// One thread publishes a million entries into an empty table; another looks up bursts meanwhile, each timed by the
-/// thread's own clock (which counts interrupts that come meanwhile: the quiet figures tell how many).
+/// Lets one thread publish a million entries into an empty table while another looks up bursts. Each burst is timed by the thread's own
+/// clock, which includes interrupts; the quiet figures show their share.
 fn growth(quick: bool) -> Vec<(&'static str, f64)> {
     let size = if quick { 1 << 16 } else { 1 << 20 };
     let mut flows = flows(Family::V4, size);
-    let (table, made) = empty(Family::V4, size);
+    let (table, maker) = empty(Family::V4, size);
     let new = Vec::from_iter((0..size).map(|n| flow(Family::V4, n)));
     let mut histogram = times();
     let mut insert = Duration::ZERO;
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             super::threads::pin(1);
-            let publish = |flow: &Flow| table.publish(made.entry_of(*flow)).expect("room");
+            let publish = |flow: &Flow| table.publish(maker.entry_of(*flow)).expect("room");
             Clock::Thread.time(|| new.iter().for_each(publish)).1
         });
         let mut reader = table.reader();
@@ -413,7 +413,7 @@ fn growth(quick: bool) -> Vec<(&'static str, f64)> {
     ]
 }
 
-/// Up to a minute; what takes longer is kept as a minute.
+/// Makes a histogram of times up to a minute. Longer times count as a minute.
 fn times() -> hdrhistogram::Histogram<u64> {
     hdrhistogram::Histogram::new_with_max(60_000_000_000, 3).expect("three digits of a minute")
 }
@@ -433,28 +433,28 @@ fn bursts(
     }));
 }
 
-/// Bytes of one of `size` entries with four outgoing interfaces.
+/// Returns the octets of one entry with four outgoing interfaces, measured over `size` of them.
 pub(crate) fn entry_memory(size: usize) -> f64 {
-    let (table, made) = empty(Family::V4, size + 1);
-    let outgoing = made.to([OifCounterId::NONE; 4]);
-    let publish = |n| table.publish(NewEntry { outgoing: &outgoing, ..made.entry(n) }).expect("room");
-    memory::taken(|| (0..size).for_each(publish)) as f64 / size as f64
+    let (table, maker) = empty(Family::V4, size + 1);
+    let outgoing = maker.outgoing([OifCounterId::NONE; 4]);
+    let publish = |n| table.publish(maker.entry_to(flow(maker.family, n), &outgoing)).expect("room");
+    memory::allocated(|| (0..size).for_each(publish)) as f64 / size as f64
 }
 
-/// Bytes of the counters of one of `size` entries with four outgoing interfaces, for one worker, once a packet of each was
-/// forwarded. To be asked of a process that has done nothing else.
+/// Returns the octets of one worker's counters for an entry with four outgoing interfaces, measured over `size` of them after a packet of
+/// each was forwarded. The process must not have done anything else.
 pub(crate) fn counters_memory(size: usize) -> f64 {
     let (table, _) = empty(Family::V4, size + 1);
-    let numbers = Vec::from_iter((0..size).map(|_| {
-        let number = table.alloc_counter().expect("a number is free");
-        (number, [0; 4].map(|_| table.alloc_oif_counter(number).expect("memory")))
+    let ids = Vec::from_iter((0..size).map(|_| {
+        let id = table.alloc_counter().expect("a counter is free");
+        (id, [0; 4].map(|_| table.alloc_oif_counter(id).expect("memory")))
     }));
     let mut worker = None;
     let counters = memory::resident(|| {
         let worker = worker.insert(table.counters().worker());
-        for (number, outgoing) in &numbers {
-            worker.forwarded(*number, 46, 4);
-            outgoing.iter().for_each(|number| worker.add_outgoing(*number, OutgoingCounter::Packets, 1));
+        for (id, outgoing) in &ids {
+            worker.forwarded(*id, 46, 4);
+            outgoing.iter().for_each(|id| worker.add_oif(*id, OifCounter::Packets, 1));
         }
     });
     counters as f64 / size as f64

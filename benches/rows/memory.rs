@@ -1,6 +1,6 @@
-//! What things take in memory: counted by the report's allocator, see [`Counting`].
+//! Rows of memory, counted by the report's allocator ([`Counting`]).
 
-use super::handle::{Mgm, taken as next};
+use super::handle::{Mgm, pop_wait};
 use super::peers::{LockedSlotMap, MGM, SHARDED_SLAB, Table};
 use super::{Row, Target, lookup};
 use crossbeam_queue::ArrayQueue;
@@ -8,59 +8,59 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-/// The system's allocator, which counts how many bytes are out while somebody asks for it. Otherwise it costs a load of
-/// a word that nobody writes, so that it may stay in place while peers are timed that allocate.
+/// The system's allocator, which counts the allocated octets while [`allocated`] runs. Otherwise it costs a load of a word that no
+/// thread writes, so that it can stay in place while allocating peers are timed.
 pub(crate) struct Counting;
 
-static ASKED: AtomicBool = AtomicBool::new(false);
-static BYTES: AtomicI64 = AtomicI64::new(0);
+static ENABLED: AtomicBool = AtomicBool::new(false);
+static OCTETS: AtomicI64 = AtomicI64::new(0);
 
-fn count(bytes: i64) {
-    // Relaxed, here and below: a count that is read when those who allocate have been joined.
-    if ASKED.load(Ordering::Relaxed) {
-        BYTES.fetch_add(bytes, Ordering::Relaxed);
+fn count(octets: i64) {
+    // Relaxed, here and below: the counts are read after the allocating threads have been joined.
+    if ENABLED.load(Ordering::Relaxed) {
+        OCTETS.fetch_add(octets, Ordering::Relaxed);
     }
 }
 
-// SAFETY: everything is passed on to the system's allocator as it came.
+// SAFETY: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as i64);
-        // SAFETY: the caller's word.
+        // SAFETY: the caller keeps the contract of the same function.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as i64);
-        // SAFETY: the caller's word.
+        // SAFETY: the caller keeps the contract of the same function.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size as i64 - layout.size() as i64);
-        // SAFETY: the caller's word.
+        // SAFETY: the caller keeps the contract of the same function.
         unsafe { System.realloc(memory, layout, size) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         count(-(layout.size() as i64));
-        // SAFETY: the caller's word.
+        // SAFETY: the caller keeps the contract of the same function.
         unsafe { System.dealloc(memory, layout) };
     }
 }
 
-/// By how many bytes `work` leaves more allocated than it found.
-pub(crate) fn taken(work: impl FnOnce()) -> i64 {
-    ASKED.store(true, Ordering::Relaxed);
-    let before = BYTES.load(Ordering::Relaxed);
+/// Returns the number of octets by which the allocated memory grows during `work`.
+pub(crate) fn allocated(work: impl FnOnce()) -> i64 {
+    ENABLED.store(true, Ordering::Relaxed);
+    let before = OCTETS.load(Ordering::Relaxed);
     work();
-    let taken = BYTES.load(Ordering::Relaxed) - before;
-    ASKED.store(false, Ordering::Relaxed);
+    let taken = OCTETS.load(Ordering::Relaxed) - before;
+    ENABLED.store(false, Ordering::Relaxed);
     taken
 }
 
-/// By how many bytes `work` leaves more of this process in memory than it found: what was asked for and never touched is not.
-/// What was asked for where the system does not tell.
+/// Returns the number of octets by which the resident memory of this process grows during `work`, which omits allocated memory that was
+/// never touched. Where the system does not report it, returns what [`allocated`] returns.
 pub(crate) fn resident(work: impl FnOnce()) -> i64 {
     let now = || {
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
@@ -68,57 +68,57 @@ pub(crate) fn resident(work: impl FnOnce()) -> i64 {
         line.split_whitespace().next()?.parse::<i64>().ok()
     };
     let before = now();
-    let taken = taken(work);
-    before.zip(now()).map_or(taken, |(before, now)| (now - before) * 1024)
+    let allocated = allocated(work);
+    before.zip(now()).map_or(allocated, |(before, now)| (now - before) * 1024)
 }
 
-fn bytes_a_handle<T: Table>() -> f64 {
+fn octets_per_handle<T: Table>() -> f64 {
     let n = 1_u64 << 20;
     let mut kept = None;
-    let bytes = taken(|| {
+    let octets = allocated(|| {
         let table = T::new();
         (0..n).for_each(|value| _ = black_box(table.insert(value)));
         kept = Some(table);
     });
     drop(kept);
-    bytes as f64 / n as f64
+    octets as f64 / n as f64
 }
 
 fn empty<T: Table>() -> f64 {
     let mut kept = None;
-    let bytes = taken(|| kept = Some(T::new()));
+    let octets = allocated(|| kept = Some(T::new()));
     drop(kept);
-    bytes as f64
+    octets as f64
 }
 
 const EARLY: &str = "most after the first hundredth";
 const LATE: &str = "most after all";
 
-/// One thread inserts, another removes, 100 million times; the most bytes that were out at any handful.
+/// Lets one thread insert and another remove, 100 million times. Returns the maximum of the allocated octets over all parcels.
 fn handed_over(quick: bool) -> Vec<(&'static str, f64)> {
-    const HANDFUL: usize = 256;
-    let handfuls = if quick { 10_000 } else { 100_000_000 / HANDFUL };
+    const PARCEL: usize = 256;
+    let parcels = if quick { 10_000 } else { 100_000_000 / PARCEL };
     let table = Mgm::new();
     let (mut early, mut late) = (0, 0);
     let (full, empty) = (ArrayQueue::new(4), ArrayQueue::new(4));
-    (0..4).for_each(|_| drop(empty.push(Vec::with_capacity(HANDFUL))));
-    taken(|| {
-        let begun = BYTES.load(Ordering::Relaxed);
+    (0..4).for_each(|_| drop(empty.push(Vec::with_capacity(PARCEL))));
+    allocated(|| {
+        let begun = OCTETS.load(Ordering::Relaxed);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 super::threads::pin(1);
-                for _ in 0..handfuls {
-                    let mut handful: Vec<_> = next(&full);
-                    assert!(handful.drain(..).all(|key| Table::remove(&table, key)));
-                    drop(empty.push(handful));
+                for _ in 0..parcels {
+                    let mut parcel: Vec<_> = pop_wait(&full);
+                    assert!(parcel.drain(..).all(|key| Table::remove(&table, key)));
+                    drop(empty.push(parcel));
                 }
             });
-            for n in 0..handfuls {
-                let mut handful = next(&empty);
-                handful.extend((0..HANDFUL as u64).map(|value| Table::insert(&table, value)));
-                drop(full.push(handful));
-                late = late.max(BYTES.load(Ordering::Relaxed) - begun);
-                if n < handfuls / 100 {
+            for n in 0..parcels {
+                let mut parcel = pop_wait(&empty);
+                parcel.extend((0..PARCEL as u64).map(|value| Table::insert(&table, value)));
+                drop(full.push(parcel));
+                late = late.max(OCTETS.load(Ordering::Relaxed) - begun);
+                if n < parcels / 100 {
                     early = late;
                 }
             }
@@ -144,10 +144,10 @@ pub(crate) fn handles() -> Vec<Row> {
             vec![Target::figure(MGM, 20.0)],
             |_| {
                 vec![
-                    (MGM, bytes_a_handle::<Mgm>()),
-                    (SHARDED_SLAB, bytes_a_handle::<sharded_slab::Slab<u64>>()),
-                    ("slotmap", bytes_a_handle::<LockedSlotMap>()),
-                    ("idr-ebr", bytes_a_handle::<Idr>()),
+                    (MGM, octets_per_handle::<Mgm>()),
+                    (SHARDED_SLAB, octets_per_handle::<sharded_slab::Slab<u64>>()),
+                    ("slotmap", octets_per_handle::<LockedSlotMap>()),
+                    ("idr-ebr", octets_per_handle::<Idr>()),
                 ]
             },
         ),
@@ -178,12 +178,12 @@ pub(crate) fn forwarding() -> Vec<Row> {
     )]
 }
 
-/// What the counters of so many flows take, for one worker: of a process of their own, as what others have given back may
-/// be used again, and does not show then.
+/// Returns the memory of one worker's counters for this number of flows. It is measured in a process of its own, because reused memory
+/// of earlier rows would not show.
 fn counters(flows: usize) -> f64 {
     let program = std::env::current_exe().expect("this program's path");
     let output = std::process::Command::new(program).args(["--counters", &flows.to_string()]).output();
-    let output = output.expect("this program starts once more");
+    let output = output.expect("this program starts again");
     let printed = String::from_utf8_lossy(&output.stdout);
     printed.trim().parse().expect("it prints a number")
 }

@@ -1,12 +1,12 @@
-//! The rows of the comparison, each defined once: what is done, by whom, by which clock, and what is to be reached.
+//! The rows of the comparison, each defined once: the work, the contestants, the clock and the targets.
 //!
-//! The criterion benches and the report (`comparison.rs`) both run them. A row's contestants are made when it is run, own
-//! what they work on, and are dropped before the next row. They make their Readers anew each round: a Reader that stays
-//! pinned while others are measured would hold back reclamation in every table of the process.
+//! The criterion benches and the report (`comparison/`) both run them. A row's contestants are made when the row runs, own the data
+//! that they work on, and are dropped before the next row. They make their Readers anew each round: a Reader that stays pinned while
+//! others are measured would hold back reclamation in every table of the process.
 //!
-//! A contestant makes one round of the row's operations a call and answers with a checksum. Contestants that do the same
-//! work have to answer the same, round by round. Contestants of one thread are timed by the runner; those that need
-//! several time themselves, see [`threads`].
+//! Each call of a contestant makes one round of the row's operations and returns a checksum. Contestants with the same work must
+//! return the same checksum, round by round. The runner times contestants of one thread; those with several threads time themselves
+//! ([`threads`]).
 
 #![allow(dead_code, reason = "each front end runs its part of the rows")]
 
@@ -23,12 +23,12 @@ pub(crate) mod threads;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a time is taken by.
+/// The clock of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clock {
-    /// What passes on the wall: where threads may wait for one another.
+    /// Wall-clock time, for rows with threads that may wait for one another.
     Wall,
-    /// The time the thread was on a processor: everywhere else, so that others on the machine count less.
+    /// The thread's processor time, for all other rows, so that other processes matter less.
     Thread,
 }
 
@@ -49,25 +49,25 @@ impl Clock {
     }
 }
 
-/// How long this thread was on a processor so far.
+/// Returns the processor time of this thread so far.
 pub(crate) fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// A round of a contestant.
+/// How a contestant makes a round.
 pub(crate) enum Round {
-    /// Timed by the runner, with the row's clock.
+    /// The runner times it with the row's clock.
     Plain(Box<dyn FnMut() -> u64>),
-    /// Times itself: of several threads, the mean of what each took for its operations.
+    /// It times itself: with several threads, it returns the mean of their times.
     Timed(Box<dyn FnMut() -> (u64, Duration)>),
 }
 
-/// Whoever does a row's work.
+/// One implementation of a row's work.
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     round: Round,
-    /// Whether the checksum has to be the others'.
+    /// Whether the checksum must equal those of the others.
     pub(crate) compared: bool,
 }
 
@@ -80,12 +80,12 @@ impl Contestant {
         Contestant { name, round: Round::Timed(Box::new(round)), compared: true }
     }
 
-    /// Does other work than the rest, so that its checksum says nothing about theirs.
+    /// Excludes the checksum from the comparison, because the work differs from that of the others.
     pub(crate) fn apart(self) -> Contestant {
         Contestant { compared: false, ..self }
     }
 
-    /// One round: its checksum, and how long it took.
+    /// Makes one round, and returns its checksum and its time.
     pub(crate) fn round(&mut self, clock: Clock) -> (u64, Duration) {
         match &mut self.round {
             Round::Plain(round) => clock.time(round),
@@ -94,7 +94,7 @@ impl Contestant {
     }
 }
 
-/// What is to be reached: by the contestant `of`, either in itself or as a multiple of another's figure.
+/// A target for the contestant `of`: a maximum of its figure, or of the ratio to the figure of `than`.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) of: &'static str,
@@ -103,34 +103,34 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// At most so many times what `than` has.
+    /// Makes a target for a ratio.
     pub(crate) fn ratio(of: &'static str, than: &'static str, most: f64) -> Target {
         Target { of, than: Some(than), most }
     }
 
-    /// At most so much, in the row's unit.
+    /// Makes a target for the figure itself, in the row's unit.
     pub(crate) fn figure(of: &'static str, most: f64) -> Target {
         Target { of, than: None, most }
     }
 }
 
-/// What [`Row::batches`] takes: a name, and a call that handles one batch and returns how many operations that were.
+/// The contestants of [`Row::batches`]: a name, and a function that handles one batch and returns its number of operations.
 pub(crate) type Batches = Vec<(&'static str, Box<dyn FnMut() -> u64>)>;
 
-/// How a row comes to its figures.
+/// How a row is measured.
 pub(crate) enum Work {
-    /// Contestants that take turns.
+    /// By contestants that take turns.
     Rounds(Box<dyn Fn() -> Vec<Contestant>>),
-    /// It measures by itself, once; `true` asks for a short run.
+    /// By a function that runs once; the argument `true` requests a short run.
     Once(Box<dyn Fn(bool) -> Vec<(&'static str, f64)>>),
 }
 
 /// One row.
 pub(crate) struct Row {
-    /// `line/case`: rows of one line belong together.
+    /// `line/case`. Rows of one line share a plot.
     pub(crate) id: String,
     pub(crate) title: String,
-    /// How many operations a round has; `None` where the checksum says it.
+    /// The number of operations of a round; `None` where it is the checksum.
     pub(crate) operations: Option<u64>,
     pub(crate) clock: Clock,
     pub(crate) unit: &'static str,
@@ -139,7 +139,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// A row of contestants that take turns; a figure is nanoseconds an operation.
+    /// Makes a row with contestants that take turns. A figure is in nanoseconds per operation.
     pub(crate) fn rounds(
         id: impl Into<String>,
         title: impl Into<String>,
@@ -158,7 +158,7 @@ impl Row {
         }
     }
 
-    /// A row that measures by itself.
+    /// Makes a row that measures by itself.
     pub(crate) fn once(
         id: impl Into<String>,
         title: impl Into<String>,
@@ -177,8 +177,7 @@ impl Row {
         }
     }
 
-    /// A row of contestants made elsewhere, each call of which handles one batch and returns how many operations that
-    /// were.
+    /// Makes a row from functions that each handle one batch and return its number of operations.
     pub(crate) fn batches(
         id: impl Into<String>,
         title: impl Into<String>,
@@ -190,13 +189,13 @@ impl Row {
         Row { operations: None, ..Row::rounds(id, title, (0, Clock::Thread), targets, contestants) }
     }
 
-    /// What comes before the first `/` of its id.
+    /// Returns the part of the id before the first `/`.
     pub(crate) fn line(&self) -> &str {
         self.id.split('/').next().unwrap_or_default()
     }
 }
 
-/// Every row, in the order of the table; those with several threads once for each number of them.
+/// Returns every row, in the order of the table. Rows with several threads come once for each number of threads.
 pub(crate) fn all(threads: &[usize]) -> Vec<Row> {
     let mut rows = handle::reading(threads);
     rows.extend(handle::writing(threads));
@@ -208,7 +207,7 @@ pub(crate) fn all(threads: &[usize]) -> Vec<Row> {
     rows
 }
 
-/// A fixed sequence of numbers that look random.
+/// Returns a fixed sequence of numbers that look random.
 pub(crate) fn random(mut seed: u64) -> impl FnMut() -> u64 {
     move || {
         seed ^= seed << 13;
@@ -220,8 +219,8 @@ pub(crate) fn random(mut seed: u64) -> impl FnMut() -> u64 {
 
 pub(crate) const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Keys in an order that looks random to a prefetcher, the same for the same number of keys; from which each round goes
-/// on where the last one ended.
+/// Keys in an order that looks random to a prefetcher and depends only on the number of keys. Each round continues where the last one
+/// ended.
 pub(crate) struct Walk<K> {
     /// Shared, so that contestants do not push each other's tables out of the caches more than they must.
     keys: Arc<[K]>,
@@ -229,7 +228,7 @@ pub(crate) struct Walk<K> {
 }
 
 impl<K: Copy> Walk<K> {
-    /// Few keys are repeated until there are 1024, so that a round is not the walk's overhead.
+    /// Shuffles the keys, repeated up to at least 1024, so that the overhead of the walk stays small.
     pub(crate) fn over(keys: &[K]) -> Walk<K> {
         let mut random = random(SEED);
         let mut keys = keys.repeat(1024_usize.div_ceil(keys.len()));
@@ -239,17 +238,17 @@ impl<K: Copy> Walk<K> {
         Walk { keys: keys.into(), at: 0 }
     }
 
-    /// As they come.
+    /// Keeps the order of the keys.
     pub(crate) fn along(keys: Vec<K>) -> Walk<K> {
         Walk { keys: keys.into(), at: 0 }
     }
 
-    /// The same walk from its beginning.
+    /// Returns the same walk from its beginning.
     pub(crate) fn again(&self) -> Walk<K> {
         Walk { keys: Arc::clone(&self.keys), at: 0 }
     }
 
-    /// Slices of `n` keys altogether. Either `n` or the number of keys has to be a multiple of the other.
+    /// Returns slices of `n` keys in total. One of `n` and the number of keys must be a multiple of the other.
     pub(crate) fn next(&mut self, n: usize) -> impl Iterator<Item = &[K]> {
         let piece = n.min(self.keys.len());
         let begin = self.at;
@@ -257,7 +256,7 @@ impl<K: Copy> Walk<K> {
         std::iter::repeat_n(&self.keys[begin..begin + piece], n / piece).map(std::hint::black_box)
     }
 
-    /// What `each` comes to over `n` keys, each call by itself: no two are merged.
+    /// Returns the sum of `each` over `n` keys. The compiler cannot merge two calls.
     #[inline(always)]
     pub(crate) fn sum(&mut self, n: usize, mut each: impl FnMut(K) -> u64) -> u64 {
         let mut sum = 0_u64;
@@ -269,7 +268,7 @@ impl<K: Copy> Walk<K> {
         sum
     }
 
-    /// The same, in bursts of `B`; what a burst does is its own.
+    /// Returns the sum of `each` over `n` keys in bursts of `B`. The compiler may merge the work of one burst.
     #[inline(always)]
     pub(crate) fn bursts<const B: usize>(&mut self, n: usize, mut each: impl FnMut(&[K; B]) -> u64) -> u64 {
         let mut sum = 0_u64;

@@ -1,8 +1,8 @@
-//! Taking, releasing and leaving, beside a lock around maps that do the same.
+//! The rows of ownership: take, release and deregister, compared with maps behind a lock.
 
 use super::threads::together;
 use super::{Clock, Contestant, Row, Target, floors};
-use mgm::handle::{Claims, Handle, HandleTable, ResourceId};
+use mgm::handle::{Handle, OwnershipTable, ResourceId};
 use mgm::manager::{GroupManager, Interface, ManagerConfig, Protocol, ReversePath};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::hash::Hash;
 use std::hint::black_box;
 use std::sync::Arc;
 
-/// What anybody would write first: one lock, a map of owners, a map of counts.
+/// The obvious implementation: one lock, a map of owners, a map of counts.
 pub(crate) struct Locked<I>(Mutex<State<I>>);
 
 struct State<I> {
@@ -19,7 +19,7 @@ struct State<I> {
 }
 
 impl<I: Hash + Eq> Locked<I> {
-    /// With the clients 0 to `clients`.
+    /// Makes it with the clients 0 to `clients` - 1.
     fn of(clients: u64) -> Locked<I> {
         let locked = Locked(Mutex::new(State { owner: HashMap::default(), held: HashMap::default() }));
         (0..clients).for_each(|client| locked.register(client));
@@ -61,35 +61,36 @@ impl<I: Hash + Eq> Locked<I> {
     }
 }
 
-/// A handle table, so many objects in it, and things that they can own.
+/// A handle table with clients in it, and resources that they can own.
 struct Clients {
-    table: HandleTable<u64, Claims>,
+    table: OwnershipTable<u64>,
     clients: Vec<Handle>,
-    things: Vec<ResourceId>,
+    resources: Vec<ResourceId>,
 }
 
 impl Clients {
     fn of(clients: u64) -> Clients {
-        let table = HandleTable::with_claims(1024).expect("a capacity");
+        let table = OwnershipTable::with_limit(1024).expect("a capacity");
         let clients = (0..clients).map(|client| table.insert(client).expect("room")).collect();
-        // Each of the things is in a cache line of its own.
-        let things = (0..THINGS).map(|_| table.new_resource().expect("room")).collect();
-        Clients { table, clients, things }
+        // Each resource has a cache line of its own.
+        let resources = (0..RESOURCES).map(|_| table.new_resource().expect("room")).collect();
+        Clients { table, clients, resources }
     }
 
     #[inline(always)]
-    fn take(&self, client: Handle, thing: usize) -> bool {
-        self.table.claim(client, self.things[thing]).is_ok()
+    fn take(&self, client: Handle, resource: usize) -> bool {
+        self.table.claim(client, self.resources[resource]).is_ok()
     }
 
     #[inline(always)]
-    fn release(&self, client: Handle, thing: usize) -> bool {
-        self.table.release(client, self.things[thing]).is_ok()
+    fn release(&self, client: Handle, resource: usize) -> bool {
+        self.table.release(client, self.resources[resource]).is_ok()
     }
 }
 
-const THINGS: usize = 64;
-/// Interface numbers as routers have them.
+const RESOURCES: usize = 64;
+
+/// Returns an interface with an index as routers have them, from 1.
 fn interface(n: usize) -> Interface {
     Interface::v4(n as u32 + 1)
 }
@@ -108,7 +109,7 @@ const MANAGER: &str = "mgm manager";
 const MUTEX: &str = "Mutex of HashMaps";
 const ROUND: u64 = 1 << 13;
 
-/// Both did it in every turn of a round.
+/// Counts the turns of a round that succeeded.
 fn turns(mut turn: impl FnMut() -> bool) -> u64 {
     (0..ROUND).map(|_| u64::from(turn())).sum()
 }
@@ -183,7 +184,7 @@ fn own_clients(threads: usize) -> Row {
                     together(threads, Clock::Wall, |n, gate| {
                         let me = clients.clients[n];
                         gate.time(|| {
-                            turns(|| clients.take(me, n % THINGS) && clients.release(me, n % THINGS))
+                            turns(|| clients.take(me, n % RESOURCES) && clients.release(me, n % RESOURCES))
                         })
                     })
                 }),
@@ -197,7 +198,7 @@ fn own_clients(threads: usize) -> Row {
     )
 }
 
-/// Either call may find that the other thread was faster; a turn is one of each.
+/// A turn is a take and a release. Either may fail because the other thread was faster.
 fn one_client(threads: usize) -> Row {
     let targets = if threads == 2 { vec![Target::ratio(TABLE, MUTEX, 4.0)] } else { Vec::new() };
     Row::rounds(

@@ -1,10 +1,10 @@
-//! The handle table and its peers, behind one trait, so that each row's work is written once.
+//! The handle table and its peers behind one trait, so that each row's work is written once.
 //!
-//! What each promises differs, and that is the point of the comparison: `slotmap` is not concurrent at all and stands
-//! behind a lock; `papaya`, `scc` and `dashmap` are maps, which take the value as its key; `sharded-slab`, `idr-ebr` and
-//! `concurrent-slotmap` tag generations too, with fewer bits, and start over when these are used up.
+//! Their promises differ. `slotmap` is not concurrent and is used behind a lock. `papaya`, `scc` and `dashmap` are maps, and take the
+//! value as the key. `sharded-slab`, `idr-ebr` and `concurrent-slotmap` tag generations too, but with fewer bits, and start again when
+//! these are exhausted.
 
-use mgm::handle::{Claims, Handle, HandleTable, Reader};
+use mgm::handle::{Handle, HandleTable, OwnershipTable, Reader};
 use parking_lot::{Mutex, RwLock};
 use slotmap::{DefaultKey, SlotMap};
 
@@ -12,7 +12,7 @@ use slotmap::{DefaultKey, SlotMap};
 pub(crate) trait Table: Sync + Sized {
     const NAME: &'static str;
     type Key: Copy + Send + Sync;
-    /// What a thread reads through.
+    /// The reader of a thread.
     type Reader<'t>
     where
         Self: 't;
@@ -21,14 +21,14 @@ pub(crate) trait Table: Sync + Sized {
     fn insert(&self, value: u64) -> Self::Key;
     fn remove(&self, key: Self::Key) -> bool;
     fn reader(&self) -> Self::Reader<'_>;
-    /// The value, each look-up by itself.
+    /// Returns the value of a key in a look-up of its own.
     fn get(reader: &mut Self::Reader<'_>, key: Self::Key) -> Option<u64>;
-    /// The sum of the values, under one pin where there is such a thing.
+    /// Returns the sum of the values, under one pin where the table has pins.
     fn sum(reader: &mut Self::Reader<'_>, keys: &[Self::Key]) -> u64 {
         keys.iter().map(|key| Self::get(reader, *key).unwrap_or(0)).fold(0, u64::wrapping_add)
     }
 
-    /// The values 0 to `n` put in, and their keys.
+    /// Makes a table with the values 0 to `n` - 1, and returns it with their keys.
     fn filled(n: usize) -> (Self, Vec<Self::Key>) {
         let table = Self::new();
         let keys = (0..n as u64).map(|value| table.insert(value)).collect();
@@ -43,7 +43,7 @@ pub(crate) const SLOTMAP: &str = "slotmap in a Mutex";
 impl Table for HandleTable<u64> {
     const NAME: &'static str = MGM;
     type Key = Handle;
-    type Reader<'t> = Reader<'t, u64>;
+    type Reader<'t> = Reader<&'t HandleTable<u64>>;
 
     fn new() -> Self {
         HandleTable::new()
@@ -56,30 +56,30 @@ impl Table for HandleTable<u64> {
     fn remove(&self, key: Handle) -> bool {
         HandleTable::remove(self, key).is_ok()
     }
-    fn reader(&self) -> Reader<'_, u64> {
+    fn reader(&self) -> Reader<&'_ HandleTable<u64>> {
         HandleTable::reader(self)
     }
     #[inline(always)]
-    fn get(reader: &mut Reader<'_, u64>, key: Handle) -> Option<u64> {
+    fn get(reader: &mut Reader<&'_ HandleTable<u64>>, key: Handle) -> Option<u64> {
         reader.get(key).copied()
     }
     #[inline(always)]
-    fn sum(reader: &mut Reader<'_, u64>, keys: &[Handle]) -> u64 {
-        let burst = reader.burst();
+    fn sum(reader: &mut Reader<&'_ HandleTable<u64>>, keys: &[Handle]) -> u64 {
+        let burst = reader.pin();
         keys.iter().map(|key| burst.get(*key).copied().unwrap_or(0)).fold(0, u64::wrapping_add)
     }
 }
 
-/// The table whose objects can own things.
-pub(crate) struct WithClaims(HandleTable<u64, Claims>);
+/// The table of objects that can own resources.
+pub(crate) struct WithClaims(OwnershipTable<u64>);
 
 impl Table for WithClaims {
     const NAME: &'static str = MGM;
     type Key = Handle;
-    type Reader<'t> = Reader<'t, u64, Claims>;
+    type Reader<'t> = Reader<&'t OwnershipTable<u64>>;
 
     fn new() -> Self {
-        WithClaims(HandleTable::with_claims((1 << 20) - 2).expect("a capacity"))
+        WithClaims(OwnershipTable::with_limit((1 << 20) - 2).expect("a capacity"))
     }
     #[inline(always)]
     fn insert(&self, value: u64) -> Handle {
@@ -98,7 +98,7 @@ impl Table for WithClaims {
     }
 }
 
-/// The same through a guard for each look-up, for callers who keep no Reader.
+/// The handle table with a guard for each look-up, for callers without a Reader.
 pub(crate) struct Guarded(HandleTable<u64>);
 
 impl Table for Guarded {
@@ -149,7 +149,7 @@ impl Table for sharded_slab::Slab<u64> {
     }
 }
 
-/// Behind a lock that readers share, for the rows that read.
+/// slotmap behind a lock that readers share, for the rows that read.
 pub(crate) struct SharedSlotMap(RwLock<SlotMap<DefaultKey, u64>>);
 
 impl Table for SharedSlotMap {
@@ -180,7 +180,7 @@ impl Table for SharedSlotMap {
     }
 }
 
-/// Behind a mutex, for the rows that write.
+/// slotmap behind a mutex, for the rows that write.
 pub(crate) struct LockedSlotMap(Mutex<SlotMap<DefaultKey, u64>>);
 
 impl Table for LockedSlotMap {

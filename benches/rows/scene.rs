@@ -1,5 +1,5 @@
-//! A scene for the packet path: a manager with entries for many flows, a worker of the ring plane with a ring for each port,
-//! and a frame of each flow.
+//! The setup for the packet path: a manager with entries for many flows, a worker of the ring plane with a ring for each port, and a
+//! frame of each flow.
 
 use mgm::forwarding::{Family, Flow};
 use mgm::manager::{
@@ -10,20 +10,20 @@ use mgm::plane::{Link, MacAddress, Port};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-/// Ports that copies leave through: those after the first, where everything arrives.
+/// The number of egress ports. They follow the first port, where every packet arrives.
 pub(crate) const OUT: usize = 16;
-/// Slots of a ring.
+/// The number of slots of a ring.
 pub(crate) const SLOTS: usize = 64;
-/// A frame, and as much behind it as keeps every frame in a line of its own.
+/// The length of a frame, and the distance between frames that keeps each in a cache line of its own.
 const FRAME: usize = 60;
 const STRIDE: usize = 64;
 
-/// One of many flows.
+/// Returns source and group of flow `n`.
 pub(crate) fn flow(n: usize) -> (Ipv4Addr, Ipv4Addr) {
     (Ipv4Addr::from_bits(0x0A00_0000 + n as u32 / 16), Ipv4Addr::from_bits(0xE800_0100 + n as u32 % 16))
 }
 
-/// Whether a flow's packets are copied to a port: a window of the ports that begins elsewhere for each group.
+/// Returns whether packets of a group are copied to a port. The ports of a group are consecutive, and begin elsewhere for each group.
 pub(crate) fn leaves(copies: usize, group: usize, port: usize) -> bool {
     port > 0 && (port - 1 + OUT - group % OUT) % OUT < copies
 }
@@ -32,7 +32,7 @@ pub(crate) fn mac(port: usize) -> MacAddress {
     MacAddress::for_interface(port as u32 + 1)
 }
 
-/// A frame of each flow, in some order.
+/// A frame of each flow, in random order.
 pub(crate) struct Frames {
     octets: Vec<u8>,
 }
@@ -80,21 +80,21 @@ impl Frames {
         Frames { octets }
     }
 
-    pub(crate) fn some(&self, which: std::ops::Range<usize>) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn range(&self, which: std::ops::Range<usize>) -> impl Iterator<Item = &[u8]> {
         self.octets[which.start * STRIDE..which.end * STRIDE]
             .chunks_exact(STRIDE)
             .map(|frame| &frame[..FRAME])
     }
 }
 
-/// Who asked for the packets: a stamp is one owner word or two.
+/// The role that announced the receivers: it decides whether a stamp has one owner word or two.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Receivers {
     Routing,
     Igmp,
 }
 
-/// A worker of the ring plane, by the entries of a whole manager.
+/// A worker of the ring plane, with the entries of a whole manager.
 pub(crate) struct Mgm {
     pub(crate) worker: RingWorker,
     pub(crate) rings: Vec<FrameReceiver>,
@@ -102,25 +102,26 @@ pub(crate) struct Mgm {
 
 impl Mgm {
     pub(crate) fn new(flows: usize, copies: usize, receivers: Receivers) -> Mgm {
-        let most = 2 * flows as u32;
-        let config = ManagerConfig::default().with_entries(most).with_entries_per_interface(most);
+        let max = 2 * flows as u32;
+        let config = ManagerConfig::default().with_entries(max).with_entries_per_interface(max);
         let interface = |port: usize| Interface::of(Family::V4, port as u32 + 1);
-        let way = move |_| Some(ReversePath::through(interface(0)));
-        let manager = GroupManager::new(config, Arc::new(way)).expect("a valid configuration");
+        let routes = move |_| Some(ReversePath::through(interface(0)));
+        let manager = GroupManager::new(config, Arc::new(routes)).expect("a valid configuration");
         let manager = Arc::new(manager);
         let routing = manager.register(Protocol::new(1, 0), Arc::new(())).expect("room for a client");
-        let igmp = manager.register(Protocol::new(Protocol::IGMP, 0), Arc::new(())).expect("and another");
-        let asks = if receivers == Receivers::Igmp { igmp } else { routing };
+        let igmp =
+            manager.register(Protocol::new(Protocol::IGMP, 0), Arc::new(())).expect("room for another");
+        let client = if receivers == Receivers::Igmp { igmp } else { routing };
         for port in 0..=OUT {
-            manager.take(routing, interface(port)).expect("nobody else's");
+            manager.take(routing, interface(port)).expect("unowned");
             if receivers == Receivers::Igmp {
                 manager.take(igmp, interface(port)).expect("shared with IGMP");
             }
             for group in (0..16).filter(|group| leaves(copies, *group, port)) {
                 let membership = Membership::any_source(flow(group).1.into()).expect("a group");
                 manager
-                    .add_membership(asks, interface(port), membership, StateChange::Join)
-                    .expect("an owner's");
+                    .add_membership(client, interface(port), membership, StateChange::Join)
+                    .expect("made by the owner");
             }
         }
         for n in 0..flows {

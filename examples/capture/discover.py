@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What desktops say unasked: one SSDP search and one mDNS question, over IPv4 and IPv6.
+"""Announcements of a desktop: one SSDP search and one mDNS question, over IPv4 and IPv6.
 
     discover.py INTERFACE SECONDS ...
 

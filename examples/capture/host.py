@@ -4,17 +4,17 @@
     host.py INTERFACE "SECONDS ACTION GROUP [SOURCE]" ...
 
 Every action is one call of the protocol-independent socket interface of RFC 3678 (group_req,
-group_source_req), so the reports on the wire are the kernel's own. Actions:
+group_source_req), so the kernel writes the reports. Actions:
 
     join GROUP              any source                 (MCAST_JOIN_GROUP)
-    leave GROUP             the end of it              (MCAST_LEAVE_GROUP)
+    leave GROUP             ends that                  (MCAST_LEAVE_GROUP)
     join GROUP SOURCE       this source only           (MCAST_JOIN_SOURCE_GROUP)
-    leave GROUP SOURCE      not this source any more   (MCAST_LEAVE_SOURCE_GROUP)
+    leave GROUP SOURCE      ends that                  (MCAST_LEAVE_SOURCE_GROUP)
     block GROUP SOURCE      all but this source        (MCAST_BLOCK_SOURCE)
     unblock GROUP SOURCE    this source again          (MCAST_UNBLOCK_SOURCE)
 
 SECONDS count from the time in the environment variable START (seconds since 1970), which all hosts of a
-recording share. After its last action the host keeps what it joined until it is killed.
+recording share. After its last action the host stays joined until it is killed.
 """
 
 import os
@@ -24,7 +24,7 @@ import struct
 import sys
 import time
 
-# <linux/in.h>; Python's socket module does not name them.
+# From <linux/in.h>; Python's socket module lacks them.
 JOIN_GROUP, BLOCK_SOURCE, UNBLOCK_SOURCE = 42, 43, 44
 LEAVE_GROUP, JOIN_SOURCE_GROUP, LEAVE_SOURCE_GROUP = 45, 46, 47
 
@@ -39,7 +39,7 @@ OPTIONS = {
 
 
 def storage(address: str) -> bytes:
-    """A struct sockaddr_storage that holds the address, port 0."""
+    """Returns a struct sockaddr_storage with the address and port 0."""
     if ":" in address:
         packed = struct.pack("@HHI", socket.AF_INET6, 0, 0) + socket.inet_pton(socket.AF_INET6, address)
     else:

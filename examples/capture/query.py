@@ -4,7 +4,7 @@
     query.py SECONDS INTERFACE ...
 
 Sends both out of every named interface at that time after START (see host.py). Hosts answer within a second
-with the current-state reports that only a query can get out of them.
+with current-state reports, which only a query causes.
 """
 
 import os

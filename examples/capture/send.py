@@ -5,7 +5,7 @@
             [--source ADDRESS] [--interface NAME]
 
 SECONDS count from the time in the environment variable START, as for host.py. The payload begins with
-"DESTINATION NUMBER", so a packet can be followed by eye from the capture to a forwarded copy.
+"DESTINATION NUMBER", so a reader can follow a packet from the capture to a forwarded copy.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
         sender = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
         sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, options.ttl)
-        # A link-local source belongs to an interface, which the bind has to name.
+        # The bind of a link-local source needs the interface as its scope.
         scope = index if options.source and options.source.startswith("fe80") else 0
         source, destination = (options.source, 0, 0, scope), (options.destination, options.port, 0, index)
     else:

@@ -23,14 +23,14 @@ mod history;
 use baton::{Baton, Schedule};
 use history::{Call, Outcome};
 use libfuzzer_sys::fuzz_target;
-use mgm::handle::{ClaimError, Claims, Handle, HandleTable, ReleaseError, ResourceId, RetireError};
+use mgm::handle::{ClaimError, Handle, OwnershipTable, ReleaseError, ResourceId, RetireError};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 const THREADS: usize = 4;
 /// The most calls of one thread.
 const CALLS: usize = 4;
 
-type Table = HandleTable<(), Claims>;
+type Table = OwnershipTable<()>;
 
 /// The state that the threads of one execution share.
 struct Shared {
@@ -110,21 +110,21 @@ fn call(shared: &Shared, operation: history::Operation) -> Outcome {
             Ok(word) => Outcome::Claimed(word.stamp()),
             Err(ClaimError::Owned(holder)) => Outcome::Owned(holder),
             Err(ClaimError::Stale) => Outcome::Stale,
-            Err(ClaimError::UnknownOwner) => panic!("the words belong to the table"),
+            Err(_) => panic!("the words belong to the table"),
         },
         Release(handle, word) => match table.release(handle, shared.words[word]) {
             Ok(word) => Outcome::Released(word.stamp()),
             Err(ReleaseError::NotOwner) => Outcome::NotOwner,
             Err(ReleaseError::Stale) => Outcome::Stale,
-            Err(ReleaseError::UnknownOwner) => panic!("the words belong to the table"),
+            Err(_) => panic!("the words belong to the table"),
         },
         Retire(handle) => match table.check_and_retire(handle) {
             Ok(()) => Outcome::Retired,
             Err(RetireError::StillOwns(count)) => Outcome::StillOwns(count),
-            Err(RetireError::Stale) => Outcome::Stale,
+            Err(_) => Outcome::Stale,
         },
         OwnerOf(word) => Outcome::Owner(table.owner_of(shared.words[word])),
-        Validate(handle) => Outcome::Valid(table.validate(handle)),
+        Validate(handle) => Outcome::Valid(table.contains(handle)),
     }
 }
 
@@ -136,7 +136,7 @@ fuzz_target!(|octets: &[u8]| {
     // Further slots: without any, retired slots are reused.
     let spare = u32::from(setup >> 5 & 3);
 
-    let table = Table::with_claims(objects as u32 + spare).unwrap();
+    let table = Table::with_limit(objects as u32 + spare).unwrap();
     let words: Vec<_> = (0..words).map(|_| table.new_resource().unwrap()).collect();
     let handles: Vec<_> = (0..objects).map(|_| table.insert(()).unwrap()).collect();
     let stamp = |word: &ResourceId| table.owners().word(*word).unwrap().stamp();
@@ -165,7 +165,7 @@ fuzz_target!(|octets: &[u8]| {
         owners: shared.words.iter().map(|word| shared.table.owner_of(*word)).collect(),
         stamps: shared.words.iter().map(|word| shared.table.owners().word(*word).unwrap().stamp()).collect(),
         // Reading a count retires a handle that owns nothing, so it is the last.
-        live: handles.iter().map(|handle| (*handle, shared.table.validate(*handle))).collect(),
+        live: handles.iter().map(|handle| (*handle, shared.table.contains(*handle))).collect(),
         owned: handles.iter().map(|handle| (*handle, shared.table.check_and_retire(*handle).err())).collect(),
     };
     let history = lock(&shared.history).clone();

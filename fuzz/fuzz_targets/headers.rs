@@ -85,7 +85,7 @@ fn data(link: Link, frame: &[u8], Data { flow, datagram }: Data<'_>) {
 
 fuzz_target!(|octets: &[u8]| {
     let Some((first, frame)) = octets.split_first() else { return };
-    // Random octets seldom have a correct checksum: unless the first octet says otherwise, the header's is corrected.
+    // Random octets seldom have a correct checksum: unless the top bit of the first octet is set, the header's is corrected.
     let mut frame = frame.to_vec();
     let link = LINKS[usize::from(first & 7) % LINKS.len()];
     let at = match link {

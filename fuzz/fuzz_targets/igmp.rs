@@ -1,9 +1,9 @@
-//! IGMP and MLD from octets: every message, and the state of the router after it. See tests/igmp_octets.
+//! IGMP and MLD from octets: every message, and the state of the router after it. See `tests/support/igmp_octets.rs`.
 #![no_main]
 
-#[path = "../../tests/igmp_messages/mod.rs"]
+#[path = "../../tests/support/igmp_messages.rs"]
 mod igmp_messages;
-#[path = "../../tests/igmp_octets/mod.rs"]
+#[path = "../../tests/support/igmp_octets.rs"]
 mod octets;
 
 use libfuzzer_sys::fuzz_target;

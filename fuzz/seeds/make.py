@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the seeds that no other tool makes: headers/ out of frames of tests/captures, config/ out of examples/forward.toml
-and what its tests know, c_buffers/ and claim_schedules/ by hand. Run in any directory; overwrites them."""
+"""Writes the seeds that no other tool writes: headers/ from frames of the test captures, config/ from examples/forward.toml
+and the texts below, c_buffers/ and claim_schedules/ from the calls below. Runs in any directory; overwrites the files."""
 
 import pathlib
 import struct
@@ -16,7 +16,7 @@ def put(target, name, octets):
 
 
 def blocks(octets):
-    """Kinds and bodies of a pcapng file of either byte order, as far as they are whole."""
+    """Yields the kinds and bodies of the complete blocks of a pcapng file, in either byte order."""
     at, order = 0, "<"
     while at + 12 <= len(octets):
         if octets[at : at + 4] == b"\n\r\r\n":
@@ -28,7 +28,7 @@ def blocks(octets):
         at += length
 
 
-# The first octet names the link, as fuzz_targets/headers.rs has them.
+# The first octet selects the link, in the order of fuzz_targets/headers.rs.
 LINKS = {1: 0, 101: 1, 12: 1, 228: 1, 229: 1, 113: 2, 276: 3, 0: 4, 108: 4}
 for name in ["checksums", "fragments", "links", "local", "mld-v2", "igmp-v3", "ttl", "other", "vlan"]:
     seen, interfaces = set(), []
@@ -51,7 +51,7 @@ put("config", "mac", f'{EAST}mac = "02:00:5e:10:00:01"\nprotocols = ["mld", "sta
 put("config", "bits", f'{EAST}[[route]]\nprefix = "10.1.0.0/8"\ninterface = "east"\n'.encode())
 put("config", "inline", b'interface = [{ name = "a" }, { name = "a" }]\n')
 
-# What each octet is: crates/mgm-capi/tests/support/calls.rs. Flows of sources 0..3 and groups 0..3 are good ones.
+# The octets of a call: crates/mgm-capi/tests/support/calls.rs. Flows of sources 0..3 and groups 0..3 are valid.
 NEW_FLOW, GET, WALK, FORWARD, ENTRY = 43, 27, 30, 48, 58
 put(
     "c_buffers",
@@ -72,7 +72,7 @@ put(
 )
 put(
     "c_buffers",
-    "lives",
+    "generations",
     b"".join(
         bytes(call)
         for call in [
@@ -90,7 +90,7 @@ put(
     ),
 )
 
-# Threads, objects, words and spare slots; holds and ending; pairs of operation and operand; turns.
+# Threads, objects, words and spare slots; owned words and ending; pairs of operation and operand; turns.
 CLAIM, RELEASE, RETIRE, INSERT, OWNER = 0, 4, 7, 10, 12
 short = [thread | length << 2 for length in (0, 1) for thread in (0, 1, 2, 3)] * 8
 put("claim_schedules", "two-claims", bytes([0, 0, CLAIM, 0, CLAIM, 1] + short))

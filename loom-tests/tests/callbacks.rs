@@ -30,7 +30,7 @@ impl Callbacks {
 }
 
 struct Client {
-    gate: Rundown,
+    rundown: Rundown,
     callbacks: Callbacks,
     table: HandleTable<()>,
 }
@@ -39,21 +39,21 @@ struct Client {
 #[test]
 fn rundown() {
     explore("rundown", 64, || {
-        let table = HandleTable::with_capacity(1).unwrap();
+        let table = HandleTable::with_limit(1).unwrap();
         let handle = table.insert(()).ok().unwrap();
-        let gate = Rundown::default();
-        let client = Arc::new(Client { gate, callbacks: Callbacks(UnsafeCell::new(1)), table });
+        let rundown = Rundown::default();
+        let client = Arc::new(Client { rundown, callbacks: Callbacks(UnsafeCell::new(1)), table });
         let shared = client.clone();
         let caller = thread::spawn(move || {
             for _ in 0..2 {
-                if let Some(_inside) = shared.gate.enter(|| shared.table.validate(handle)) {
+                if let Some(_guard) = shared.rundown.enter(|| shared.table.contains(handle)) {
                     shared.callbacks.run();
                 }
             }
         });
         client.table.remove(handle).unwrap();
-        client.gate.close();
-        client.gate.wait();
+        client.rundown.close();
+        client.rundown.wait();
         client.callbacks.invalidate();
         caller.join().unwrap();
     });

@@ -4,13 +4,13 @@
 
 use loom::thread;
 use loom_tests::explore;
-use mgm::handle::{ClaimError, Claims, Handle, HandleTable, ResourceId, RetireError};
+use mgm::handle::{ClaimError, Handle, OwnershipTable, ResourceId, RetireError};
 use std::sync::Arc;
 
-type Table = Arc<HandleTable<u32, Claims>>;
+type Table = Arc<OwnershipTable<u32>>;
 
 fn table() -> (Table, Handle, ResourceId) {
-    let table = Arc::new(HandleTable::with_claims(2).unwrap());
+    let table = Arc::new(OwnershipTable::with_limit(2).unwrap());
     let (client, resource) = (table.insert(0).unwrap(), table.new_resource().unwrap());
     (table, client, resource)
 }
@@ -29,14 +29,14 @@ fn claim_and_retire() {
         let retiring = thread::spawn(move || shared.check_and_retire(client));
         let claim = table.claim(client, resource);
         if claim.is_err() {
-            assert!(!table.validate(client), "Stale for a live handle");
+            assert!(!table.contains(client), "Stale for a live handle");
         }
         let retire = retiring.join().unwrap();
         match claim {
             Ok(_) => {
                 assert_eq!(retire, Err(RetireError::StillOwns(1)));
                 assert_eq!(table.owner_of(resource), Some(client));
-                assert!(table.validate(client));
+                assert!(table.contains(client));
             }
             Err(error) => {
                 assert_eq!((error, retire), (ClaimError::Stale, Ok(())));
@@ -50,7 +50,7 @@ fn claim_and_retire() {
 #[test]
 fn claim_and_reuse() {
     explore("claim_and_reuse", 4, || {
-        let table = Arc::new(HandleTable::with_claims(1).unwrap());
+        let table = Arc::new(OwnershipTable::with_limit(1).unwrap());
         let client = table.insert(1).unwrap();
         let resource = table.new_resource().unwrap();
         let shared = table.clone();

@@ -9,9 +9,9 @@ use loom::thread;
 use loom_tests::{Watched, explore};
 use mgm::forwarding::parts::Array;
 use mgm::forwarding::{
-    Counter, Flow, FlowCounterId, ForwardingTable, NewEntry, OifCounterId, OutgoingCounter, PublishError,
+    FlowCounter, Flow, FlowCounterId, ForwardingTable, NewEntry, OifCounterId, OifCounter, PublishError,
 };
-use mgm::handle::HandleTable;
+use mgm::handle::OwnershipTable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,7 +31,7 @@ impl Small {
         let small = Small { buckets: Array::default(), entries: Default::default() };
         for entry in put {
             small.write(*entry);
-            small.buckets.put(HASH, *entry);
+            small.buckets.insert(HASH, *entry);
         }
         Arc::new(small)
     }
@@ -64,9 +64,9 @@ fn bucket_publication() {
             assert!(late.is_none() || early.is_some());
         });
         small.write(0);
-        small.buckets.put(HASH, 0);
+        small.buckets.insert(HASH, 0);
         small.write(1);
-        small.buckets.put(HASH, 1);
+        small.buckets.insert(HASH, 1);
         reader.join().unwrap();
     });
 }
@@ -97,7 +97,7 @@ fn bucket_overflow() {
         small.buckets.grow();
         for entry in 0..3 {
             small.write(entry);
-            small.buckets.put(HASH, entry);
+            small.buckets.insert(HASH, entry);
         }
         let shared = small.clone();
         let reader = thread::spawn(move || {
@@ -105,7 +105,7 @@ fn bucket_overflow() {
         });
         small.buckets.remove(HASH, 1);
         small.write(3);
-        small.buckets.put(HASH, 3);
+        small.buckets.insert(HASH, 3);
         small.buckets.remove(HASH, 0);
         reader.join().unwrap();
     });
@@ -133,7 +133,7 @@ fn flow(n: u8) -> Flow {
 }
 
 fn table(capacity: u32) -> (Arc<ForwardingTable>, FlowCounterId) {
-    let owners = HandleTable::<Watched, _>::with_claims(1).unwrap().owners().clone();
+    let owners = OwnershipTable::<Watched>::with_limit(1).unwrap().owners().clone();
     let table = ForwardingTable::new(capacity, owners);
     let number = table.alloc_counter().unwrap();
     (Arc::new(table), number)
@@ -183,12 +183,12 @@ fn counter_restart() {
     explore("counter_restart", 5, || {
         let (table, old) = table(1);
         let mut worker = table.counters().worker();
-        worker.add(old, Counter::Packets, 5);
+        worker.add(old, FlowCounter::Packets, 5);
         assert!(table.free_counter(old));
         let new = table.alloc_counter().unwrap();
         let counter = thread::spawn(move || {
-            worker.add(new, Counter::Packets, 7);
-            worker.add(old, Counter::Packets, 1);
+            worker.add(new, FlowCounter::Packets, 7);
+            worker.add(old, FlowCounter::Packets, 1);
             worker
         });
         assert!([0, 5].contains(&table.counters().totals(old).packets));
@@ -214,17 +214,17 @@ fn oif_counter_restart() {
         let (table, _) = table(2);
         let (flow, old) = allocate(&table);
         let mut worker = table.counters().worker();
-        old.iter().for_each(|number| worker.add_outgoing(*number, OutgoingCounter::Packets, 3));
+        old.iter().for_each(|number| worker.add_oif(*number, OifCounter::Packets, 3));
         assert!(table.free_counter(flow));
         // The first line of the new flow is the further line of the old one.
         let (flow, new) = allocate(&table);
         let counter = thread::spawn(move || {
-            worker.add(flow, Counter::Packets, 7);
-            new.iter().for_each(|number| worker.add_outgoing(*number, OutgoingCounter::Packets, 1));
-            worker.add_outgoing(old[1], OutgoingCounter::Packets, 1);
+            worker.add(flow, FlowCounter::Packets, 7);
+            new.iter().for_each(|number| worker.add_oif(*number, OifCounter::Packets, 1));
+            worker.add_oif(old[1], OifCounter::Packets, 1);
             worker
         });
-        let copied = |number| table.counters().outgoing_totals(number).packets;
+        let copied = |number| table.counters().oif_totals(number).packets;
         assert!([0, 3].contains(&copied(old[1])));
         assert!([0, 1].contains(&copied(new[0])));
         let _worker = counter.join().unwrap();

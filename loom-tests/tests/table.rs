@@ -11,7 +11,7 @@ use mgm::handle::{Handle, HandleTable};
 use std::sync::Arc;
 
 fn table(capacity: u32) -> Arc<HandleTable<Watched>> {
-    Arc::new(HandleTable::with_capacity(capacity).unwrap())
+    Arc::new(HandleTable::with_limit(capacity).unwrap())
 }
 
 /// A thread that finds a handle live reads the whole value, however it got the handle.
@@ -24,9 +24,9 @@ fn publication() {
         let writer = thread::spawn(move || {
             let handle = shared.insert(Watched::new(7)).ok().unwrap();
             // Relaxed, so that only the table orders what the reader sees.
-            publish.store(handle.bits(), Ordering::Relaxed);
+            publish.store(handle.to_bits(), Ordering::Relaxed);
         });
-        let handle = Handle::from(published.load(Ordering::Relaxed));
+        let handle = Handle::from_bits(published.load(Ordering::Relaxed)).unwrap_or(Handle::STALE);
         if let Some(value) = table.get(handle) {
             assert_eq!(value.read(), 7);
         }
@@ -88,11 +88,11 @@ fn insert_remove() {
         let other = thread::spawn(move || {
             let handle = shared.insert(Watched::new(1)).ok().unwrap();
             assert_eq!(shared.remove(handle), Ok(()));
-            assert!(!shared.validate(handle));
+            assert!(!shared.contains(handle));
             handle
         });
         let handle = table.insert(Watched::new(2)).ok().unwrap();
-        assert!(table.validate(handle));
+        assert!(table.contains(handle));
         assert_ne!(other.join().unwrap(), handle);
         assert_eq!(table.len(), 1);
         assert_eq!(table.pending(), 1);

@@ -9,20 +9,23 @@ use std::sync::Arc;
 
 /// Two packets arrive while a thread seals the counts: a packet is in the counts or gets an error.
 #[test]
-fn closing() {
-    explore("closing", 20, || {
-        let waiting = Arc::new(PendingFlow::new());
-        let shared = waiting.clone();
+fn sealing() {
+    explore("sealing", 20, || {
+        let pending = Arc::new(PendingFlow::new());
+        let shared = pending.clone();
         let packets = thread::spawn(move || {
-            let uninitialized = shared.uninitialized().is_ok();
-            (uninitialized, shared.overflow().is_ok())
+            let uninitialized = shared.count_uninitialized().is_ok();
+            (uninitialized, shared.count_overflow().is_ok())
         });
-        let closed = waiting.seal().unwrap();
+        let sealed = pending.seal().unwrap();
         let (uninitialized, overflow) = packets.join().unwrap();
         let counted = Counts { uninitialized: uninitialized.into(), overflow: overflow.into() };
-        assert_eq!(closed, counted);
-        assert!(matches!(waiting.count_uninitialized(), Err(Sealed)) && matches!(waiting.count_overflow(), Err(Sealed)));
-        assert_eq!(waiting.seal(), None);
+        assert_eq!(sealed, counted);
+        assert!(
+            matches!(pending.count_uninitialized(), Err(Sealed))
+                && matches!(pending.count_overflow(), Err(Sealed))
+        );
+        assert_eq!(pending.seal(), None);
     });
 }
 
@@ -30,16 +33,16 @@ fn closing() {
 #[test]
 fn one_owner() {
     explore("one_owner", 20, || {
-        let waiting = Arc::new(PendingFlow::new());
-        waiting.count_uninitialized().unwrap();
-        waiting.park();
-        let shared = waiting.clone();
-        let other = thread::spawn(move || (shared.unpark(), shared.close()));
-        let (unparked, closed) = (waiting.unpark(), waiting.seal());
+        let pending = Arc::new(PendingFlow::new());
+        pending.count_uninitialized().unwrap();
+        pending.park();
+        let shared = pending.clone();
+        let other = thread::spawn(move || (shared.unpark(), shared.seal()));
+        let (unparked, sealed) = (pending.unpark(), pending.seal());
         let other = other.join().unwrap();
         assert!(unparked != other.0);
-        assert!(closed.is_some() != other.1.is_some());
-        assert_eq!(closed.or(other.1), Some(Counts { uninitialized: 1, overflow: 0 }));
+        assert!(sealed.is_some() != other.1.is_some());
+        assert_eq!(sealed.or(other.1), Some(Counts { uninitialized: 1, overflow: 0 }));
     });
 }
 

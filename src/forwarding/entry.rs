@@ -1,225 +1,106 @@
-//! [`Entry`]: what is done with the packets of one flow, and for how long that may be believed.
-//!
-//! Whatever an entry was derived from may change hands at any moment. So each interface in it carries a [`Stamp`]: the
-//! owner words that have to read as they read then. The packet path compares before it emits, and an ownership that
-//! was given up stops forwarding at that instant, without anybody having touched the entry.
+//! [`Entry`]: how the packets of one flow are forwarded.
 
-use super::copies::Copies;
+use super::counters::counter_id::{FlowCounterId, OifCounterId};
+use super::counters::oif_counters::OifCounters;
 use super::flow::Flow;
-use super::numbers::{FlowCounterId, OifCounterId};
-use super::ways::{AllWays, Way, Ways};
-use crate::handle::{OwnerWord, OwnerWords, ResourceId};
+use super::new_entry::{Incoming, NewEntry, Outgoing, VifIndex};
+use super::paths::{Path, PathList, PathListTable};
 use crate::memory::NoMemory;
 use std::sync::Arc;
 
-/// A router interface as the packet path knows it: a small number, never reused, dense enough to index arrays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VifIndex(pub u32);
-
-/// The one or two owner words something was derived from. It holds while they are unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C, packed(4))]
-pub struct Stamp {
-    /// Of `word`; and of `other`, if there is one, it is the first of the pair.
-    pub(super) id: ResourceId,
-    pub(super) word: OwnerWord,
-    /// How the other word of the pair read, which is never 0; 0 for none.
-    pub(super) other: OwnerWord,
-}
-
-impl Stamp {
-    /// Derived from one owner word.
-    #[inline]
-    #[must_use]
-    pub const fn one(id: ResourceId, word: OwnerWord) -> Stamp {
-        Stamp { id, word, other: OwnerWord(0) }
-    }
-
-    /// Derived from both words of the pair that `id` is one of, given in the pair's order
-    /// ([`HandleTable::new_resource_pair`](crate::handle::HandleTable::new_resource_pair)).
-    #[inline]
-    #[must_use]
-    pub const fn pair(id: ResourceId, [word, other]: [OwnerWord; 2]) -> Stamp {
-        Stamp { id: id.pair()[0], word, other }
-    }
-
-    /// Whether this is derived from that too: it dies with it, at the latest.
-    #[must_use]
-    pub fn hangs_on(&self, other: &Stamp) -> bool {
-        other.words().into_iter().flatten().all(|word| self.words().contains(&Some(word)))
-    }
-
-    fn words(&self) -> [Option<(ResourceId, OwnerWord)>; 2] {
-        let other = self.other;
-        let other = (other != OwnerWord(0)).then_some((self.id.pair()[1], other));
-        [Some((self.id, self.word)), other]
-    }
-
-    /// Whether nothing it was derived from has changed hands since. Wait-free: one load a word, in an order that pairs
-    /// with the store that takes or releases: a check that begins after a release took effect fails.
-    #[inline]
-    #[must_use]
-    pub fn holds(&self, owners: &OwnerWords) -> bool {
-        let Stamp { id, word, other } = *self;
-        owners.unchanged(id, word) && (other == OwnerWord(0) || owners.unchanged(id.pair()[1], other))
-    }
-}
-
-/// The interface a flow's packets have to arrive on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Incoming {
-    /// Which interface.
-    pub interface: VifIndex,
-    /// Whose it was when the entry was made.
-    pub stamp: Stamp,
-}
-
-/// An interface a flow's packets are copied to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// Which interface.
-    pub interface: VifIndex,
-    /// Whose interest it serves.
-    pub stamp: Stamp,
-    /// Under which number the packets copied to it are counted.
-    pub number: OifCounterId,
-}
-
-impl Outgoing {
-    /// An outgoing interface whose packets are not counted apart.
-    #[must_use]
-    pub const fn uncounted(interface: VifIndex, stamp: Stamp) -> Outgoing {
-        Outgoing { interface, stamp, number: OifCounterId::NONE }
-    }
-}
-
-/// What an entry is to say: what [`ForwardingTable::publish`](super::ForwardingTable::publish) and
-/// [`replace`](super::ForwardingTable::replace) make one of.
-///
-/// The incoming interface is never an outgoing one: it is left out if it is among them. Without an incoming interface (no
-/// route to the source) the entry is negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewEntry<'o> {
-    /// Whose packets.
-    pub flow: Flow,
-    /// Under which number they are counted.
-    pub number: FlowCounterId,
-    /// Where they have to arrive.
-    pub incoming: Option<Incoming>,
-    /// Where they are copied to.
-    pub outgoing: &'o [Outgoing],
-}
-
-impl<'o> NewEntry<'o> {
-    /// An entry that has yet to be published.
-    #[must_use]
-    pub const fn new(
-        flow: Flow,
-        number: FlowCounterId,
-        incoming: Option<Incoming>,
-        outgoing: &'o [Outgoing],
-    ) -> NewEntry<'o> {
-        NewEntry { flow, number, incoming, outgoing }
-    }
-
-    /// The outgoing interfaces that are not left out.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &'o Outgoing> + Clone + use<'o> {
-        let incoming = self.incoming.map(|incoming| incoming.interface);
-        self.outgoing.iter().filter(move |o| incoming.is_some_and(|incoming| incoming != o.interface))
-    }
-}
-
-/// What is done with the packets of one flow. A table makes it of a [`NewEntry`].
-// With the state word of the slot it lies in, a cache line: what a look-up reads, and whatever is the flow's own. Where
-// packets go is one step away (`Ways`).
+/// How the packets of one flow are forwarded. A table makes it of a [`NewEntry`].
+// With the state word of its slot, an entry fills one cache line: the key, which a look-up reads, and the flow's own data. The
+// interfaces are one pointer away (`PathList`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     flow: Flow,
-    ways: Arc<Ways>,
-    number: FlowCounterId,
-    /// Under which numbers what leaves by each way out is counted.
-    copies: Copies,
+    paths: Arc<PathList>,
+    counter: FlowCounterId,
+    /// The counters of the outgoing paths.
+    oif_counters: OifCounters,
 }
 
 const _: () = assert!(size_of::<Entry>() == 56);
 
-/// What to do with one packet.
+/// The result of checking one packet against an entry ([`Entry::check`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It arrived where it should: copy it to the outgoing interfaces whose stamp holds. There may be none left.
+    /// The packet arrived on the incoming interface. Copy it to the outgoing interfaces with a current stamp, of which there may
+    /// be none left.
     Accept,
-    /// It did not arrive on the incoming interface.
+    /// The packet arrived on another interface.
     WrongInterface,
-    /// The entry is negative: nobody wants it.
+    /// The entry is negative: no receiver wants the packet.
     NoReceivers,
-    /// The incoming interface has changed hands: treat the packet as one without an entry.
-    Miss,
+    /// The ownership of the incoming interface has changed. Treat the packet as one without an entry.
+    Stale,
 }
 
 impl Entry {
-    /// An entry, among all that a table has.
-    pub(super) fn try_new(new: &NewEntry<'_>, all: &mut AllWays) -> Result<Entry, NoMemory> {
-        let ways = all.of(new)?;
-        let copies = Copies::try_new(new.number, ways.out().len(), new.kept().map(|o| o.number))?;
-        Ok(Entry { flow: new.flow, ways, number: new.number, copies })
+    /// Makes an entry, sharing the path list that `table` has for it.
+    pub(super) fn try_new(new: &NewEntry<'_>, table: &mut PathListTable) -> Result<Entry, NoMemory> {
+        let paths = table.list_of(new)?;
+        let counters = new.effective_outgoing().map(|o| o.counter);
+        let oif_counters = OifCounters::try_new(new.counter, paths.outgoing().len(), counters)?;
+        Ok(Entry { flow: new.flow, paths, counter: new.counter, oif_counters })
     }
 
-    /// Whose packets.
+    /// Returns the flow that the entry is for.
     #[inline]
     #[must_use]
     pub fn flow(&self) -> Flow {
         self.flow
     }
 
-    /// Under which number they are counted.
+    /// Returns the identifier of the flow's counters.
     #[inline]
     #[must_use]
-    pub fn number(&self) -> FlowCounterId {
-        self.number
+    pub fn counter(&self) -> FlowCounterId {
+        self.counter
     }
 
-    /// Where they have to arrive; `None` when there was no route to the source.
+    /// Returns the interface that packets must arrive on; `None` when there was no route to the source.
     #[inline]
     #[must_use]
     pub fn incoming(&self) -> Option<Incoming> {
-        self.ways.way_in().map(|way| Incoming { interface: way.interface, stamp: way.stamp })
+        self.paths.incoming().map(|path| Incoming::new(path.interface, path.stamp))
     }
 
-    /// Where they are copied to, dead stamps included.
+    /// Returns the interfaces that packets are copied to, including those with a stamp that is no longer current.
     #[inline]
     pub fn outgoing(&self) -> impl ExactSizeIterator<Item = Outgoing> + Clone + '_ {
-        self.ways.out().iter().enumerate().map(|at| self.outgoing_at(at))
+        self.paths.outgoing().iter().enumerate().map(|at| self.outgoing_at(at))
     }
 
-    /// The way out at a place among them.
+    /// Makes the public record of the outgoing path with this position.
     #[inline]
-    fn outgoing_at(&self, (at, way): (usize, &Way)) -> Outgoing {
-        Outgoing { interface: way.interface, stamp: way.stamp, number: self.outgoing_number(at) }
+    fn outgoing_at(&self, (at, path): (usize, &Path)) -> Outgoing {
+        Outgoing::new(path.interface, path.stamp, self.oif_counter(at))
     }
 
-    /// Under which number copies are counted that leave by the way at a place among the ways out.
+    /// Returns the counter of the outgoing path with this position.
     #[inline]
-    pub(super) fn outgoing_number(&self, at: usize) -> OifCounterId {
-        self.copies.number_at(self.number, at)
+    pub(super) fn oif_counter(&self, at: usize) -> OifCounterId {
+        self.oif_counters.id_at(self.counter, at)
     }
 
-    /// Whether nobody wanted the flow when the entry was made.
+    /// Returns whether the entry was made without outgoing interfaces.
     #[inline]
     #[must_use]
     pub fn is_negative(&self) -> bool {
-        self.ways.out().is_empty()
+        self.paths.outgoing().is_empty()
     }
 
-    /// What to do with a packet that arrived on `arrival`. Wait-free.
+    /// Checks a packet that arrived on `arrival`. Wait-free.
     #[inline]
     #[must_use]
-    pub fn judge(&self, arrival: VifIndex) -> Verdict {
-        let Some(way) = self.ways.way_in() else { return Verdict::NoReceivers };
-        // SAFETY: it is one of `self.ways`, which keep the words they lead to.
-        let holds = planted!("dead-stamp-forwards") || unsafe { way.holds() };
-        if !holds {
-            Verdict::Miss
-        } else if way.interface != arrival {
+    pub fn check(&self, arrival: VifIndex) -> Verdict {
+        let Some(path) = self.paths.incoming() else { return Verdict::NoReceivers };
+        // SAFETY: the path is in `self.paths`, which keeps its owner words alive.
+        let current = planted!("dead-stamp-forwards") || unsafe { path.is_current() };
+        if !current {
+            Verdict::Stale
+        } else if path.interface != arrival {
             Verdict::WrongInterface
         } else if self.is_negative() {
             Verdict::NoReceivers
@@ -228,75 +109,76 @@ impl Entry {
         }
     }
 
-    /// The outgoing interfaces whose stamp holds now. Wait-free.
+    /// Returns the outgoing interfaces with a stamp that is current now. Wait-free.
     #[inline]
-    pub fn live_outgoing(&self) -> impl Iterator<Item = VifIndex> + '_ {
-        self.live().map(|o| o.interface)
+    pub fn live_outgoing(&self) -> impl Iterator<Item = Outgoing> + '_ {
+        // SAFETY: the paths are in `self.paths`, which keeps their owner words alive.
+        let live = |path: &Path| unsafe { is_live(path) };
+        self.paths
+            .outgoing()
+            .iter()
+            .enumerate()
+            .filter(move |(_, path)| live(path))
+            .map(|at| self.outgoing_at(at))
     }
 
-    /// The same, with the numbers under which they are counted. Wait-free.
+    /// Returns the outgoing paths, for a packet path.
     #[inline]
-    pub fn live(&self) -> impl Iterator<Item = Outgoing> + '_ {
-        // SAFETY: it is one of `self.ways`, which keep the words they lead to.
-        let live = |way: &Way| unsafe { is_live(way) };
-        self.ways.out().iter().enumerate().filter(move |(_, way)| live(way)).map(|at| self.outgoing_at(at))
+    pub(crate) fn outgoing_paths(&self) -> OutgoingPaths<'_> {
+        OutgoingPaths { paths: self.paths.outgoing() }
     }
 
-    /// Where copies may go, dead stamps included, for a packet path.
+    /// Returns the counters of the outgoing paths.
     #[inline]
-    pub(crate) fn ways_out(&self) -> WaysOut<'_> {
-        WaysOut { ways: self.ways.out() }
-    }
-
-    /// Under which numbers the copies are counted, for each of those.
-    #[inline]
-    pub(crate) fn copies(&self) -> &Copies {
-        &self.copies
+    pub(crate) fn oif_counters(&self) -> &OifCounters {
+        &self.oif_counters
     }
 
     #[cfg(test)]
-    pub(super) fn ways(&self) -> &Arc<Ways> {
-        &self.ways
+    pub(super) fn paths(&self) -> &Arc<PathList> {
+        &self.paths
     }
 }
 
-/// Whether a way out's stamp holds now.
+/// Returns whether an outgoing path's stamp is current now.
 ///
 /// # Safety
-/// As [`Way::holds`].
+/// As [`Path::is_current`].
 #[inline(always)]
-unsafe fn is_live(way: &Way) -> bool {
-    // SAFETY: the caller's promise.
-    planted!("dead-outgoing-copied") || unsafe { way.holds() }
+unsafe fn is_live(path: &Path) -> bool {
+    // SAFETY: the caller keeps the path list, as this function requires.
+    planted!("dead-outgoing-copied") || unsafe { path.is_current() }
 }
 
-/// Ways out of an entry.
-#[derive(Clone, Copy)]
-pub(crate) struct WaysOut<'e> {
-    /// Some of an entry's, which is borrowed.
-    ways: &'e [Way],
+/// Some or all outgoing paths of an entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutgoingPaths<'e> {
+    /// A part of the path list of an entry, which is borrowed for `'e`.
+    paths: &'e [Path],
 }
 
-impl<'e> WaysOut<'e> {
-    /// The first of these, at most so many; and the others, if there are any.
+impl<'e> OutgoingPaths<'e> {
+    /// Returns the first `max` paths, and the remaining ones if there are any.
     #[inline]
-    pub(crate) fn split(self, most: usize) -> (WaysOut<'e>, Option<WaysOut<'e>>) {
-        match self.ways.split_at_checked(most) {
-            Some((ways, others)) if !others.is_empty() => (WaysOut { ways }, Some(WaysOut { ways: others })),
+    pub(crate) fn split(self, max: usize) -> (OutgoingPaths<'e>, Option<OutgoingPaths<'e>>) {
+        match self.paths.split_at_checked(max) {
+            Some((paths, rest)) if !rest.is_empty() => {
+                (OutgoingPaths { paths }, Some(OutgoingPaths { paths: rest }))
+            }
             _ => (self, None),
         }
     }
 
-    /// The interfaces whose stamp holds now, each with a bit that says which of these it is: the lowest for the first. Those
-    /// beyond 64 have none.
+    /// Returns the interfaces with a stamp that is current now, each with a bit for its position: the lowest bit for the first
+    /// path. The bit of a path beyond the first 64 is 0.
     #[inline(always)]
     pub(crate) fn live(self) -> impl Iterator<Item = (u64, VifIndex)> {
         let mut next = 1_u64;
-        self.ways.iter().filter_map(move |way| {
+        self.paths.iter().filter_map(move |path| {
             let bit = next;
             next <<= 1;
-            // SAFETY: the entry whose ways they are is borrowed, and keeps them.
-            unsafe { is_live(way) }.then_some((bit, way.interface))
+            // SAFETY: the entry is borrowed for 'e, and keeps the path list and with it the owner words.
+            unsafe { is_live(path) }.then_some((bit, path.interface))
         })
     }
 }

@@ -1,9 +1,11 @@
-//! [`Flow`]: a (source, group) pair, the key of everything that is forwarded.
+//! [`Flow`]: a (source, group) pair, the key of every forwarding entry.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An address family. Families never meet: an IPv4 and an IPv6 protocol can share a wire without seeing each other.
+/// An address family.
+///
+/// The families are independent: an IPv4 protocol and an IPv6 protocol can run on one wire without seeing each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Family {
@@ -14,7 +16,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// The family of an address. An IPv4-mapped IPv6 address is an IPv6 address.
+    /// Returns the family of an address. An IPv4-mapped IPv6 address is an IPv6 address.
     #[inline]
     #[must_use]
     pub const fn of(address: IpAddr) -> Family {
@@ -25,9 +27,10 @@ impl Family {
     }
 }
 
-/// One multicast flow: what one source sends to one group.
+/// One multicast flow: the packets of one source to one group.
 ///
-/// Ordered by family, then group, then source, each address as its octets in network order: the order of walks.
+/// Flows are ordered by family, then group, then source, each address compared as its octets in network order. Walks list
+/// flows in this order.
 ///
 /// ```
 /// use mgm::forwarding::Flow;
@@ -35,8 +38,8 @@ impl Family {
 /// assert_eq!(flow.to_string(), "(192.0.2.7, 232.1.2.3)");
 /// assert!(Flow::new("192.0.2.7".parse().unwrap(), "192.0.2.8".parse().unwrap()).is_err());
 /// ```
-// Numbers rather than addresses, so that comparing and hashing need not ask for the family: a group of IPv6 begins with ff
-// (RFC 4291 section 2.7), which no IPv4 address as a number does. Aligned as a handle table's state word is.
+// Both addresses are stored as integers, so that comparing and hashing need no branch on the family. An IPv6 group begins with ff
+// (RFC 4291 section 2.7), and no IPv4 address stored as an integer does. The alignment is that of a slot's state word.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(into = "(IpAddr, IpAddr)", try_from = "(IpAddr, IpAddr)"))]
@@ -46,13 +49,14 @@ pub struct Flow {
     source: u128,
 }
 
-/// Why two addresses are not a flow.
+/// The reason why two addresses do not form a [`Flow`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FlowError {
     /// The group is not a multicast address.
     #[error("{0} is not a multicast group: give one of 224.0.0.0/4 or ff00::/8")]
     GroupNotMulticast(IpAddr),
-    /// The source is a multicast or the unspecified address, which no packet can be from.
+    /// The source is a multicast address or the unspecified address, which no packet can carry as its source.
     #[error("{0} cannot be a source: give the unicast address of a sender")]
     NotASource(IpAddr),
     /// The addresses are of different families.
@@ -61,7 +65,7 @@ pub enum FlowError {
 }
 
 impl Flow {
-    /// The flow of one source and one group.
+    /// Makes the flow of one source and one group.
     ///
     /// # Errors
     /// [`FlowError`] when the addresses cannot be a source and a group of one family.
@@ -75,66 +79,67 @@ impl Flow {
         if source.is_multicast() || source.is_unspecified() {
             return Err(FlowError::NotASource(source));
         }
-        Ok(Flow { source: number(source), group: number(group) })
+        Ok(Flow { source: to_integer(source), group: to_integer(group) })
     }
 
-    /// The flow of one source and one group of IPv4, if they are that.
+    /// Makes the flow of an IPv4 source and group, or returns `None` where [`Flow::new`] returns an error.
     #[inline]
     pub(crate) fn of_v4(source: Ipv4Addr, group: Ipv4Addr) -> Option<Flow> {
         let is_flow = group.is_multicast() && !source.is_multicast() && !source.is_unspecified();
         is_flow.then(|| Flow { source: source.to_bits().into(), group: group.to_bits().into() })
     }
 
-    /// The sender.
+    /// Returns the address of the sender.
     #[inline]
     #[must_use]
     pub const fn source(&self) -> IpAddr {
-        self.address(self.source)
+        self.to_address(self.source)
     }
 
-    /// The group it sends to.
+    /// Returns the group that the source sends to.
     #[inline]
     #[must_use]
     pub const fn group(&self) -> IpAddr {
-        self.address(self.group)
+        self.to_address(self.group)
     }
 
-    /// The family of both.
+    /// Returns the family of both addresses.
     #[inline]
     #[must_use]
     pub const fn family(&self) -> Family {
-        // Asked of one half: no comparison of 128 bits.
+        // Tests the upper half only, which avoids a comparison of 128 bits.
         if (self.group >> 64) as u64 >= 0xff << 56 { Family::V6 } else { Family::V4 }
     }
 
     #[inline]
-    const fn address(&self, number: u128) -> IpAddr {
+    const fn to_address(&self, integer: u128) -> IpAddr {
         match self.family() {
-            Family::V4 => IpAddr::V4(Ipv4Addr::from_bits(number as u32)),
-            Family::V6 => IpAddr::V6(Ipv6Addr::from_bits(number)),
+            Family::V4 => IpAddr::V4(Ipv4Addr::from_bits(integer as u32)),
+            Family::V6 => IpAddr::V6(Ipv6Addr::from_bits(integer)),
         }
     }
 
-    /// Whether they are the same, with one branch for it all: what is compared after a hash fitted is the same.
+    /// Compares two flows with a single branch. Look-ups compare keys only after the fingerprint matched, so the keys are nearly
+    /// always equal.
     #[inline(always)]
     pub(super) const fn is(&self, other: &Flow) -> bool {
         (self.group ^ other.group) | (self.source ^ other.source) == 0
     }
 
-    /// Source and group as numbers.
+    /// Returns source and group as integers.
     #[inline]
     pub(crate) const fn numbers(&self) -> (u128, u128) {
         (self.source, self.group)
     }
 
-    /// The smallest key of a group: a place to start a walk of its flows.
+    /// Returns the lower bound of the keys of a group, where a walk of the group's flows starts.
     #[must_use]
     pub const fn first_of(group: IpAddr) -> Flow {
-        Flow { source: 0, group: number(group) }
+        Flow { source: 0, group: to_integer(group) }
     }
 }
 
-/// (source, group).
+/// Converts to the pair (source, group).
 impl From<Flow> for (IpAddr, IpAddr) {
     fn from(flow: Flow) -> (IpAddr, IpAddr) {
         (flow.source(), flow.group())
@@ -149,7 +154,7 @@ impl TryFrom<(IpAddr, IpAddr)> for Flow {
     }
 }
 
-const fn number(address: IpAddr) -> u128 {
+const fn to_integer(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => address.to_bits() as u128,
         IpAddr::V6(address) => address.to_bits(),

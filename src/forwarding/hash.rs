@@ -1,24 +1,24 @@
-//! How a flow is hashed: with a seed of each table's own, so that nobody outside can aim at one bucket.
+//! The hash of a flow. Each table has a random seed of its own, so that a sender cannot aim flows at one bucket.
 //!
-//! The better of foldhash's two: with the faster one, flows whose source and group cancel each other meet in few buckets whatever
-//! the seed (`tests/flooding.rs` shows it).
+//! The hash is foldhash's quality variant. With the fast variant, flows with a source and a group that cancel each other collide in
+//! few buckets, whatever the seed (`tests/flooding.rs` shows it).
 
 use super::flow::{Family, Flow};
 use std::hash::{BuildHasher, Hasher};
 
 #[cfg(not(loom))]
 pub(super) type Seed = foldhash::quality::RandomState;
-/// loom runs a model again and again and wants the same steps each time.
+/// A fixed seed under loom, which repeats a model many times and needs the same steps each time.
 #[cfg(loom)]
 pub(super) type Seed = foldhash::quality::FixedState;
 
-/// A table's hash of flows.
+/// The hash function of one table.
 #[derive(Clone)]
 pub(super) struct FlowHash {
     seed: Seed,
-    /// Which bits of a hash are kept: tests make flows collide.
+    /// A mask of the hash bits that tests keep, to make flows collide.
     #[cfg(test)]
-    kept: u64,
+    kept_bits: u64,
 }
 
 impl FlowHash {
@@ -26,13 +26,14 @@ impl FlowHash {
         FlowHash {
             seed: Seed::default(),
             #[cfg(test)]
-            kept: u64::MAX,
+            kept_bits: u64::MAX,
         }
     }
 
+    /// Makes a hash function that clears all bits of a hash but these.
     #[cfg(test)]
-    pub(super) fn keeping(kept: u64) -> FlowHash {
-        FlowHash { kept, ..FlowHash::new() }
+    pub(super) fn keeping(kept_bits: u64) -> FlowHash {
+        FlowHash { kept_bits, ..FlowHash::new() }
     }
 
     #[inline]
@@ -48,7 +49,7 @@ impl FlowHash {
         }
         let hash = hasher.finish();
         #[cfg(test)]
-        let hash = hash & self.kept;
+        let hash = hash & self.kept_bits;
         hash
     }
 }

@@ -1,36 +1,36 @@
-//! Parts of the table, for loom models of their own.
+//! Parts of the table that have loom models of their own.
 
-use super::lanes::Lanes;
+use super::buckets::BucketArray;
 
-/// The lanes without the entries they lead to. One thread at a time may change them.
+/// A bucket array without the entries that it leads to. Only one thread at a time may change it.
 #[derive(Default)]
 pub struct Array {
-    first: Lanes,
+    first: BucketArray,
 }
 
 impl Array {
     /// Makes an entry visible.
-    pub fn put(&self, hash: u64, index: u32) {
-        assert!(self.first.newest().put(hash, index));
+    pub fn insert(&self, hash: u64, index: u32) {
+        assert!(self.first.current().insert(hash, index));
     }
 
-    /// Puts an entry in the place of another.
+    /// Replaces one entry with another.
     pub fn replace(&self, hash: u64, old: u32, new: u32) {
-        assert!(self.first.newest().replace(hash, old, new));
+        assert!(self.first.current().replace(hash, old, new));
     }
 
-    /// Takes an entry away.
+    /// Removes an entry.
     pub fn remove(&self, hash: u64, index: u32) {
-        assert!(self.first.newest().remove(hash, index));
+        assert!(self.first.current().remove(hash, index));
     }
 
-    /// Twice the size.
+    /// Doubles the size.
     pub fn grow(&self) {
-        assert!(self.first.newest().grow().is_ok());
+        assert!(self.first.current().grow().is_ok());
     }
 
-    /// The first thing that `is` makes of an entry whose fingerprint fits.
+    /// Calls `is` with the entries whose fingerprints match until it returns a value.
     pub fn find<R>(&self, hash: u64, is: impl FnMut(u32) -> Option<R>) -> Option<R> {
-        self.first.newest().find(hash, is)
+        self.first.current().find(hash, is)
     }
 }

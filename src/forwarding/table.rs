@@ -1,92 +1,66 @@
-//! [`ForwardingTable`]: the public face, and the writers' side of it.
+//! [`ForwardingTable`]: the public interface, and the writers' side.
 
+use super::buckets::BucketArray;
+use super::counters::Counters;
+use super::counters::counter_id::{FlowCounterId, OifCounterId};
+use super::entry::Entry;
+use super::error::PublishError;
+use super::flow::Flow;
 use super::hash::FlowHash;
-use super::lanes::Lanes;
+use super::new_entry::NewEntry;
+use super::paths::PathListTable;
 use super::reader::ForwardingReader;
-use super::ways::AllWays;
-use super::{Counters, Entry, Flow, FlowCounterId, NewEntry, OifCounterId};
 use crate::faults;
 use crate::forwarding::points;
 use crate::handle::{Handle, HandleTable, OwnerWords};
 use crate::memory::NoMemory;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
+use std::fmt;
 
-/// Why an entry was not published. Nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PublishError {
-    /// The table holds as many entries as it may, or a stalled reader holds back too many that are gone.
-    #[error(
-        "the forwarding table is full ({0} entries): withdraw some, let stalled readers go on, or make it with a \
-         larger capacity"
-    )]
-    Full(u32),
-    /// So many flows meet at one place of the table that look-ups would become slow. Which those are, the table's own seed
-    /// decides, which nobody knows: it does not happen by chance, nor can anybody bring it about.
-    #[error("too many flows meet where {0} would stand: withdraw some, or make the table anew")]
-    Crowded(Flow),
-    /// The flow has an entry already.
-    #[error("the flow {0} has an entry already: replace it")]
-    Exists(Flow),
-    /// The flow has no entry.
-    #[error("the flow {0} has no entry: publish one")]
-    Missing(Flow),
-    /// There is no memory for the entry, for its place, or for its counters. (Where there is none for more slots, the table is
-    /// [`Full`](PublishError::Full).)
-    #[error("there is no memory for the entry: try again when there is some")]
-    NoMemory,
-}
-
-impl From<NoMemory> for PublishError {
-    fn from(NoMemory: NoMemory) -> PublishError {
-        PublishError::NoMemory
-    }
-}
-
-/// (source, group) → entry, for both families.
+/// Maps (source, group) to entries, for both address families.
 ///
-/// Readers are wait-free: a look-up takes no lock, tries nothing twice, makes no read-modify-write and runs nobody's
-/// destructor. It never misses a flow whose entry is being replaced, nor one that stands while the table grows. Writers
-/// may block one another, never a reader.
+/// Readers are wait-free: a look-up takes no lock, retries nothing, makes no read-modify-write and runs no destructor. It never
+/// misses a flow while its entry is being replaced or the table grows. Writers may block each other, but never a reader.
 ///
-/// An entry that was replaced or withdrawn is kept until no reader can see it any more. A reader that stalls in the
-/// middle of a burst therefore holds entries back, at most a quarter of the capacity and a few; then publishing answers
-/// [`PublishError::Full`], and look-ups and withdrawals go on.
+/// A replaced or withdrawn entry is kept until no reader can see it any more. A reader that stalls in the middle of a burst
+/// therefore holds entries back: at most a quarter of the capacity and 256 more. Publishing then returns [`PublishError::Full`],
+/// while look-ups and withdrawals go on.
 ///
-/// The table grows with its entries, up to the capacity, and never shrinks. Growing delays the writer that causes it by
-/// a time proportional to the number of entries.
+/// The table grows with its entries up to its capacity, and never shrinks. Growing delays the writer that causes it by a time
+/// proportional to the number of entries.
 pub struct ForwardingTable {
-    pub(super) entries: HandleTable<Entry>,
-    /// The first array of lanes; later ones hang on it.
-    pub(super) lanes: Lanes,
-    pub(super) hash: FlowHash,
-    writer: Mutex<Writing>,
+    entries: HandleTable<Entry>,
+    /// The first bucket array; later arrays are linked to it.
+    pub(super) buckets: BucketArray,
+    hash: FlowHash,
+    writer: Mutex<Writer>,
     live: AtomicUsize,
     capacity: u32,
     owners: Arc<OwnerWords>,
     counters: Counters,
-    /// Nothing of loom's: no model watches.
+    /// The standard library's type, also under loom: no model sets a watcher.
     watcher: std::sync::OnceLock<Box<Watcher>>,
 }
 
-/// What writers know, of whom there is one at a time.
-struct Writing {
-    /// How many entries there are.
+/// The state that only the writer with the lock uses.
+struct Writer {
+    /// The number of entries.
     live: u32,
-    ways: AllWays,
+    path_lists: PathListTable,
 }
 
-/// Who is told which flow's entry was published, replaced or withdrawn.
+/// Is called with the flow of each entry that was published, replaced or withdrawn.
 type Watcher = dyn Fn(Flow) + Send + Sync;
 
-/// So many slots beside a quarter of the capacity. None under loom, whose models want to see slots reused.
+/// The slots beyond a quarter of the capacity for entries that wait for readers. None under loom, so that models see slots reused.
 const SPARE_SLOTS: u32 = if cfg!(loom) { 0 } else { 256 };
 
-/// With the slots beside them, these are fewer than a handle table has.
+/// The largest capacity. With its spare slots it is smaller than the limit of a handle table.
 const MAX_CAPACITY: u32 = 1 << 23;
 
 impl ForwardingTable {
-    /// A table of at most `capacity` entries whose stamps are checked against `owners`. Above 2^23 entries, a capacity is
-    /// taken as 2^23.
+    /// Makes a table of at most `capacity` entries, with stamps that are checked against `owners`. A capacity above 2^23 is taken as
+    /// 2^23.
     #[must_use]
     pub fn new(capacity: u32, owners: Arc<OwnerWords>) -> ForwardingTable {
         ForwardingTable::with_hash(capacity, owners, FlowHash::new())
@@ -94,13 +68,13 @@ impl ForwardingTable {
 
     pub(super) fn with_hash(capacity: u32, owners: Arc<OwnerWords>, hash: FlowHash) -> ForwardingTable {
         let capacity = capacity.min(MAX_CAPACITY);
-        // Beside the entries that stand, those that wait for readers need slots.
+        // Removed entries need slots until their grace period has ended.
         let slots = capacity + capacity / 4 + SPARE_SLOTS;
         ForwardingTable {
-            entries: HandleTable::with_capacity(slots.max(1)).expect("at least 1 slot and at most 2^24 - 1"),
-            lanes: Lanes::default(),
+            entries: HandleTable::with_limit(slots.max(1)).expect("at least 1 slot and at most 2^24 - 1"),
+            buckets: BucketArray::default(),
             hash,
-            writer: Mutex::new(Writing { live: 0, ways: AllWays::new(owners.clone()) }),
+            writer: Mutex::new(Writer { live: 0, path_lists: PathListTable::new(owners.clone()) }),
             live: AtomicUsize::new(0),
             capacity,
             owners,
@@ -109,191 +83,204 @@ impl ForwardingTable {
         }
     }
 
-    /// Has `watcher` called after each publishing, replacing and withdrawing, for planes that keep a copy of the entries
-    /// elsewhere, in a kernel or in hardware. Whether it could be set: there is one for the life of the table.
+    /// Registers the one watcher of the table, which is called after each publish, replace and withdraw. Returns `false` if the
+    /// table has a watcher already. Planes use it to mirror the entries in a kernel or in hardware.
     ///
-    /// It is called by the writer, who may hold locks of his own: it must only note the flow for others to look at, and
-    /// must not panic. It is not told of stamps that cease to hold; whoever ends an ownership that entries hang on replaces
-    /// or withdraws these soon after.
+    /// The writer calls it, possibly with locks held: the watcher must only note the flow for another thread, and must not panic. It
+    /// is not called when a stamp ceases to be current. The thread that ends an ownership replaces or withdraws the entries that
+    /// depend on it soon afterwards.
     pub fn watch(&self, watcher: impl Fn(Flow) + Send + Sync + 'static) -> bool {
         self.watcher.set(Box::new(watcher)).is_ok()
     }
 
-    fn changed(&self, flow: Flow) {
+    fn notify(&self, flow: Flow) {
         if let Some(watcher) = self.watcher.get() {
             watcher(flow);
         }
     }
 
-    /// The owner words that stamps are checked against.
+    /// Returns the owner words that stamps are checked against.
     #[must_use]
     pub fn owners(&self) -> &Arc<OwnerWords> {
         &self.owners
     }
 
-    /// The counters of the flows.
+    /// Returns the counters of the flows.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// A number to count a new flow under, its counters at zero. To be given back with [`Self::free_counter`]. May block.
+    /// Allocates the counters of a new flow, all at zero. [`Self::free_counter`] frees them. May block.
     ///
     /// # Errors
-    /// [`PublishError::Full`] when as many flows have a number as the table may hold entries; [`PublishError::NoMemory`].
+    /// [`PublishError::Full`] when as many flows have counters as the table may hold entries; [`PublishError::NoMemory`].
     pub fn alloc_counter(&self) -> Result<FlowCounterId, PublishError> {
-        self.counters.open()
+        self.counters.alloc()
     }
 
-    /// Gives a flow's number back once its entry is withdrawn; whether it was open. It is used again, with its counters
-    /// at zero: what a worker still counts under the old one is not counted under the new one. So are those of its outgoing
-    /// interfaces. May block.
-    pub fn free_counter(&self, number: FlowCounterId) -> bool {
-        self.counters.close(number)
+    /// Frees the counters of a flow whose entry is withdrawn, with those of its outgoing interfaces. Returns `false` if they were
+    /// free already. May block.
+    ///
+    /// They are allocated again under another identifier, at zero. What a worker still counts under the old identifier does not
+    /// count under the new one.
+    pub fn free_counter(&self, id: FlowCounterId) -> bool {
+        self.counters.free(id)
     }
 
-    /// A number to count the packets under that are copied to one outgoing interface of a flow, its counters at zero. The
-    /// first four of a flow are counted in the same cache line as the flow's packets, seven in each further one. To be given back
-    /// with [`Self::close_outgoing_number`], or with the flow's. [`OifCounterId::NONE`] for a flow whose number is not open, and
-    /// when there are 2^28 lines already. May block.
+    /// Allocates the counters of one outgoing interface of a flow, all at zero. [`Self::free_oif_counter`] frees them, or
+    /// [`Self::free_counter`] with those of the flow. May block.
+    ///
+    /// The first four interfaces of a flow are counted in the same cache line as the flow's packets, and seven in each further line.
+    /// Returns [`OifCounterId::NONE`] for a flow whose counters are free, and when 2^28 lines are in use.
     ///
     /// # Errors
-    /// [`NoMemory`] when there is none for its counters.
+    /// [`NoMemory`] when the allocator refuses memory for the counters.
     pub fn alloc_oif_counter(&self, flow: FlowCounterId) -> Result<OifCounterId, NoMemory> {
-        self.counters.open_outgoing(flow)
+        self.counters.alloc_oif(flow)
     }
 
-    /// Gives the number of an outgoing interface back once no entry names it; whether it was open. May block.
-    pub fn close_outgoing_number(&self, number: OifCounterId) -> bool {
-        self.counters.close_outgoing(number)
+    /// Frees the counters of an outgoing interface that no entry refers to. Returns `false` if they were free already. May block.
+    pub fn free_oif_counter(&self, id: OifCounterId) -> bool {
+        self.counters.free_oif(id)
     }
 
-    /// Makes a flow's first entry visible, in one step. May block on other writers.
+    /// Publishes a flow's first entry in one step. May block on other writers.
     ///
     /// # Errors
     /// [`PublishError::Full`], [`PublishError::Exists`], [`PublishError::Crowded`], [`PublishError::NoMemory`].
     pub fn publish(&self, entry: NewEntry<'_>) -> Result<(), PublishError> {
         let flow = entry.flow;
         let hash = self.hash.of(&flow);
-        let mut writing = self.writer.lock();
-        let mut lanes = self.lanes.newest();
-        if self.written(lanes, hash, &flow).is_some() {
+        let mut writer = self.writer.lock();
+        let mut buckets = self.buckets.current();
+        if self.find_handle(buckets, hash, &flow).is_some() {
             return Err(PublishError::Exists(flow));
         }
-        if writing.live >= self.capacity {
+        if writer.live >= self.capacity {
             return Err(PublishError::Full(self.capacity));
         }
-        if writing.live as usize >= lanes.limit() {
-            lanes = lanes.grow()?;
+        if writer.live as usize >= buckets.limit() {
+            buckets = buckets.grow()?;
         }
-        if lanes.is_crowded(hash) {
+        if buckets.is_crowded(hash) {
             return Err(PublishError::Crowded(flow));
         }
-        let handle = self.insert(&entry, &mut writing.ways)?;
+        let handle = self.insert(&entry, &mut writer.path_lists)?;
         faults::point(points::ENTRY_UNPUBLISHED);
-        let there_was_room = lanes.put(hash, handle.index());
+        let inserted = buckets.insert(hash, handle.index());
         faults::point(points::ENTRY_UNCOUNTED);
-        debug_assert!(there_was_room, "arrays have more lanes than the table has entries");
-        self.set_live(&mut writing, |live| live + 1);
-        drop(writing);
-        self.changed(flow);
+        debug_assert!(inserted, "arrays have more lanes than the table has entries");
+        self.change_live(&mut writer, |live| live + 1);
+        drop(writer);
+        self.notify(flow);
         Ok(())
     }
 
-    /// Puts a new entry in the place of a flow's present one, in one step: no reader sees the flow without an entry. May
-    /// block on other writers.
+    /// Replaces a flow's entry with a new one in one step: a reader finds the old entry or the new one. May block on other
+    /// writers.
     ///
     /// # Errors
-    /// [`PublishError::Missing`]; [`PublishError::Full`] when no room is left beside the entry that is replaced;
+    /// [`PublishError::Missing`]; [`PublishError::Full`] when no slot is left for the new entry beside the old one;
     /// [`PublishError::NoMemory`].
     pub fn replace(&self, entry: NewEntry<'_>) -> Result<(), PublishError> {
         let flow = entry.flow;
         let hash = self.hash.of(&flow);
-        let mut writing = self.writer.lock();
-        let lanes = self.lanes.newest();
-        let Some(old) = self.written(lanes, hash, &flow) else {
+        let mut writer = self.writer.lock();
+        let buckets = self.buckets.current();
+        let Some(old) = self.find_handle(buckets, hash, &flow) else {
             return Err(PublishError::Missing(flow));
         };
-        let new = self.insert(&entry, &mut writing.ways)?;
-        lanes.replace(hash, old.index(), new.index());
+        let new = self.insert(&entry, &mut writer.path_lists)?;
+        buckets.replace(hash, old.index(), new.index());
         faults::point(points::ENTRY_REPLACED);
         self.retire(old);
-        drop(writing);
-        self.changed(flow);
+        drop(writer);
+        self.notify(flow);
         Ok(())
     }
 
-    /// Takes a flow's entry away; whether there was one. May block on other writers.
+    /// Withdraws a flow's entry. Returns `false` if there was none. May block on other writers.
     pub fn withdraw(&self, flow: &Flow) -> bool {
         let hash = self.hash.of(flow);
-        let mut writing = self.writer.lock();
-        let lanes = self.lanes.newest();
-        let Some(old) = self.written(lanes, hash, flow) else { return false };
-        // The lane goes before the entry: what an index in a lane leads to has not begun to wait for its readers.
-        lanes.remove(hash, old.index());
+        let mut writer = self.writer.lock();
+        let buckets = self.buckets.current();
+        let Some(old) = self.find_handle(buckets, hash, flow) else { return false };
+        // Empties the lane before the entry is retired: an index in a lane never leads to an entry whose grace period has begun.
+        buckets.remove(hash, old.index());
         faults::point(points::ENTRY_WITHDRAWN);
         self.retire(old);
-        self.set_live(&mut writing, |live| live - 1);
-        drop(writing);
-        self.changed(*flow);
+        self.change_live(&mut writer, |live| live - 1);
+        drop(writer);
+        self.notify(*flow);
         true
     }
 
-    /// How many entries there are, about. Wait-free.
+    /// Returns the number of entries, which may have changed by the time it returns. Wait-free.
     #[must_use]
     pub fn len(&self) -> usize {
-        // Relaxed: a number, nothing is read by it.
+        // Relaxed: the number orders no other access.
         self.live.load(Ordering::Relaxed)
     }
 
-    /// Whether there is about no entry.
+    /// Returns whether the number of entries is 0, as [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// About how many entries that were replaced or withdrawn still wait for readers.
+    /// Returns the approximate number of replaced or withdrawn entries that still wait for readers.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.entries.pending()
     }
 
-    /// A reader for this thread. It is not `Send`.
+    /// Makes a reader for the calling thread. It is not `Send`.
     #[must_use]
     pub fn reader(&self) -> ForwardingReader<'_> {
-        ForwardingReader::new(self)
+        ForwardingReader::new(self.entries.reader(), &self.hash, &self.buckets)
     }
 
-    /// The present entry of a flow. For who holds the writer lock.
-    fn written(&self, lanes: &Lanes, hash: u64, flow: &Flow) -> Option<Handle> {
-        lanes.find(hash, |index| {
-            let (handle, entry) = self.standing(index)?;
+    /// Returns the handle of a flow's entry. The caller holds the writer lock.
+    fn find_handle(&self, buckets: &BucketArray, hash: u64, flow: &Flow) -> Option<Handle> {
+        buckets.find(hash, |index| {
+            let (handle, entry) = self.entry_of_lane(index)?;
             entry.flow().is(flow).then_some(handle)
         })
     }
 
-    /// An entry that a lane leads to. For who holds the writer lock.
-    fn standing(&self, index: u32) -> Option<(Handle, &Entry)> {
-        // SAFETY: only writers remove entries, under the lock that the caller holds, and after they have taken them from the
-        // lanes; nobody else has the handles.
+    /// Returns the entry that a lane leads to, and its handle. The caller holds the writer lock.
+    fn entry_of_lane(&self, index: u32) -> Option<(Handle, &Entry)> {
+        // SAFETY: only writers remove entries, with the lock that the caller holds, and after they have emptied the entry's lane. No
+        // other code has the handles.
         unsafe { self.entries.get_unpinned(index) }
     }
 
-    /// Puts an entry where lanes can lead to it.
-    fn insert(&self, entry: &NewEntry<'_>, ways: &mut AllWays) -> Result<Handle, PublishError> {
-        let entry = Entry::try_new(entry, ways)?;
+    /// Puts an entry into a slot, where no lane leads to it yet.
+    fn insert(&self, entry: &NewEntry<'_>, path_lists: &mut PathListTable) -> Result<Handle, PublishError> {
+        let entry = Entry::try_new(entry, path_lists)?;
         self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))
     }
 
-    /// Lets go of an entry that no lane leads to any more.
+    /// Retires an entry that no lane leads to any more.
     fn retire(&self, old: Handle) {
         let removed = self.entries.remove(old);
-        debug_assert!(removed.is_ok(), "only the writer that took an entry from its lane removes it");
+        debug_assert!(removed.is_ok(), "only the writer that emptied the entry's lane removes it");
     }
 
-    fn set_live(&self, writing: &mut Writing, change: impl Fn(u32) -> u32) {
-        writing.live = change(writing.live);
-        // Relaxed: only for `len`.
-        self.live.store(writing.live as usize, Ordering::Relaxed);
+    fn change_live(&self, writer: &mut Writer, change: impl Fn(u32) -> u32) {
+        writer.live = change(writer.live);
+        // Relaxed: only `len` loads it.
+        self.live.store(writer.live as usize, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for ForwardingTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForwardingTable")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity)
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
     }
 }

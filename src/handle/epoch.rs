@@ -1,111 +1,82 @@
-//! The clock that says when a grace period is over: one collector for all tables of the process.
+//! Grace periods: one epoch collector for all tables of the process.
 //!
-//! It is a collector of our own, so that a thread that reads a table never runs other people's garbage; ours is only
-//! closures that mark a batch of slots as mature (see `limbo.rs`). A thread takes part through a thread-local
-//! participant; a [`Reader`](super::Reader) has one to itself, so that it can stay pinned while its thread does other
-//! things.
+//! The collector is the crate's own, so that a thread that reads a table never runs garbage of other crates. Its garbage is
+//! only closures that mark a batch of slots as ready (see `limbo.rs`). A thread takes part through a thread-local
+//! participant. A [`Reader`](super::Reader) has a participant of its own, so that it can stay pinned while its thread does
+//! other things.
 //!
-//! # The bell
+//! # The re-pin epoch
 //!
-//! The epoch advances only past participants that were pinned after it last advanced. A Reader that stays pinned from
-//! call to call would hold it back for ever. So whoever wants it to advance rings the bell, a word that is written
-//! nowhere else, and a Reader that finds it changed unpins and pins again. As the clock belongs to all tables, so does
-//! the bell. It carries no promise: a Reader that sees it late only delays reclamation.
+//! The epoch advances only past participants that were pinned after it last advanced. A Reader that stays pinned from call
+//! to call would hold it back for ever. So a thread that wants the epoch to advance increments a counter, the *re-pin
+//! epoch*. A Reader that finds the counter changed unpins and pins again. The counter belongs to all tables, as the epoch
+//! does. Its accesses order nothing: a Reader that sees it late only delays reclamation.
 //!
-//! Unpinning and pinning again is not the same as crossbeam's `Guard::repin`, which only stores the new epoch. A pin
-//! ends with a sequentially consistent fence, so whatever the thread reads afterwards is at least as new as all that was
-//! retired before the epoch it joined began. Without the fence (nor an acquire of the epoch), a read after the re-pin
-//! may still return a handle's old state, in an epoch that does not protect what it leads to.
+//! Unpinning and pinning again is not the same as crossbeam's `Guard::repin`, which only stores the new epoch. A pin ends
+//! with a sequentially consistent fence. So whatever the thread reads afterwards is at least as new as everything that was
+//! retired before its epoch began. Without the fence (or an acquire of the epoch), a read after the re-pin may still
+//! return the old state of a handle, in an epoch that does not protect its object.
 
+use super::points;
 use crate::faults;
-use crate::handle::points;
-use crate::sync::{Ordering, Word};
+use crate::sync::{Ordering, Word, fence, global, thread_local};
 use crossbeam_epoch::{Collector, LocalHandle};
 use crossbeam_utils::CachePadded;
 
 pub(super) use crossbeam_epoch::Guard as Pin;
 
-#[cfg(not(loom))]
-mod shared {
-    use super::*;
-
-    static COLLECTOR: std::sync::LazyLock<Collector> = std::sync::LazyLock::new(Collector::new);
-    static BELL: CachePadded<Word> = CachePadded::new(Word::new(0));
-
-    pub(super) fn collector() -> &'static Collector {
-        &COLLECTOR
-    }
-
-    pub(super) fn bell() -> &'static Word {
-        &BELL
-    }
-
-    thread_local! {
-        pub(super) static PARTICIPANT: LocalHandle = collector().register();
-    }
+global! {
+    fn collector() -> lazy Collector = Collector::new();
 }
 
-#[cfg(loom)]
-mod shared {
-    use super::*;
-
-    loom::lazy_static! {
-        static ref COLLECTOR: Collector = Collector::new();
-        static ref BELL: CachePadded<Word> = CachePadded::new(Word::new(0));
-    }
-
-    pub(super) fn collector() -> &'static Collector {
-        &COLLECTOR
-    }
-
-    pub(super) fn bell() -> &'static Word {
-        &BELL
-    }
-
-    loom::thread_local! {
-        pub(super) static PARTICIPANT: LocalHandle = collector().register();
-    }
+global! {
+    fn repin_epoch() -> const CachePadded<Word> = CachePadded::new(Word::new(0));
 }
 
-/// Pins the calling thread: what is retired from now on stays until the pin is dropped.
+thread_local! {
+    static PARTICIPANT: LocalHandle = collector().register();
+}
+
+/// Pins the calling thread: objects that are retired from now on stay until the pin is dropped.
 #[inline]
 pub(super) fn pin() -> Pin {
-    // In a thread-local destructor the participant may be gone: then one for this pin alone, which lives on inside it.
-    let pin = shared::PARTICIPANT
-        .try_with(LocalHandle::pin)
-        .unwrap_or_else(|_| shared::collector().register().pin());
+    // In a thread-local destructor the participant may be gone. Then a participant is made for this pin, and lives on
+    // inside it.
+    let pin = PARTICIPANT.try_with(LocalHandle::pin).unwrap_or_else(|_| collector().register().pin());
     fence_under_loom();
     pin
 }
 
-/// On x86, crossbeam-epoch 0.9 makes the fence of a pin out of a sequentially consistent compare-and-swap. Loom takes
-/// that for acquire and release only, and would report races that x86 does not have; it knows the fence.
+/// Makes up for a pin without a fence. On x86, crossbeam-epoch 0.9 makes the fence of a pin by a sequentially consistent
+/// compare-and-swap. Loom takes that for acquire and release only and would report races that x86 does not have; it knows
+/// the fence.
 #[inline(always)]
 fn fence_under_loom() {
-    #[cfg(loom)]
-    crate::sync::fence(Ordering::SeqCst);
+    if cfg!(loom) {
+        fence(Ordering::SeqCst);
+    }
 }
 
-/// Has `due` called once everybody who is pinned now has unpinned, and pushes the epoch once, as [`advance`] does. What
-/// must not be seen any more then was made invisible before.
+/// Calls `due` after a grace period, once all threads that are pinned now have unpinned, and tries once to advance the
+/// epoch. What must not be seen any more then was made invisible before this call.
 pub(super) fn after_grace(due: impl FnOnce() + Send + 'static) {
     let pin = pin();
     pin.defer(due);
-    push(pin);
+    advance_from(pin);
 }
 
-/// Tries once to advance the epoch and calls what has become due. Bounded; a few calls in a row see garbage through
-/// if nobody stays pinned.
+/// Tries once to advance the epoch, and calls closures that have become due. Bounded. A few calls in a row see garbage
+/// through if no thread stays pinned.
 pub(super) fn advance() {
-    push(pin());
+    advance_from(pin());
 }
 
-fn push(pin: Pin) {
+fn advance_from(pin: Pin) {
     faults::point(points::EPOCH_ADVANCING);
     pin.flush();
     drop(pin);
-    // Relaxed: see "The bell".
-    shared::bell().fetch_add(1, Ordering::Relaxed);
+    // Relaxed: see "The re-pin epoch".
+    repin_epoch().fetch_add(1, Ordering::Relaxed);
 }
 
 /// A participant that belongs to one Reader.
@@ -113,39 +84,39 @@ pub(super) struct Participant {
     /// Dropped before the handle below: fields are dropped in order.
     pin: Option<Pin>,
     local: LocalHandle,
-    /// How the bell read before the pin; [`NEVER`] without one.
-    bell: u64,
+    /// The re-pin epoch read before the pin; [`NEVER`] without a pin.
+    seen: u64,
 }
 
-/// The bell does not ring so often.
+/// A count that the re-pin epoch does not reach.
 const NEVER: u64 = u64::MAX;
 
 impl Participant {
     pub(super) fn new() -> Self {
-        Participant { pin: None, local: shared::collector().register(), bell: NEVER }
+        Participant { pin: None, local: collector().register(), seen: NEVER }
     }
 
-    /// Is pinned afterwards; again, if the bell has rung since the last time. Nothing found under the earlier pin may
-    /// be used any more.
+    /// Pins, or pins again if the re-pin epoch has changed. References found under the earlier pin must not be used any
+    /// more.
     #[inline]
     pub(super) fn refresh(&mut self) {
-        // Relaxed: see "The bell".
-        let bell = shared::bell().load(Ordering::Relaxed);
-        if self.bell != bell {
-            self.pin_again(bell);
+        // Relaxed: see "The re-pin epoch".
+        let now = repin_epoch().load(Ordering::Relaxed);
+        if self.seen != now {
+            self.pin_again(now);
         }
     }
 
     #[cold]
-    fn pin_again(&mut self, bell: u64) {
-        self.bell = bell;
+    fn pin_again(&mut self, now: u64) {
+        self.seen = now;
         if planted!("bare-repin")
             && let Some(pin) = &mut self.pin
         {
             pin.repin();
             return;
         }
-        // First out, then in: a second pin inside the first would keep the first's epoch.
+        // Unpins first: a second pin inside the first would keep the epoch of the first.
         self.pin = None;
         faults::point(points::READER_UNPINNED);
         self.pin = Some(self.local.pin());
@@ -156,18 +127,18 @@ impl Participant {
     /// Unpins.
     pub(super) fn park(&mut self) {
         self.pin = None;
-        self.bell = NEVER;
+        self.seen = NEVER;
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
     fn due_after_some_rounds(due: &AtomicBool) -> bool {
-        // Tests beside this one are pinned now and then, so rounds alone do not tell; the deadline is for a failure.
+        // Other tests are pinned now and then, so a number of rounds proves nothing; the deadline is for a failure.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
         while !due.load(Ordering::SeqCst) && std::time::Instant::now() < deadline {
             advance();
@@ -184,12 +155,12 @@ mod tests {
     }
 
     #[test]
-    fn garbage_becomes_due_when_nobody_is_pinned() {
+    fn garbage_becomes_due_when_no_thread_is_pinned() {
         assert!(due_after_some_rounds(&defer_flag()));
     }
 
     #[test]
-    fn a_pinned_participant_holds_garbage_back_until_it_refreshes_or_parks() {
+    fn a_pinned_reader_delays_garbage_until_it_refreshes_or_parks() {
         let mut reader = Participant::new();
         reader.refresh();
         let due = defer_flag();
@@ -216,11 +187,11 @@ mod tests {
                 advance();
             }
         }
-        thread_local! {
+        std::thread_local! {
             static LATE: PinsWhenDropped = const { PinsWhenDropped };
         }
         std::thread::spawn(|| {
-            // Its destructor is registered first, so it runs after the participant's.
+            // Its destructor is registered first, so it runs after that of the participant.
             LATE.with(|_| ());
             drop(pin());
         })

@@ -1,82 +1,167 @@
-//! Why an operation on a table was refused; nothing has changed then.
+//! Errors of the handle table. An operation that is refused has changed nothing.
 
 use super::Handle;
+use std::error::Error;
+use std::fmt;
 
-/// The capacity is zero or larger than the table can number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a table of {asked} slots cannot be made: choose a capacity from 1 to {most}")]
-pub struct CapacityError {
-    /// What was asked for.
-    pub asked: u32,
-    /// The most this layout can number.
-    pub most: u32,
+const STALE: &str = "the handle is stale: its object is removed, or it is of another table";
+const UNKNOWN_RESOURCE: &str = "the resource id is of another table";
+
+/// The limit is zero, or larger than such a table can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitError {
+    /// The limit that was asked for.
+    pub limit: u32,
+    /// The largest limit of a table with values of this type.
+    pub max: u32,
 }
 
-/// The table is full; the value comes back.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the table is full: remove something, let stalled readers go on, or make it with a larger capacity")]
+impl fmt::Display for LimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a table cannot be limited to {} objects: choose a limit from 1 to {}",
+            self.limit, self.max
+        )
+    }
+}
+
+impl Error for LimitError {}
+
+/// The table is full. Returns the value that was to be inserted, or the closure that would have made it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Full<T>(pub T);
 
-impl<T> std::fmt::Debug for Full<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T> Full<T> {
+    /// Returns the value or closure.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> fmt::Debug for Full<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Full(..)")
     }
 }
 
-/// The handle names nothing any more, or never did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the handle is stale: what it named is gone, or it is of another table")]
+impl<T> fmt::Display for Full<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the table is full: remove an object, let stalled readers go on, or choose a larger limit",
+        )
+    }
+}
+
+impl<T> Error for Full<T> {}
+
+/// The handle names no object of this table, any more or at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale;
 
-/// Why no owner word was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OwnersError {
-    /// No owner word is left.
-    #[error("no owner word is left: {most} have been made and they are never reused")]
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(STALE)
+    }
+}
+
+impl Error for Stale {}
+
+/// The reason why no resource was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NewResourceError {
+    /// The table has as many resources as it can have.
     Full {
-        /// How many this table can have.
-        most: u32,
+        /// How many it can have.
+        max: u32,
     },
-    /// There is no memory for more.
-    #[error("there is no memory for another owner word: try again when there is some")]
+    /// There is no memory for another owner word.
     NoMemory,
 }
 
-/// Why a claim was refused. Nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+impl fmt::Display for NewResourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { max } => {
+                write!(f, "no resource is left: {max} have been made, and they are never reused")
+            }
+            Self::NoMemory => f.write_str("out of memory for another resource: retry when there is some"),
+        }
+    }
+}
+
+impl Error for NewResourceError {}
+
+/// The reason why a claim was refused. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClaimError {
     /// The handle is stale.
-    #[error("the handle is stale: what it named is gone, or it is of another table")]
     Stale,
-    /// Somebody owns it already: the holder's handle.
-    #[error("already owned by {0:?}: it must be released first")]
+    /// The resource has an owner: the object of this handle.
     Owned(Handle),
-    /// The owner id is of another table.
-    #[error("the owner id is of another table")]
-    UnknownOwner,
+    /// The resource id is of another table.
+    UnknownResource,
 }
 
-/// Why a release was refused. Nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+impl fmt::Display for ClaimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale => f.write_str(STALE),
+            Self::Owned(owner) => write!(f, "owned by {owner}, which must release it first"),
+            Self::UnknownResource => f.write_str(UNKNOWN_RESOURCE),
+        }
+    }
+}
+
+impl Error for ClaimError {}
+
+/// The reason why a release was refused. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReleaseError {
     /// The handle is stale.
-    #[error("the handle is stale: what it named is gone, or it is of another table")]
     Stale,
-    /// The handle does not own it.
-    #[error("not the owner: only who claimed it can release it")]
+    /// The handle's object does not own the resource.
     NotOwner,
-    /// The owner id is of another table.
-    #[error("the owner id is of another table")]
-    UnknownOwner,
+    /// The resource id is of another table.
+    UnknownResource,
 }
 
-/// Why a check-and-retire was refused. Nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+impl fmt::Display for ReleaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stale => STALE,
+            Self::NotOwner => "not the owner: only the owner of a resource can release it",
+            Self::UnknownResource => UNKNOWN_RESOURCE,
+        })
+    }
+}
+
+impl Error for ReleaseError {}
+
+/// The reason why a check-and-retire was refused. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RetireError {
     /// The handle is stale.
-    #[error("the handle is stale: what it named is gone, or it is of another table")]
     Stale,
-    /// It still owns this many things.
-    #[error("{0} things are still owned: release them first")]
+    /// The object still owns this many resources.
     StillOwns(u32),
 }
+
+impl fmt::Display for RetireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale => f.write_str(STALE),
+            Self::StillOwns(1) => f.write_str("the object still owns a resource: release it first"),
+            Self::StillOwns(count) => {
+                write!(f, "the object still owns {count} resources: release them first")
+            }
+        }
+    }
+}
+
+impl Error for RetireError {}

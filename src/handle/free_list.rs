@@ -1,4 +1,4 @@
-//! Vacant slots: a stack linked through their dead state words, one for each of a few threads.
+//! Free lists: stacks of free slots, linked through their dead state words.
 //!
 //! ```text
 //!        63                                      24 23                     0
@@ -7,28 +7,29 @@
 //!       +------------------------------------------+------------------------+
 //! ```
 //!
-//! A popper reads the top's link and then swings the head from the top to that link. The link is right if the stack
-//! below the top is still what it was: the stack below a slot changes only after that slot was popped, and every pop
-//! adds one to the tag. So a head that reads the same means that nothing was popped, let alone put back (a sleeper
-//! would have to miss exactly 2^40 pops of this one stack: more than half a day of nothing else). Pushes leave the tag
-//! alone, which makes it a count of slots taken into use, for free.
+//! A popper reads the top's link and then swings the head from the top to that link. The link is right if the stack below
+//! the top is unchanged. The stack below a slot changes only after that slot was popped, and every pop adds one to the tag.
+//! So a head that reads the same means that nothing was popped, let alone pushed back. (A thread would have to sleep
+//! through exactly 2^40 pops of this one stack: more than half a day of nothing else.) Pushes leave the tag alone, so it
+//! also counts the slots that were taken into use.
 
 use super::handle::{INDEX_BITS, INDEX_MASK};
-use super::slot::NIL;
+use super::points;
+use super::state_word::NIL;
 use crate::faults;
-use crate::handle::points;
 use crate::sync::{Ordering, Word};
 
-/// How lists are linked: through the slots.
+/// The links of a list, which lie in the slots.
 pub(super) trait Links {
+    /// Returns the link of a slot.
     fn link(&self, index: u32) -> u32;
-    /// The slot is the caller's alone.
+    /// Sets the link of a slot, which belongs to the caller.
     fn set_link(&self, index: u32, link: u32);
 }
 
 const TAG_ONE: u64 = 1 << INDEX_BITS;
 
-/// A stack of vacant slots. Every operation is lock-free.
+/// A stack of free slots. Every operation is lock-free.
 #[derive(Debug)]
 pub(super) struct FreeList {
     head: Word,
@@ -41,7 +42,8 @@ impl Default for FreeList {
 }
 
 impl FreeList {
-    /// Takes a slot: it is the caller's alone then.
+    /// Pops a slot, which then belongs to the caller.
+    #[inline]
     pub(super) fn pop(&self, slots: &impl Links) -> Option<u32> {
         // Acquire, here and on failure below, paired with `push`: the links.
         let mut head = self.head.load(Ordering::Acquire);
@@ -53,8 +55,8 @@ impl FreeList {
             let tag = if planted!("untagged-free-list") { 0 } else { TAG_ONE };
             let below = (head & !INDEX_MASK).wrapping_add(tag) | u64::from(slots.link(top));
             faults::point(points::FREE_LIST_POPPING);
-            // Acquire on success, paired with `push`: all that the slot's last owner did to it. (It is a
-            // read-modify-write, so it stands in the release sequence of every push below it.)
+            // Acquire on success, paired with `push`: everything that the thread which pushed the slot did to it. (It is
+            // a read-modify-write, so it stays in the release sequence of every push below it.)
             match self.head.compare_exchange(head, below, Ordering::Acquire, Ordering::Acquire) {
                 Ok(_) => return Some(top),
                 Err(now) => head = now,
@@ -62,7 +64,7 @@ impl FreeList {
         }
     }
 
-    /// Gives back a chain of slots that are the caller's alone: `first` is linked to the next and so on to `last`.
+    /// Pushes a chain of slots that belong to the caller: `first` is linked to the next one and so on to `last`.
     pub(super) fn push(&self, slots: &impl Links, first: u32, last: u32) {
         // Relaxed: nothing is read through it.
         let mut head = self.head.load(Ordering::Relaxed);
@@ -70,7 +72,7 @@ impl FreeList {
             slots.set_link(last, (head & INDEX_MASK) as u32);
             let pushed = head & !INDEX_MASK | u64::from(first);
             faults::point(points::FREE_LIST_PUSHING);
-            // Release, paired with `pop`: the links, and all that was done to the slots.
+            // Release, paired with `pop`: the links, and everything that was done to the slots.
             match self.head.compare_exchange(head, pushed, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => head = now,
@@ -78,14 +80,14 @@ impl FreeList {
         }
     }
 
-    /// How many slots have ever been popped.
+    /// Returns how many slots have ever been popped.
     pub(super) fn popped(&self) -> u64 {
         // Relaxed: a count.
         self.head.load(Ordering::Relaxed) >> INDEX_BITS
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_back_what_was_given_last_first() {
+    fn the_slot_pushed_last_is_popped_first() {
         let (chain, list) = (Chain::new(4), FreeList::default());
         assert_eq!(list.pop(&chain), None);
         chain.set_link(2, 3);

@@ -1,10 +1,10 @@
-//! Where retired slots wait until no reader can see them.
+//! Limbo: retired slots that a reader may still see.
 //!
 //! A retired slot is pushed on its thread's [`Limbo`], a stack linked through the dead state words. Every so often the
-//! whole stack is swapped out and becomes a batch in one of the table's [`Batches`], and a small closure is handed to
-//! the epoch; when the grace period is over, the closure marks the batch as mature and does nothing else. An inserting
-//! or retiring thread then takes the batch, drops the values and has vacant slots. Readers never do: whatever a value's
-//! destructor is up to, it does not happen on the packet path.
+//! whole stack is swapped out and becomes a batch in one of the table's [`Batches`], and a small closure is given to the
+//! epoch. When the grace period is over, the closure marks the batch as ready and does nothing else. An inserting or
+//! retiring thread then takes the batch, drops the values and has free slots. Readers never do: a value's destructor never
+//! runs on the packet path.
 //!
 //! ```text
 //!         63                     50 49              26 25  24 23                0
@@ -15,17 +15,18 @@
 //!        +-------------------------+------------------+------+-------------------+
 //! ```
 //!
-//! Nothing here allocates (the epoch does, a little, for each batch). With every batch cell taken, because some reader
-//! does not move, the stacks simply grow: there are never more slots than the table's capacity.
+//! Nothing here allocates (the epoch does, a little, for each batch). When every batch cell is taken, because a reader does
+//! not move, the stacks simply grow: there are never more slots than the table's limit.
 //!
-//! No tags: a push onto a limbo is right whatever lies below, and only whole stacks and whole batches are taken.
+//! No tags are needed: a push onto a limbo is right whatever lies below, and only whole stacks and whole batches are taken.
 
 use super::epoch;
 use super::free_list::Links;
 use super::handle::{INDEX_BITS, INDEX_MASK};
-use super::slot::NIL;
+use super::points;
+use super::state_word::NIL;
+use crate::cfg::handle::{CELLS_PER_SHARD, batch_cells};
 use crate::faults;
-use crate::handle::points;
 use crate::sync::{Ordering, Word};
 use std::sync::Arc;
 
@@ -34,12 +35,13 @@ const PHASE_MASK: u64 = 3 << PHASE_SHIFT;
 const COUNT_SHIFT: u32 = PHASE_SHIFT + 2;
 
 const EMPTY: u64 = 0;
-/// Reserved by a thread that is closing a batch.
+/// Reserved by a thread that is making a batch.
 const FILLING: u64 = 1 << PHASE_SHIFT;
+/// Waiting for the grace period.
 const WAITING: u64 = 2 << PHASE_SHIFT;
-/// From waiting to mature.
-const RIPEN: u64 = 1 << PHASE_SHIFT;
-const MATURE: u64 = WAITING + RIPEN;
+/// The step from waiting to ready.
+const MARK: u64 = 1 << PHASE_SHIFT;
+const READY: u64 = WAITING + MARK;
 
 const fn count(word: u64) -> u64 {
     word >> COUNT_SHIFT
@@ -68,12 +70,12 @@ pub(super) struct Limbo {
     head: Word,
 }
 
-/// A limbo's word.
+/// A reading of a limbo's word.
 #[derive(Clone, Copy)]
 pub(super) struct Head(u64);
 
 impl Head {
-    /// The slot that was pushed last, or none.
+    /// Returns the slot that was pushed last, or the link to none.
     #[inline]
     pub(super) fn first(self) -> u32 {
         first(self.0)
@@ -87,22 +89,22 @@ impl Default for Limbo {
 }
 
 impl Limbo {
-    /// How the stack looks now.
+    /// Reads the head of the stack.
     #[inline]
-    pub(super) fn look(&self) -> Head {
+    pub(super) fn head(&self) -> Head {
         // Relaxed: nothing is read through it.
         Head(self.head.load(Ordering::Relaxed))
     }
 
-    /// Adds a slot that the caller retired, and linked to the first one of `head`; how many there are now.
+    /// Pushes a slot that the caller retired and linked to the first one of `head`. Returns the number of slots afterwards.
     #[inline]
     pub(super) fn push(&self, slots: &impl Links, index: u32, mut head: Head) -> u64 {
         loop {
             let pushed = (count(head.0) + 1) << COUNT_SHIFT | u64::from(index);
             faults::point(points::LIMBO_PUSHING);
-            // Release, paired with `take`: the link, and that the slot was retired before. The latter is what the
-            // grace period rests on: retired before the batch is given to the epoch. Later pushes are
-            // read-modify-writes and keep the order for those below.
+            // Release, paired with `take`: the link, and that the slot was retired before. The grace period rests on the
+            // latter: slots are retired before their batch is given to the epoch. Later pushes are read-modify-writes and
+            // keep the order for the slots below.
             match self.head.compare_exchange(head.0, pushed, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return count(pushed),
                 Err(now) => head = Head(now),
@@ -112,63 +114,60 @@ impl Limbo {
     }
 
     fn take(&self) -> Option<Chain> {
-        // Relaxed look first, to spare idle shards' cache lines; Acquire, paired with `push`.
+        // A Relaxed read first, to spare the cache lines of idle shards.
         if self.count() == 0 {
             return None;
         }
+        // Acquire, paired with `push`.
         Chain::of(self.head.swap(u64::from(NIL), Ordering::Acquire))
     }
 
-    /// How many slots wait here.
+    /// Returns the number of slots that wait here.
     pub(super) fn count(&self) -> u64 {
         // Relaxed: a count.
         count(self.head.load(Ordering::Relaxed))
     }
 
-    /// What waits here, when nobody else uses the table any more.
+    /// Takes the slots that wait here, when no other thread uses the table any more.
     pub(super) fn leftover(&mut self) -> Option<Chain> {
         self.take()
     }
 }
 
-/// How many cells there are for each shard: those of a batch that waits and of the next.
-const CELLS_EACH: usize = 2;
-
 /// The batches of one table, in a fixed number of cells.
 #[derive(Debug)]
 pub(super) struct Batches {
     cells: Box<[Word]>,
-    /// How many slots were ever put into batches.
+    /// The number of slots that were ever put into batches.
     closed: Word,
-    /// How many slots somebody is about to put on a free list: of batches whose values are being dropped, and of new chunks.
-    in_hand: Word,
+    /// The number of slots that a thread is about to put on a free list: of batches being reclaimed, and of new chunks.
+    in_transit: Word,
 }
 
 impl Batches {
     pub(super) fn new(shards: usize) -> Self {
-        let cells = if cfg!(loom) { 1 } else { shards * CELLS_EACH };
         Batches {
-            cells: (0..cells).map(|_| Word::new(EMPTY)).collect(),
+            cells: (0..batch_cells(shards)).map(|_| Word::new(EMPTY)).collect(),
             closed: Word::new(0),
-            in_hand: Word::new(0),
+            in_transit: Word::new(0),
         }
     }
 
-    /// Every cell, those of one shard first: so that its threads find their own slots again before others'.
+    /// Returns every cell, those of one shard first: so that its threads find their own slots before those of others.
     fn cells_from(&self, shard: usize) -> impl Iterator<Item = usize> + use<> {
         let cells = self.cells.len();
-        (0..cells).map(move |n| (shard * CELLS_EACH + n) % cells)
+        (0..cells).map(move |n| (shard * CELLS_PER_SHARD + n) % cells)
     }
 
-    /// Makes a batch of what waits in `limbo`, gives it to the epoch and pushes that once; whether there was anything and
-    /// a cell for it.
+    /// Makes a batch of the slots in `limbo`, gives it to the epoch and tries once to advance it. Returns whether there were
+    /// slots and a cell for them.
     pub(super) fn close(self: &Arc<Self>, limbo: &Limbo, shard: usize) -> bool {
         if limbo.count() == 0 {
             return false;
         }
         let Some(at) = self.cells_from(shard).find(|&at| {
             let cell = &self.cells[at];
-            // Acquire, paired with the emptying in `take_mature`, though nothing of it is read; Relaxed look first.
+            // Acquire, paired with the emptying in `take_ready`, though nothing of it is read; a Relaxed read first.
             cell.load(Ordering::Relaxed) == EMPTY
                 && cell.compare_exchange(EMPTY, FILLING, Ordering::Acquire, Ordering::Relaxed).is_ok()
         }) else {
@@ -177,7 +176,7 @@ impl Batches {
         let cell = &self.cells[at];
         faults::point(points::BATCH_FILLING);
         let Some(chain) = limbo.take() else {
-            // Release, paired with the next closing's acquire, as above. Somebody else took the stack.
+            // Another thread took the stack. Release, paired with the next closing's acquire, as above.
             cell.store(EMPTY, Ordering::Release);
             return false;
         };
@@ -185,98 +184,105 @@ impl Batches {
         // Relaxed: a count. It grows before the slots leave `pending`'s sight and may be seen early or late.
         self.closed.fetch_add(chain.count, Ordering::Relaxed);
         let waiting = chain.count << COUNT_SHIFT | WAITING | u64::from(chain.first);
-        // Release, paired with `take_mature`: the links, which `take` above has acquired.
+        // Release, paired with `take_ready`: the links, which `take` above has acquired.
         cell.store(waiting, Ordering::Release);
         faults::point(points::BATCH_UNDEFERRED);
         if planted!("no-grace-on-reuse") {
-            self.ripen(at);
+            self.mark_ready(at);
             return true;
         }
         let batches = Arc::clone(self);
-        // An Arc and an index: small enough for the epoch to keep it without a box.
-        epoch::after_grace(move || batches.ripen(at));
+        // An Arc and an index: small enough for the epoch to keep the closure without a box.
+        epoch::after_grace(move || batches.mark_ready(at));
         true
     }
 
-    fn ripen(&self, at: usize) {
+    fn mark_ready(&self, at: usize) {
         faults::point(points::BATCH_MARKING);
-        // Release, paired with `take_mature`: that every reader which was pinned has unpinned, which the epoch has
-        // made happen before this call. A read-modify-write, so it passes on the release of `close` too.
-        self.cells[at].fetch_add(RIPEN, Ordering::Release);
+        // Release, paired with `take_ready`: that every reader which was pinned has unpinned, which the epoch has ordered
+        // before this call. A read-modify-write, so it passes on the release of `close` too.
+        self.cells[at].fetch_add(MARK, Ordering::Release);
     }
 
-    /// Takes a mature batch: its slots are the caller's alone, their values still in place. The caller says
-    /// [`done`](Self::done) when the slots are vacant.
-    pub(super) fn take_mature(&self, shard: usize) -> Option<Chain> {
+    /// Takes a ready batch. Its slots then belong to the caller, their values still in place. The caller calls
+    /// [`arrived`](Self::arrived) when the slots are free.
+    pub(super) fn take_ready(&self, shard: usize) -> Option<Chain> {
         self.cells_from(shard).find_map(|at| {
             let cell = &self.cells[at];
-            // Relaxed look; the compare-and-swap acquires, paired with `ripen` and `close`. A batch that came and
-            // went in between and reads the same is as mature as the one that was looked at.
+            // Relaxed: the compare-and-swap acquires, paired with `mark_ready` and `close`. If another batch came and went
+            // in between and the cell reads the same, that batch is as ready as the one that was read.
             let word = cell.load(Ordering::Relaxed);
-            if word & PHASE_MASK != MATURE {
+            if word & PHASE_MASK != READY {
                 return None;
             }
-            // First up, then out of the cell, so that `pending` does not miss it.
-            self.in_hand(count(word));
+            // Counted first, then taken out of the cell, so that `pending` does not miss the slots.
+            self.departed(count(word));
             faults::point(points::BATCH_RECLAIMING);
             if cell.compare_exchange(word, EMPTY, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return Chain::of(word);
             }
-            self.done(count(word));
+            self.arrived(count(word));
             None
         })
     }
 
-    /// The caller is about to have so many slots that nobody else knows of, until it says [`done`](Self::done).
-    pub(super) fn in_hand(&self, slots: u64) {
+    /// Notes that the caller is about to have `slots` slots that stand on no list, until it calls
+    /// [`arrived`](Self::arrived).
+    pub(super) fn departed(&self, slots: u64) {
         // Relaxed: a count.
-        self.in_hand.fetch_add(slots, Ordering::Relaxed);
+        self.in_transit.fetch_add(slots, Ordering::Relaxed);
     }
 
-    /// So many slots that were in hand are not any more: they are vacant now.
-    pub(super) fn done(&self, slots: u64) {
-        // Release, paired with `pending`: whoever sees them gone from there finds them on a free list.
-        self.in_hand.fetch_add(slots.wrapping_neg(), Ordering::Release);
+    /// Notes that `slots` slots are on a free list, or used up.
+    pub(super) fn arrived(&self, slots: u64) {
+        // Release, paired with `pending`: a thread that does not count them there any more finds them on a free list.
+        self.in_transit.fetch_add(slots.wrapping_neg(), Ordering::Release);
     }
 
-    /// Whether more than half of the cells are mature: nobody inserts, so somebody else should drop the values.
-    pub(super) fn is_overripe(&self) -> bool {
-        // Relaxed: a look.
-        let mature =
-            self.cells.iter().filter(|cell| cell.load(Ordering::Relaxed) & PHASE_MASK == MATURE).count();
-        mature > self.cells.len() / 2
+    /// Returns whether more than half of the cells are ready: no thread inserts, so retiring threads should drop the
+    /// values.
+    pub(super) fn is_backlogged(&self) -> bool {
+        // Relaxed: a heuristic.
+        let is_ready = |cell: &&Word| cell.load(Ordering::Relaxed) & PHASE_MASK == READY;
+        self.cells.iter().filter(is_ready).count() > self.cells.len() / 2
     }
 
-    /// How many slots are in batches or in somebody's hands.
+    /// Returns the number of slots in batches or in transit.
     pub(super) fn pending(&self) -> u64 {
         // Relaxed: a count.
         let waiting: u64 = self.cells.iter().map(|cell| count(cell.load(Ordering::Relaxed))).sum();
-        // Acquire, paired with `done`.
-        waiting + self.in_hand.load(Ordering::Acquire)
+        // Acquire, paired with `arrived`.
+        waiting + self.in_transit.load(Ordering::Acquire)
     }
 
-    /// How many slots were ever put into batches.
+    /// Counts a slot that was popped and pushed back unused as one that came and went.
+    pub(super) fn unused(&self) {
+        // Relaxed: a count.
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of slots that were ever put into batches.
     pub(super) fn closed(&self) -> u64 {
         // Relaxed: a count.
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Every batch, mature or not, when nobody uses the table any more. Closures that are still out may ripen cells
-    /// meanwhile and later, which touches nothing but the cells.
+    /// Returns every batch, ready or not, when no other thread uses the table any more. Closures that the epoch still has
+    /// may mark cells meanwhile and later, which touches nothing but the cells.
     pub(super) fn leftovers(&self) -> impl Iterator<Item = Chain> {
         // Acquire, paired with `close`.
         self.cells.iter().filter_map(|cell| Chain::of(cell.load(Ordering::Acquire)))
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A batch that is being closed and looked mature would be taken half made: only threads that meet there would show it.
+    /// A batch that is being made and reads as ready would be taken half made; only threads that meet there would show it.
     #[test]
-    fn each_phase_is_one_of_its_own() {
-        let phases = [EMPTY, FILLING, WAITING, MATURE];
+    fn the_phases_are_distinct() {
+        let phases = [EMPTY, FILLING, WAITING, READY];
         assert_eq!(phases.map(|phase| phase >> PHASE_SHIFT), [0, 1, 2, 3]);
         assert!(phases.iter().all(|phase| phase & !PHASE_MASK == 0));
     }

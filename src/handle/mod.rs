@@ -1,46 +1,73 @@
-//! A lock-free, generation-tagged handle table.
+//! Lock-free tables of objects named by generation-tagged handles.
 //!
-//! Knows nothing of multicast; worth a crate of its own one day.
+//! A table owns objects and names them by [`Handle`]s: numbers that resolve to the object they were issued for, or to
+//! nothing. A check of a handle is one load and one compare. Look-ups through a [`Reader`] are wait-free and never run the
+//! destructor of a value. In a [`HandleTable`] objects are inserted, read and removed. In an [`OwnershipTable`] they can own
+//! resources too, and an object is retired only when it owns nothing, in one step.
 //!
-//! A [`HandleTable`] owns objects and names them by [`Handle`]s: numbers that resolve to the object they were issued for
-//! or to nothing, for ever. Checking a handle is one load and one compare; looking objects up is wait-free through a
-//! [`Reader`] and never runs anybody's destructor. In a table [`with_claims`](HandleTable::with_claims), objects can own
-//! things, and an object is retired only when it owns nothing, in one step.
+//! ```
+//! use mgm::handle::HandleTable;
 //!
-//! When not to use it: on one thread (`slotmap` is smaller and faster), when readers hold on to what they found for long
-//! (use `Arc`s), or when the removing thread must see the destructor run before it goes on.
+//! let sessions = HandleTable::with_limit(1000).unwrap();
+//! let red = sessions.insert("red").unwrap();
+//! std::thread::scope(|scope| {
+//!     scope.spawn(|| {
+//!         let mut reader = sessions.reader();
+//!         assert!(matches!(reader.get(red), None | Some(&"red")));
+//!     });
+//!     scope.spawn(|| sessions.remove(red).unwrap());
+//! });
+//! assert!(!sessions.contains(red));
+//! ```
+//!
+//! This module knows nothing of multicast. With `default-features = false` it is all that the crate has.
+//!
+//! # When not to use it
+//!
+//! - On one thread: `slotmap` is smaller and faster.
+//! - When readers keep the found objects for long: use `Arc`s.
+//! - When the removing thread must see the destructor run before it goes on.
 
+mod builder;
 mod claim;
-#[cfg(all(test, not(loom)))]
+mod claim_word;
+mod common;
+#[cfg(test)]
 mod conformance;
 mod descriptor;
 mod epoch;
 mod error;
 mod free_list;
-#[expect(clippy::module_inception, reason = "the room's main subject is the handle itself")]
+#[expect(clippy::module_inception, reason = "the main subject of the module is the handle itself")]
 mod handle;
+mod iter;
 mod layout;
 mod limbo;
-mod owner;
+mod owner_words;
+mod ownership_table;
 pub(crate) mod points;
+mod raw_table;
 mod reader;
-mod seat;
-mod segments;
 mod slot;
+mod slot_alloc;
+mod slot_array;
+mod state_word;
 mod table;
-#[cfg(all(test, not(loom)))]
-mod table_tests;
-mod vacancy;
-#[cfg(all(test, not(loom)))]
-mod vacancy_tests;
+#[cfg(test)]
+mod tests;
+mod thread_id;
 
 pub use crate::memory::NoMemory;
-pub use error::{CapacityError, ClaimError, Full, OwnersError, ReleaseError, RetireError, Stale};
+pub use builder::Builder;
+pub use common::Table;
+pub use error::{ClaimError, Full, LimitError, NewResourceError, ReleaseError, RetireError, Stale};
 pub use handle::{Handle, Kind};
-pub use layout::{Claims, Layout, Plain, Shape};
-pub(crate) use owner::WordPtr;
-pub use owner::{OwnerWord, OwnerWords, ResourceId};
-pub use reader::{Burst, Guard, Reader};
+pub use iter::{Iter, Keys};
+#[cfg(feature = "manager")]
+pub(crate) use owner_words::WordPtr;
+pub use owner_words::{OwnerWord, OwnerWords, ResourceId};
+pub use ownership_table::OwnershipTable;
+pub use reader::{Pinned, Reader, Ref};
 pub use table::HandleTable;
 
 /// Parts that have loom models of their own.

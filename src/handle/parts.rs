@@ -1,9 +1,9 @@
-//! Parts of the table, for loom models of their own.
+//! Parts of the tables that have loom models of their own.
 
 use super::free_list::{FreeList, Links};
 use crate::sync::{Ordering, Word};
 
-/// A free list over slots that are links and nothing else.
+/// A free list over slots that consist of a link.
 pub struct Stack {
     list: FreeList,
     links: Chain,
@@ -21,17 +21,17 @@ impl Links for Chain {
 }
 
 impl Stack {
-    /// An empty list and this many slots.
+    /// Makes an empty list and this many slots.
     pub fn new(slots: u32) -> Self {
         Stack { list: FreeList::default(), links: Chain((0..slots).map(|_| Word::new(0)).collect()) }
     }
 
-    /// Gives back one slot.
+    /// Pushes a slot.
     pub fn push(&self, slot: u32) {
         self.list.push(&self.links, slot, slot);
     }
 
-    /// Takes one slot.
+    /// Pops a slot.
     pub fn pop(&self) -> Option<u32> {
         self.list.pop(&self.links)
     }

@@ -1,51 +1,61 @@
-//! Reading values: the [`Guard`] that pins for one look, and the [`Reader`] that stays pinned.
+//! Reading objects: the [`Ref`] that pins for one access, and the [`Reader`] that stays pinned.
 
+use super::common::sealed::Table as _;
 use super::epoch::{Participant, Pin};
-use super::{Handle, HandleTable, Layout, Plain};
+use super::{Handle, Table};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
 /// Keeps one object readable, removed or not, until dropped.
 ///
-/// A guard that is kept holds back the reuse of every slot that is retired meanwhile, in all tables of the process: keep
-/// it short.
-pub struct Guard<'t, T> {
+/// A `Ref` that is kept holds back the reuse of every slot that is retired meanwhile, in all tables of the process: keep it
+/// short. It pins the thread, so it cannot be sent to another thread or held over an await point of a task that may move.
+pub struct Ref<'t, T> {
     value: &'t T,
-    /// What makes `value` readable; never read.
+    /// Keeps `value` readable; never read.
     _pin: Pin,
 }
 
-impl<'t, T> Guard<'t, T> {
+impl<'t, T> Ref<'t, T> {
     /// # Safety
     /// `pin` was pinned before the load that found the handle of `value` live.
     pub(super) unsafe fn new(value: &'t T, pin: Pin) -> Self {
-        Guard { value, _pin: pin }
+        Ref { value, _pin: pin }
     }
 }
 
-impl<T> Deref for Guard<'_, T> {
+impl<T> Deref for Ref<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
         self.value
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
+impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Guard").field(&self.value).finish()
+        f.debug_tuple("Ref").field(&self.value).finish()
     }
 }
 
-/// Reads a table from one thread, staying pinned between calls: a look-up costs two loads and two compares.
+impl<T: fmt::Display> fmt::Display for Ref<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+/// Reads a table from one thread and stays pinned between calls, so that a look-up costs two loads and two compares.
 ///
-/// What is retired while a Reader is pinned is not reused before the Reader's next call after that (or the end of its
-/// burst), so a Reader that goes idle should [`park`](Self::park), or be dropped. A Reader that neither calls nor parks
-/// holds back reclamation in every table of the process; inserts then answer [`Full`](super::Full) when their capacity
+/// `P` points to the table: a reference, or an [`Arc`](std::sync::Arc) for a Reader that is stored beside other things and
+/// borrows nothing.
+///
+/// Objects that are retired while a Reader is pinned are not reclaimed before the Reader's next call after that, or the end
+/// of its [`Pinned`]. So a Reader that goes idle should [`park`](Self::park), or be dropped. A Reader that neither calls nor
+/// parks holds back reclamation in every table of the process. Inserts then return [`Full`](super::Full) when their limit
 /// is used up, and everything else goes on.
 ///
-/// Every method is wait-free, but for a bounded chore every so often that the epoch spreads over all who take part in
-/// it; none runs a destructor of a value.
+/// Every method is wait-free, except for a bounded chore every so often that the epoch distributes over all participants. No
+/// method runs the destructor of a value.
 ///
 /// ```
 /// use mgm::handle::HandleTable;
@@ -54,13 +64,52 @@ impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
 /// let blue = table.insert("blue").unwrap();
 /// let mut reader = table.reader();
 /// assert_eq!(reader.get(red), Some(&"red"));
-/// let burst = reader.burst();
-/// let (a, b) = (burst.get(red), burst.get(blue));
+/// let pinned = reader.pin();
+/// let (a, b) = (pinned.get(red), pinned.get(blue));
 /// table.remove(red).unwrap();
-/// assert_eq!(burst.get(red), None);
-/// assert_eq!((a, b), (Some(&"red"), Some(&"blue")), "what was found stays readable");
+/// assert_eq!(pinned.get(red), None);
+/// assert_eq!((a, b), (Some(&"red"), Some(&"blue")), "found objects stay readable");
 /// reader.park();
 /// ```
+///
+/// # Owned Readers
+///
+/// A Reader of an `Arc` has no lifetime. A worker can store it beside its other fields:
+///
+/// ```
+/// use mgm::handle::{HandleTable, Handle, Reader};
+/// use std::sync::Arc;
+///
+/// struct Worker {
+///     names: Reader<Arc<HandleTable<String>>>,
+/// }
+///
+/// impl Worker {
+///     fn greet(&mut self, handle: Handle) -> Option<String> {
+///         Some(format!("hello, {}", self.names.get(handle)?))
+///     }
+/// }
+///
+/// let table = Arc::new(HandleTable::new());
+/// let handle = table.insert("red".to_owned()).unwrap();
+/// let names = Arc::clone(&table);
+/// let greeting = std::thread::spawn(move || {
+///     let mut worker = Worker { names: Reader::new(names) };
+///     worker.greet(handle)
+/// });
+/// assert_eq!(greeting.join().unwrap().as_deref(), Some("hello, red"));
+/// ```
+///
+/// # Threads and await points
+///
+/// A Reader is a participant of the epoch on the thread that made it, and the participant belongs to that thread. So a Reader
+/// cannot be sent, and a future that holds one over an await point is not `Send`. Even on a single-threaded runtime, a task
+/// that waits with a pinned Reader would hold back reclamation in every table for as long as it waits. In asynchronous code:
+///
+/// - use [`with`](super::HandleTable::with) or [`get`](super::HandleTable::get) between await points; each pins for itself;
+/// - or keep one Reader for each thread of the runtime in a `thread_local!`, and [`park`](Self::park) it before the thread
+///   goes idle;
+/// - or put an `Arc` into the table, and clone it out: the clone may be held over an await point.
 ///
 /// A reference does not outlive the next call:
 ///
@@ -80,96 +129,115 @@ impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
 /// let mut reader = table.reader();
 /// std::thread::scope(|scope| { scope.spawn(move || reader.park()); });
 /// ```
-pub struct Reader<'t, T, L: Layout = Plain> {
-    table: &'t HandleTable<T, L>,
+pub struct Reader<P> {
+    table: P,
     participant: Participant,
 }
 
-impl<'t, T, L: Layout> Reader<'t, T, L> {
-    pub(super) fn new(table: &'t HandleTable<T, L>) -> Self {
+impl<P: Deref<Target: Table>> Reader<P> {
+    /// Makes a Reader for the calling thread, of the table that `table` points to.
+    #[must_use]
+    pub fn new(table: P) -> Self {
         Reader { table, participant: Participant::new() }
     }
 
-    /// The object, if the handle is live. The reference lasts until the next call.
+    /// Returns the object, if the handle is live. The reference lasts until the next call.
     #[inline]
-    pub fn get(&mut self, handle: Handle) -> Option<&T> {
+    pub fn get(&mut self, handle: Handle) -> Option<&<P::Target as Table>::Value> {
         self.participant.refresh();
-        #[cfg(mgm_bug = "extra-load")]
-        self.participant.refresh();
-        // SAFETY: pinned just now or earlier, and until the next call of a method that takes `&mut self`; the
-        // reference borrows `self` and ends before.
-        unsafe { self.table.find(handle) }
+        if cfg!(mgm_bug = "extra-load") {
+            self.participant.refresh();
+        }
+        // SAFETY: pinned by `refresh`, and until the next call of a method that takes `&mut self`; the reference borrows
+        // `self` and ends before.
+        unsafe { self.table.raw().find(handle) }
     }
 
-    /// Many look-ups under one check: all they return stays valid as long as the Reader is left alone.
+    /// Begins a series of look-ups. All their results stay valid until the Reader is used again.
     #[inline]
-    pub fn burst(&mut self) -> Burst<'_, T, L> {
+    pub fn pin(&mut self) -> Pinned<'_, P::Target> {
         self.participant.refresh();
-        Burst { table: self.table, _reader: PhantomData }
+        Pinned { table: &self.table, _participant: PhantomData }
     }
 
-    /// Lets reclamation go on without this Reader until its next call.
+    /// Returns the pointer to the table.
+    #[must_use]
+    pub fn table(&self) -> &P {
+        &self.table
+    }
+}
+
+impl<P> Reader<P> {
+    /// Unpins until the next call, so that reclamation does not wait for this Reader.
     pub fn park(&mut self) {
         self.participant.park();
     }
 }
 
-impl<T, L: Layout> fmt::Debug for Reader<'_, T, L> {
+impl<P> fmt::Debug for Reader<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").finish_non_exhaustive()
     }
 }
 
-/// Look-ups whose results all stay valid until the Reader is used again.
-pub struct Burst<'r, T, L: Layout = Plain> {
-    table: &'r HandleTable<T, L>,
-    /// Pinned for as long as this borrow lasts.
-    _reader: PhantomData<&'r Reader<'r, T, L>>,
+/// Look-ups of one table. All their results stay valid until the Reader is used again. Made by [`Reader::pin`].
+pub struct Pinned<'r, B> {
+    table: &'r B,
+    /// Stays pinned for as long as this borrow lasts.
+    _participant: PhantomData<&'r Participant>,
 }
 
-impl<'r, T, L: Layout> Burst<'r, T, L> {
-    /// The object, if the handle is live. Wait-free: one load and one compare.
+impl<'r, B: Table> Pinned<'r, B> {
+    /// Returns the object, if the handle is live. Wait-free: one load and one compare.
     #[inline]
     #[must_use]
-    pub fn get(&self, handle: Handle) -> Option<&'r T> {
-        // SAFETY: the Reader was pinned before the burst was made and stays so while it is borrowed, which `'r` ends
-        // with.
-        unsafe { self.table.find(handle) }
+    pub fn get(&self, handle: Handle) -> Option<&'r B::Value> {
+        // SAFETY: the Reader was pinned before `self` was made, and stays pinned while it is borrowed, which `'r` ends with.
+        unsafe { self.table.raw().find(handle) }
     }
 
-    /// Asks for the cache line in which slot `index` begins, to be read soon. Changes nothing but time.
+    /// Requests the cache line in which slot `index` begins, to be read soon. Changes nothing but time.
     #[inline]
     pub fn prefetch(&self, index: u32) {
-        self.table.prefetch(index);
+        self.table.raw().prefetch(index);
     }
 
-    /// The object in slot `index`, its generation unchecked: for structures that publish indices of this table.
-    /// Wait-free. `None` if the table never had such a slot, which keeps no promise below.
+    /// Returns the object in slot `index` without checking its generation: for structures that publish indices of this
+    /// table. Wait-free. Returns `None` if the table never had such a slot; the contract below excludes that.
     ///
     /// # Safety
     /// There is a place, an atomic of the caller's, such that
     ///
-    /// - this thread read `index` from it after this burst began, by a load that is `Acquire` or stronger;
-    /// - the value read was stored there, by a store or read-modify-write that is `Release` or stronger, after the call
-    ///   of [`insert`](HandleTable::insert) that put the object into this slot returned;
-    /// - whoever removes that object first overwrites the place, and every other place where the index stands, so that
-    ///   the overwriting happens before the call of [`remove`](HandleTable::remove) begins. (A place to which a burst
-    ///   finds its way only through another atomic may instead be made unreachable by overwriting that one.)
+    /// - this thread read `index` from it after `self` was made, by a load that is `Acquire` or stronger;
+    /// - the value that was read was stored there, by a store or read-modify-write that is `Release` or stronger, after the
+    ///   call of [`insert`](super::HandleTable::insert) that put the object into this slot returned;
+    /// - a thread that removes that object first overwrites the place, and every other place that holds the index, so that
+    ///   the overwriting happens before the call of [`remove`](super::HandleTable::remove) begins. (If readers reach a place
+    ///   only through another atomic, the thread may instead make it unreachable by overwriting that one.)
     ///
-    /// (Then a burst that found the index began before the object could be retired in a way that this burst does not
-    /// hold back: the overwriting comes before the retirement, which comes before the epoch is asked for a grace
-    /// period; a burst that is not waited for began after that, and reads what was overwritten.)
+    /// (Then a reader that found the index was pinned before the object could be retired without waiting for it: the
+    /// overwriting comes before the retirement, which comes before the epoch is asked for a grace period. A reader that is
+    /// not waited for was pinned after that, and reads the overwritten place.)
     #[inline]
     #[must_use]
-    pub unsafe fn get_published(&self, index: u32) -> Option<&'r T> {
-        // SAFETY: passed on: by the second point the acquire load synchronized with what came after the slot opened;
-        // by the first and third the object had not been retired, or not for a grace period, when the burst began.
-        unsafe { self.table.find_published(index) }
+    pub unsafe fn get_published(&self, index: u32) -> Option<&'r B::Value> {
+        // SAFETY: passed on. By the second point the acquire load synchronized with a store that follows the slot's opening.
+        // By the first and third point the object had not been retired, or not for a grace period, when this thread was
+        // pinned.
+        unsafe { self.table.raw().find_published(index) }
     }
 }
 
-impl<T, L: Layout> fmt::Debug for Burst<'_, T, L> {
+impl<B> Clone for Pinned<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Pinned<'_, B> {}
+
+impl<B> fmt::Debug for Pinned<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Burst").finish_non_exhaustive()
+        f.debug_struct("Pinned").finish_non_exhaustive()
     }
 }

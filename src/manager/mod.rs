@@ -70,6 +70,8 @@ mod flows;
 mod ops;
 pub(crate) mod points;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use crate::forwarding::{Family, Flow};
 pub use crate::handle::Handle;
@@ -251,7 +253,7 @@ impl GroupManager {
         self.interfaces.get(vif).map(|record| record.interface)
     }
 
-    /// Moves the manager's clock forward, and ends the entries whose lifetime is over. The clock counts from the making of the
+    /// Moves the manager's clock forward, and ends the entries that have reached the end of their lifetime. The clock counts from the making of the
     /// manager and never goes back. Lifetimes are absolute: packets do not extend them. May wait for the membership lock, but
     /// only when a lifetime is over, so that it may be called for every packet.
     pub fn advance(&self, now: Duration) {

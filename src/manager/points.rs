@@ -15,11 +15,11 @@ crate::faults::points! {
     DEREGISTER_EFFECTIVE,
     /// the membership lock held, and an interface marked as in use
     MEMBERSHIP_LOCKED,
-    /// the membership lock held, and a membership added whose entries are not published
+    /// the membership lock held, and a membership added, and its entries not published
     MEMBERSHIP_HALF_ADDED,
     /// the membership lock held, and an entry published that is on no list
     FLOW_UNLISTED,
-    /// a flow whose entry is being set up
+    /// a flow, and its entry being set up
     FLOW_BUILDING,
     /// a notice taken out of its outbox, and not delivered
     NOTICE_DEQUEUED,

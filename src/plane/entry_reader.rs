@@ -1,6 +1,6 @@
 //! [`EntryReader`]: a reader of the forwarding table that owns its manager.
 
-use crate::forwarding::{Entry, Flow, ForwardingReader, ForwardingTable, Found};
+use crate::forwarding::{Entry, Flow, ForwardingReader, ForwardingTable, LookupBurst};
 use crate::manager::GroupManager;
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -76,7 +76,7 @@ impl EntryReader {
 
     /// Returns the entries of many flows, in their order. See [`ForwardingReader::lookup_burst`]. Wait-free.
     #[inline]
-    pub fn lookup_burst<'r>(&'r mut self, flows: &'r [Flow]) -> Found<'r> {
+    pub fn lookup_burst<'r>(&'r mut self, flows: &'r [Flow]) -> LookupBurst<'r> {
         self.reader().lookup_burst(flows)
     }
 

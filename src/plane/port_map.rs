@@ -127,3 +127,38 @@ impl PortMap {
         &self.ethernet_by_vif
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::ManagerConfig;
+    use crate::plane::MacAddress;
+    use std::sync::Arc;
+
+    #[test]
+    fn ports_are_found_by_their_interface_index() {
+        let manager = GroupManager::new(ManagerConfig::default(), Arc::new(|_| None)).unwrap();
+        let port = |index| Port {
+            name: format!("p{index}"),
+            index,
+            link: Link::Ethernet,
+            mac: MacAddress::for_interface(index),
+        };
+        let mut map = PortMap::new(&manager, &[port(700), port(3), port(700)]);
+        assert_eq!(map.port_of(Interface::v4(700)), Some(0), "the first of two ports counts");
+        assert_eq!(map.port_of(Interface::v6(3)), Some(1));
+        assert_eq!(map.port_of(Interface::v4(4)), None);
+        let link = Interface::with_next_hop(3, "192.0.2.1".parse().unwrap());
+        assert_eq!(map.port_of(link), None, "a port is not one link of an interface");
+        assert_eq!(map.arrival(1, Family::V4), map.arrival(9, Family::V4), "not taken, and no such port");
+        assert_eq!(map.refresh_port(&manager, VifIndex(0)), None);
+
+        let client = manager.register(crate::manager::Protocol::new(1, 0), Arc::new(())).unwrap();
+        manager.take(client, Interface::v4(3)).unwrap();
+        let vif = manager.vif_index(Interface::v4(3)).unwrap();
+        assert_eq!(map.refresh_arrivals(&manager, 1)[0], vif);
+        assert_eq!(map.arrival(1, Family::V4), vif);
+        assert_eq!(map.port(vif).or_else(|| map.refresh_port(&manager, vif)), Some(1));
+        assert_eq!(map.port(vif), Some(1));
+    }
+}

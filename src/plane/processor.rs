@@ -2,10 +2,73 @@
 //! plane makes the copies.
 
 use super::{CannotForward, DropCounters};
-use crate::forwarding::{Counter, Counters, Entry, PacketCounts, Verdict, VifIndex, WaysOut, WorkerCounters};
+use crate::forwarding::{
+    Counters, Entry, FlowCounter, OutgoingPaths, PacketCounts, Verdict, VifIndex, WorkerCounters,
+};
 use std::fmt;
 
-/// Makes the copies of one packet.
+/// Makes the copies of one packet. Each plane has its own.
+///
+/// ```
+/// use mgm::forwarding::{Family, Flow, Verdict, VifIndex};
+/// use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership};
+/// use mgm::plane::{CannotForward, CopyOutcome, Egress, Link, MacAddress, NoFastPath};
+/// use mgm::plane::{PacketProcessor, Port, PortMap};
+/// use mgm::{protocol::static_joins::StaticJoins, rpf::RouteTable, wire::decrement_ttl};
+/// use std::sync::Arc;
+///
+/// /// Keeps each copy with the index of its port.
+/// struct Copies<'a> {
+///     map: &'a PortMap,
+///     datagram: &'a [u8],
+///     sent: Vec<(usize, Vec<u8>)>,
+/// }
+///
+/// impl Egress for Copies<'_> {
+///     type Rewritten = Vec<u8>;
+///     type Fast<'q>
+///         = NoFastPath
+///     where
+///         Self: 'q;
+///
+///     fn rewrite(&mut self) -> Result<Vec<u8>, CannotForward> {
+///         let mut datagram = self.datagram.to_vec();
+///         decrement_ttl(&mut datagram)?;
+///         Ok(datagram)
+///     }
+///
+///     fn copy(&mut self, rewritten: &Vec<u8>, interface: VifIndex) -> CopyOutcome {
+///         let Some(port) = self.map.port(interface) else { return CopyOutcome::OtherPlane };
+///         self.sent.push((port, rewritten.clone()));
+///         CopyOutcome::Made
+///     }
+/// }
+///
+/// let routes = RouteTable::new([("192.0.2.0/24".parse()?, Interface::v4(1))]);
+/// let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(routes))?);
+/// let joins = StaticJoins::new(manager.clone())?;
+/// [1, 2].into_iter().try_for_each(|index| joins.take(Interface::v4(index)))?;
+/// let flow = Flow::new("192.0.2.7".parse()?, "239.1.2.3".parse()?)?;
+/// joins.join(Interface::v4(2), Membership::any_source(flow.group())?)?;
+/// manager.new_flow(flow)?;
+///
+/// let port = |index| Port {
+///     name: format!("lan{index}"),
+///     index,
+///     link: Link::Ethernet,
+///     mac: MacAddress::for_interface(index),
+/// };
+/// let map = PortMap::new(&manager, &[port(1), port(2)]);
+/// let datagram = [0x45, 0, 0, 20, 0, 0, 0, 0, 9, 17, 0xfe, 0xcd, 192, 0, 2, 7, 239, 1, 2, 3];
+/// let mut copies = Copies { map: &map, datagram: &datagram, sent: Vec::new() };
+/// let mut processor = PacketProcessor::new(manager.forwarding().counters());
+/// let mut reader = manager.forwarding().reader();
+/// let entry = reader.lookup(&flow).ok_or("no entry")?;
+/// let verdict = processor.process(entry, map.arrival(0, Family::V4), 20, &mut copies);
+/// assert_eq!(verdict, Verdict::Accept);
+/// assert_eq!((copies.sent[0].0, copies.sent[0].1[8]), (1, 8));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Egress {
     /// The part that all copies of a packet have in common.
     type Rewritten;
@@ -79,7 +142,7 @@ impl fmt::Debug for PacketProcessor {
 }
 
 impl PacketProcessor {
-    /// Makes a processor that counts in the counters of this forwarding table. May block, as making a worker's counters may.
+    /// Makes a processor that counts in these counters of a forwarding table. May block, as making a worker's counters may.
     #[must_use]
     pub fn new(counters: &Counters) -> PacketProcessor {
         PacketProcessor {
@@ -123,8 +186,8 @@ impl PacketProcessor {
     /// Prefetches the parts of an entry that [`process`](Self::process) reads next, and its flow's counters.
     #[inline]
     pub fn prefetch(&self, entry: &Entry) {
-        self.counters.prefetch(entry.number());
-        entry.copies().prefetch();
+        self.counters.prefetch(entry.counter());
+        entry.oif_counters().prefetch();
     }
 
     /// Prefetches the counters of copies that lie in other cache lines.
@@ -136,7 +199,7 @@ impl PacketProcessor {
     /// Applies an entry to a packet of `octets` octets that arrived on `arrival`.
     ///
     /// Checks the stamp of each outgoing interface directly before its copy is made. Counts the packet, unless it returns
-    /// [`Verdict::Miss`]: then the plane treats the packet as one without an entry.
+    /// [`Verdict::Stale`]: then the plane treats the packet as one without an entry.
     #[inline]
     pub fn process(
         &mut self,
@@ -145,12 +208,12 @@ impl PacketProcessor {
         octets: usize,
         egress: &mut impl Egress,
     ) -> Verdict {
-        let verdict = entry.judge(arrival);
+        let verdict = entry.check(arrival);
         match verdict {
-            Verdict::Miss => {}
+            Verdict::Stale => {}
             Verdict::WrongInterface => {
                 self.dropped.wrong_interface += 1;
-                self.counters.add(entry.number(), Counter::WrongInterface, 1);
+                self.counters.add(entry.counter(), FlowCounter::WrongInterface, 1);
             }
             Verdict::NoReceivers => self.discard(entry),
             Verdict::Accept => self.copy_out(entry, octets, egress),
@@ -164,16 +227,16 @@ impl PacketProcessor {
         let Ok(rewritten) = egress.rewrite() else {
             // Does not happen to a packet that was classified as data.
             self.dropped.ttl_expired += 1;
-            self.counters.add(entry.number(), Counter::HeaderErrors, 1);
+            self.counters.add(entry.counter(), FlowCounter::HeaderErrors, 1);
             return;
         };
-        let counts = self.counters.of(entry.number());
-        let (copies, any_full) = match counts.few_of(entry) {
+        let counts = self.counters.packet(entry.counter());
+        let (copies, any_full) = match counts.near(entry) {
             Some(few) => {
-                let (made, full) = copy_each(entry.ways_out(), egress, &rewritten);
-                let copies = few.copied(made);
+                let (made, full) = copy_each(entry.outgoing_paths(), egress, &rewritten);
+                let copies = few.add_copies(made);
                 if full != 0 {
-                    counts.discarded(entry, 0, full);
+                    counts.add_discards(entry, 0, full);
                 }
                 (copies, full != 0)
             }
@@ -185,7 +248,7 @@ impl PacketProcessor {
             self.copies += copies;
         } else if any_full {
             self.no_room += 1;
-            self.counters.add(entry.number(), Counter::Discards, 1);
+            self.counters.add(entry.counter(), FlowCounter::Discards, 1);
         } else {
             self.discard(entry);
         }
@@ -194,7 +257,7 @@ impl PacketProcessor {
     #[cold]
     fn discard(&mut self, entry: &Entry) {
         self.dropped.no_receivers += 1;
-        self.counters.add(entry.number(), Counter::NoReceivers, 1);
+        self.counters.add(entry.counter(), FlowCounter::NoReceivers, 1);
     }
 }
 
@@ -209,15 +272,15 @@ fn copy_many<E: Egress>(
     counts: &PacketCounts<'_>,
 ) -> (u64, bool) {
     let (mut copies, mut any_full) = (0, false);
-    let (mut first, mut rest) = (0, Some(entry.ways_out()));
+    let (mut first, mut rest) = (0, Some(entry.outgoing_paths()));
     while let Some(paths) = rest {
         let (some, others) = paths.split(u64::BITS as usize);
         let (made, full) = copy_each(some, egress, rewritten);
-        counts.copied(entry, first, made);
+        counts.add_copies(entry, first, made);
         copies += u64::from(made.count_ones());
         if full != 0 {
             any_full = true;
-            counts.discarded(entry, first, full);
+            counts.add_discards(entry, first, full);
         }
         first += u64::BITS as usize;
         rest = others;
@@ -230,7 +293,7 @@ fn copy_many<E: Egress>(
 /// Returns two bit masks in the order of the paths: the copies made, and the copies without room. Counting comes later: a
 /// processor has no registers left for it beside the copies.
 #[inline(always)]
-fn copy_each<E: Egress>(paths: WaysOut<'_>, egress: &mut E, rewritten: &E::Rewritten) -> (u64, u64) {
+fn copy_each<E: Egress>(paths: OutgoingPaths<'_>, egress: &mut E, rewritten: &E::Rewritten) -> (u64, u64) {
     let (mut made, mut full) = (0, 0);
     let mut live = paths.live();
     loop {

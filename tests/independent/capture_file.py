@@ -1,15 +1,14 @@
-"""Frames out of pcap and pcapng files, with the standard library only.
+"""Reads frames from pcap and pcapng files with the standard library only.
 
-`Capture(path)` iterates over `Frame`s and fills in `interfaces` as it goes. `error` says why the file could not be
-read to its end, or is None. Sources: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng.
+`error` is the reason why the file
+could not be read to its end, or None. Sources: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng.
 """
 
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-# A record that claims more than this is taken for garbage: no capture tool writes larger packets (libpcap's
-# MAXIMUM_SNAPLEN).
+# A longer record counts as garbage: no capture tool writes larger packets (libpcap's MAXIMUM_SNAPLEN).
 LONGEST_FRAME = 262144
 
 
@@ -143,7 +142,7 @@ class Capture:
         else:
             if len(body) < 20:
                 raise Broken("a packet block is cut")
-            # The obsolete Packet Block differs in one thing: half of the interface field counts drops.
+            # The obsolete Packet Block differs in one thing: half of its interface field counts drops.
             fields = "2H4I" if kind == 2 else "5I"
             index, *_, high, low, captured, length = struct.unpack_from(order + fields, body)
             if index >= len(interfaces):

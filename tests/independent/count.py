@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""What `mgm forward --json CAPTURE` has to count, worked out by other means.
+"""Computes independently what `mgm forward --json CAPTURE` has to count.
 
     count.py CAPTURE                        prints one JSON object
-    count.py CAPTURE --against REPORT.json  prints where a report differs, in those keys that are known here
+    count.py CAPTURE --against REPORT.json  prints where a report differs, in the keys that are known here
 
 Exit status 1 when the capture could not be read to its end, or when there is a difference.
 
-Shares nothing with the Rust code: its own reading of captures, headers and IGMP/MLD messages, from the RFCs. It is slow
-and simple, a router in a loop: no table, no timers, everything worked out anew for every packet. The keys are those of
+It shares nothing with the Rust code and parses captures, headers and IGMP/MLD messages as the RFCs define them. It is slow
+and simple: a router in a loop without tables or timers, which computes everything again for every packet. The keys are those of
 `--json` that a quiet run has to get exactly right.
 
 Rules: every capture interface is a router interface with IGMP and MLD; a source is reached through the interface where
-its first forwardable packet came in; an entry lives 900 s; what a host does not renew lapses after 260 s.
+its first forwardable packet arrived; an entry lives 900 s; state that a host does not renew expires after 260 s.
 """
 
 import argparse
@@ -43,12 +43,13 @@ class NotForwarded(Exception):
 
 
 def network_layer(linktype, data):
-    """(4 or 6 or None for anything else, the bytes behind the link header)."""
+    """Returns (4, 6 or None for anything else, the octets behind the link header)."""
     if linktype in (12, 14, 101, 228, 229):
         if not data or data[0] >> 4 not in (4, 6):
             raise NotForwarded("malformed")
         return data[0] >> 4, data
-    # Where the protocol is, and how long the header: LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2.
+    # The offset of the protocol and the length of the header: LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL,
+    # LINKTYPE_LINUX_SLL2.
     if linktype not in (1, 113, 276):
         return None, b""
     at, size = {1: (12, 14), 113: (14, 16), 276: (0, 20)}[linktype]
@@ -81,9 +82,9 @@ class Router:
 
     def take(self, frame, interfaces):
         self.interfaces = interfaces
-        # Capture files may go back in time a little; a router's clock does not.
+        # The timestamps of a capture may go back a little; the clock of a router does not.
         self.now = max(self.now, frame.time or 0)
-        self.listeners.lapse(self.now)
+        self.listeners.expire(self.now)
         self.packets += 1
         self.bytes += frame.length
         self.received[frame.interface] = self.received.get(frame.interface, 0) + 1
@@ -152,7 +153,7 @@ class Router:
                 raise NotForwarded("malformed") from None
             raise NotForwarded("control")
         local = group[1] & 15 <= 2
-        # RFC 4291 section 2.5.2: only a host that has no address yet sends from ::, and only on its link.
+        # RFC 4291 section 2.5.2: only a host without an address sends from ::, and only on its link.
         if source == bytes(16) and not (protocol == 58 and local):
             raise NotForwarded("malformed")
         if local or (source[0] == 0xFE and source[1] & 0xC0 == 0x80):
@@ -161,7 +162,7 @@ class Router:
 
     @staticmethod
     def upper_layer(protocol, data):
-        """(upper-layer protocol, its bytes, whether they are all of it), behind the extension headers (RFC 8200)."""
+        """Returns (upper-layer protocol, its octets, whether they are complete) behind the extension headers (RFC 8200)."""
         whole = True
         while protocol in (0, 43, 44, 51, 60, 135, 139, 140):
             if len(data) < 8:
@@ -169,7 +170,7 @@ class Router:
             if protocol == 44:
                 (offset,) = struct.unpack_from("!H", data, 2)
                 size, whole = 8, whole and not offset & 0xFFF9
-                if offset & 0xFFF8:  # not the first fragment: what follows is from the middle of something
+                if offset & 0xFFF8:  # not the first fragment: the headers came earlier
                     return data[0], b"", False
             else:
                 size = (data[1] + 2) * 4 if protocol == 51 else (data[1] + 1) * 8
@@ -252,7 +253,7 @@ class Router:
 
 
 def differences(mine, other, where=""):
-    """Where two reports differ, in keys that `mine` has. The order of lists of objects is nobody's promise."""
+    """Yields where two reports differ, in the keys of `mine`. The order of entries and memberships is not compared."""
     if isinstance(mine, dict) and isinstance(other, dict):
         for key in mine:
             yield from differences(mine[key], other.get(key), f"{where}.{key}" if where else key)
@@ -261,7 +262,7 @@ def differences(mine, other, where=""):
         yield from (f"{where}: only counted {each}" for each in mine if each not in other)
         yield from (f"{where}: only reported {each}" for each in other if each not in mine)
         if len(other) != len(set(other)):
-            yield f"{where}: something is reported twice"
+            yield f"{where}: an element is reported twice"
     elif mine != other:
         yield f"{where}: counted {mine}, reported {other}"
 

@@ -1,7 +1,6 @@
-"""Who listens: IGMPv1, v2, v3 and MLDv1, v2 with every reporting host tracked by itself.
+"""The listeners: IGMPv1, v2, v3 and MLDv1, v2, tracking every reporting host.
 
-Written from RFC 1112 appendix I, RFC 2236, RFC 2710, RFC 3376 and RFC 3810. Addresses are bytes, four or sixteen of
-them; time is in nanoseconds.
+Written from RFC 1112 appendix I, RFC 2236, RFC 2710, RFC 3376 and RFC 3810. Addresses are four or sixteen octets; time is in nanoseconds.
 """
 
 import struct
@@ -16,7 +15,7 @@ class Malformed(Exception):
 
 
 def internet_checksum(data):
-    """RFC 1071. Zero over data that contains its own right checksum."""
+    """Computes the checksum of RFC 1071. It is zero over data that contains its own correct checksum."""
     if len(data) % 2:
         data += b"\0"
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -30,14 +29,14 @@ def is_group(address):
 
 
 class Host:
-    """What one host said about one group on one interface."""
+    """The state of one host for one group on one interface."""
 
     def __init__(self):
-        self.exclude_until = None  # in EXCLUDE mode until then, or None: INCLUDE mode
+        self.exclude_until = None  # the end of EXCLUDE mode; None in INCLUDE mode
         self.excluded = set()
-        self.included = {}  # source: until when
+        self.included = {}  # source: its end
 
-    def lapse(self, now):
+    def expire(self, now):
         if self.exclude_until is not None and self.exclude_until <= now:
             self.exclude_until, self.excluded = None, set()
         self.included = {source: until for source, until in self.included.items() if until > now}
@@ -51,7 +50,7 @@ class Host:
         if kind in (IS_EX, TO_EX):
             self.exclude_until, self.excluded, self.included = until, set(sources), {}
         elif kind == TO_IN or (kind == IS_IN and excluding):
-            # A host that says IS_IN is in INCLUDE mode, so its change to it was missed.
+            # A host that reports IS_IN is in INCLUDE mode, so its change to that mode was lost.
             self.exclude_until, self.excluded = None, set()
             self.included = {source: until for source in sources}
         elif kind == IS_IN or (kind == ALLOW and not excluding):
@@ -69,10 +68,10 @@ class Listeners:
     def __init__(self):
         self.hosts = {}  # (interface, group): {host address: Host}
 
-    def lapse(self, now):
+    def expire(self, now):
         for key in list(self.hosts):
             for address in list(self.hosts[key]):
-                self.hosts[key][address].lapse(now)
+                self.hosts[key][address].expire(now)
             self._tidy(key)
 
     def _tidy(self, key):
@@ -94,7 +93,7 @@ class Listeners:
         self._tidy((interface, group))
 
     def igmp(self, interface, address, message, now):
-        """One IGMP message from that host. Malformed ones raise before anything has changed."""
+        """Processes an IGMP message of a host. A malformed one raises before anything has changed."""
         if len(message) < 8 or internet_checksum(message):
             raise Malformed
         kind, group = message[0], message[4:8]
@@ -109,21 +108,21 @@ class Listeners:
                 self._record(interface, address, *record, now)
 
     def mld(self, interface, address, hop_limit, message, now):
-        """One MLD message, its ICMPv6 checksum verified already. Malformed ones raise before anything has changed."""
+        """Processes an MLD message with a verified ICMPv6 checksum. A malformed one raises before anything has changed."""
         kind = message[0]
         if len(message) < (8 if kind == 143 else 24):
             raise Malformed
         # RFC 2710 section 5, RFC 3810 sections 5.2.13 and 5.2.14.
-        believed = hop_limit == 1 and address[0] == 0xFE and address[1] & 0xC0 == 0x80
+        trusted = hop_limit == 1 and address[0] == 0xFE and address[1] & 0xC0 == 0x80
         if kind == 130:
             self._query(message, short=24, long=28, address_size=16)
         elif kind == 143:
             records = self._records(message, 16)
-            for record in records if believed else []:
+            for record in records if trusted else []:
                 self._record(interface, address, *record, now)
-        elif believed and kind == 131:
+        elif trusted and kind == 131:
             self._record(interface, address, message[8:24], IS_EX, [], now)
-        elif believed and kind == 132:
+        elif trusted and kind == 132:
             self._leave(interface, address, message[8:24])
 
     @staticmethod
@@ -162,7 +161,7 @@ class Listeners:
         return False
 
     def memberships(self):
-        """(interface, group, source or None), each once."""
+        """Returns each (interface, group, source or None) once."""
         found = set()
         for (interface, group), hosts in self.hosts.items():
             for host in hosts.values():

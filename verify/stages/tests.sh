@@ -1,10 +1,15 @@
 # Stages that run the tests: as the README has them, instrumented, and with many random cases; the explicit-state model.
 # shellcheck shell=bash disable=SC2154
 
-# Runs a command that the README tells a newcomer to type.
+# Runs a command of the README.
 readme_command() {
-    grep -qxF "$1" README.md || { echo "README.md does not tell to run: $1" >&2; return 1; }
+    grep -qxF "$1" README.md || { echo "README.md does not have the command: $1" >&2; return 1; }
     bash -c "$1"
+}
+
+# tests_with PATTERN: cargo's arguments for the test binaries with a file that has the pattern.
+tests_with() {
+    git grep -lE "$1" -- 'tests/*.rs' 'crates/*/tests/*.rs' | sed -nE 's#^(crates/[^/]+/)?tests/([^/.]+).*#\2#p' | grep -vx support | sort -u | sed 's/^/--test /' | xargs
 }
 
 stage_test() {
@@ -25,7 +30,8 @@ stage_model() {
 
 # The loom model of the rundown has real threads beside it: their test has to detect the planted bug, too.
 stage_faults() {
-    verify/instrumented test --quiet --test stopped_threads --test no_memory
+    # shellcheck disable=SC2046
+    verify/instrumented test --quiet $(tests_with '^#!\[cfg\(mgm_instrumented\)\]')
     local output
     if output=$(MGM_PLANTED_BUG=rundown-late-entry verify/instrumented test --quiet --test manager rundown:: 2>&1); then
         echo 'NOT CAUGHT: rundown-late-entry by the test of the rundown' >&2
@@ -39,8 +45,8 @@ stage_property() {
     # A few cases take less time than another build of the tests.
     local profile=()
     if [ -n "$campaign" ]; then profile=(--release); fi
-    MGM_MODEL_CASES=$MODEL_CASES PROPTEST_CASES=$MODEL_CASES cargo test "${profile[@]}" --quiet \
-        --test manager_model --test handle_model --test random_calls --test igmp_client --test igmp_hosts --test igmp_octets --test igmp_wire
+    # shellcheck disable=SC2046
+    MGM_MODEL_CASES=$MODEL_CASES PROPTEST_CASES=$MODEL_CASES cargo test "${profile[@]}" --quiet $(tests_with 'proptest!|MGM_MODEL_CASES')
     PROPTEST_CASES=$MODEL_CASES cargo test "${profile[@]}" --quiet --lib -- forwarding:: plane:: protocol:: wire::
     MGM_DEREGISTRATIONS=$DEREGISTRATIONS cargo test "${profile[@]}" --quiet --test manager rundown::
     local properties

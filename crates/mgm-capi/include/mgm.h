@@ -609,8 +609,8 @@ DWORD MgmTakeInterfaceOwnership(HANDLE hProtocol,
 /*
  * Releases an interface.
  *
- * Ends the client's memberships on the interface, removes the interface from entries, and deletes the entries whose
- * packets arrive on it.
+ * Ends the client's memberships on the interface, removes the interface from entries, and deletes the entries that have
+ * it as their incoming interface.
  *
  * - ERROR_INVALID_PARAMETER: a stale handle, or the client does not own the interface.
  */

@@ -243,8 +243,8 @@ DWORD MgmExtGetEntry(const struct MGM_EXT_FLOW *pFlow,
 /*
  * Reports that the routes to the sources of a network have changed. A null pointer stands for all sources.
  *
- * Asks the route lookup, on the calling thread, about each source that has entries. Deletes the entries whose incoming
- * interface has changed; the next packet of each flow makes a new one.
+ * Asks the route lookup, on the calling thread, about each source that has entries. Deletes an entry if its incoming
+ * interface has changed; the next packet of the flow makes a new one.
  *
  * - ERROR_INVALID_PARAMETER: *pNetwork is no address.
  * - ERROR_CAN_NOT_COMPLETE: the manager does not run.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Converts a HANDLE, which carries the bits of a handle in the place of an address.
 pub(crate) fn to_handle(handle: HANDLE) -> Handle {
-    Handle::from(handle.addr() as u64)
+    Handle::from_bits(handle.addr() as u64).unwrap_or(Handle::STALE)
 }
 
 /// Stores a handle in a variable of the caller.
@@ -23,7 +23,7 @@ pub(crate) fn to_handle(handle: HANDLE) -> Handle {
 /// `at` can be written.
 pub(crate) unsafe fn store_handle(handle: Handle, at: *mut HANDLE) {
     // A number in the place of an address: it is never dereferenced.
-    let value = std::ptr::without_provenance_mut(handle.bits() as usize);
+    let value = std::ptr::without_provenance_mut(handle.to_bits() as usize);
     // SAFETY: the caller's promise; the write may be unaligned.
     unsafe { at.write_unaligned(value) };
 }
@@ -120,8 +120,8 @@ pub extern "C" fn MgmTakeInterfaceOwnership(
 
 /// Releases an interface.
 ///
-/// Ends the client's memberships on the interface, removes the interface from entries, and deletes the entries whose
-/// packets arrive on it.
+/// Ends the client's memberships on the interface, removes the interface from entries, and deletes the entries that have
+/// it as their incoming interface.
 ///
 /// - ERROR_INVALID_PARAMETER: a stale handle, or the client does not own the interface.
 #[unsafe(no_mangle)]

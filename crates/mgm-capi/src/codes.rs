@@ -107,7 +107,7 @@ pub(crate) fn add_code(error: MembershipError) -> Code {
             Code::INVALID_PARAMETER
         }
         MembershipError::TooMany(_) | MembershipError::NoMemory => Code::NOT_ENOUGH_MEMORY,
-        // NotTaken, an interface whose ownership is changing, and errors to come.
+        // NotTaken, a change of ownership in progress, and errors to come.
         _ => Code::CAN_NOT_COMPLETE,
     }
 }

@@ -11,7 +11,7 @@ use crate::instance::Instance;
 use crate::waker;
 use crate::windows::{DWORD, ERROR_INSUFFICIENT_BUFFER, PDWORD};
 use mgm::forwarding::{
-    Counter, Entry, Flow, ForwardingReader, OifCounterId, OutgoingCounter, Verdict, VifIndex, WorkerCounters,
+    Entry, Flow, FlowCounter, ForwardingReader, OifCounter, OifCounterId, Verdict, VifIndex, WorkerCounters,
 };
 use mgm::manager::{Interface, Upcall};
 use std::cell::RefCell;
@@ -59,37 +59,37 @@ impl ThreadState {
         let ThreadState { reader, counters, copies } = self;
         let Some(entry) = reader.lookup(flow) else { return (MGM_EXT_NO_ENTRY, 0) };
         let discard = |counters: &mut WorkerCounters, entry: &Entry| {
-            counters.add(entry.number(), Counter::NoReceivers, 1);
+            counters.add(entry.counter(), FlowCounter::NoReceivers, 1);
             (MGM_EXT_NO_RECEIVERS, 0)
         };
-        match entry.judge(arrival) {
-            Verdict::Miss => (MGM_EXT_NO_ENTRY, 0),
+        match entry.check(arrival) {
+            Verdict::Stale => (MGM_EXT_NO_ENTRY, 0),
             Verdict::NoReceivers => discard(counters, entry),
             Verdict::WrongInterface => {
-                counters.add(entry.number(), Counter::WrongInterface, 1);
+                counters.add(entry.counter(), FlowCounter::WrongInterface, 1);
                 (MGM_EXT_WRONG_IF, 0)
             }
             Verdict::Accept => {
                 copies.clear();
-                for outgoing in entry.live() {
+                for outgoing in entry.live_outgoing() {
                     let Some(interface) = manager.interface(outgoing.interface) else { continue };
                     if copies.len() < outgoing_array.room {
                         let at = outgoing_array.start.wrapping_add(copies.len());
                         // SAFETY: within the room that the caller of MgmExtForward has promised.
                         unsafe { at.write_unaligned(interface.into()) };
                     }
-                    copies.push(outgoing.number);
+                    copies.push(outgoing.counter);
                 }
                 if copies.is_empty() {
                     return discard(counters, entry);
                 }
                 if copies.len() <= outgoing_array.room {
                     for number in &*copies {
-                        counters.add_outgoing(*number, OutgoingCounter::Packets, 1);
+                        counters.add_oif(*number, OifCounter::Packets, 1);
                     }
-                    counters.add(entry.number(), Counter::Packets, 1);
-                    counters.add(entry.number(), Counter::Octets, octets.into());
-                    counters.add(entry.number(), Counter::Copies, copies.len() as u64);
+                    counters.add(entry.counter(), FlowCounter::Packets, 1);
+                    counters.add(entry.counter(), FlowCounter::Octets, octets.into());
+                    counters.add(entry.counter(), FlowCounter::Copies, copies.len() as u64);
                 }
                 (MGM_EXT_FORWARD, copies.len())
             }

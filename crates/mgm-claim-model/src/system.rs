@@ -281,9 +281,10 @@ impl Model for System {
             Property::always(PROMISES[2], |system: &System, state| system.each_alone_finishes(state)),
             Property::always("a free slot is dead, and free once", |_, state| free_slots_are_dead(state)),
             Property::always("an idle slot's count is exact", |_, state| idle_counts_are_exact(state)),
-            Property::always("between operations the words are change the specification says", |_, state| {
-                quiet_words_are_the_specification(state)
-            }),
+            Property::always(
+                "between operations the words are the state of the specification",
+                |_, state| quiet_words_are_the_specification(state),
+            ),
         ];
         properties.extend(self.scenario.reaches.iter().map(|witness| witness.property()));
         properties

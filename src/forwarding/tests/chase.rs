@@ -1,63 +1,64 @@
-//! Readers that chase the flows which writers replace, publish, withdraw and make room for, and know what they may see.
+//! Readers look up flows that writers replace, publish and withdraw while the table grows, and check each result against what the
+//! writers had announced.
 
 use super::*;
 use std::sync::Barrier;
 
-/// Always there, replaced again and again: never to be missed.
+/// Flows that always have an entry, which is replaced again and again. A look-up must never miss them.
 const STANDING: u32 = 8;
-/// Come and go.
+/// Flows that are published and withdrawn again and again.
 const PASSING: u32 = 16;
-/// Published once each, so that the table grows under everybody.
+/// Flows that are published once each, so that the table grows.
 const FILLING: u32 = 300;
 const ALL: u32 = STANDING + PASSING + FILLING;
 
-/// What writers have said of one flow: the version it had at last, and whether it is there. Odd while it changes.
+/// The progress of one flow's changes: twice its version, plus 1 while the next change is under way.
 ///
-/// A reader loads it before and after a look-up. Writers store it before and after a change.
+/// A reader loads it before and after a look-up. The flow's writer stores it before and after a change.
 #[derive(Default)]
-struct Said(AtomicU64);
+struct Progress(AtomicU64);
 
-impl Said {
-    fn now(&self) -> u64 {
-        // Acquire: pairs with the stores in `change`; a look-up that begins after a change was over sees it.
+impl Progress {
+    fn load(&self) -> u64 {
+        // Acquire: pairs with the stores in `change`; a look-up that begins after a change ended sees it.
         self.0.load(Ordering::Acquire)
     }
 
-    /// Makes a change and says so. One that is given up is said to be under way for ever, and nothing follows it: a reader
-    /// in the middle of its last look-ups must not be told that it was made.
+    /// Makes a change and announces it. A change that is given up stays under way for ever, and no change follows it: a reader in its
+    /// last look-ups must not see it announced.
     fn change(&self, change: impl FnOnce(u32) -> bool) {
-        let said = self.0.load(Ordering::Relaxed);
-        if said % 2 == 1 {
+        let progress = self.0.load(Ordering::Relaxed);
+        if progress % 2 == 1 {
             return;
         }
-        self.0.store(said + 1, Ordering::SeqCst);
-        if change(said as u32 / 2 + 1) {
-            self.0.store(said + 2, Ordering::Release);
+        self.0.store(progress + 1, Ordering::SeqCst);
+        if change(progress as u32 / 2 + 1) {
+            self.0.store(progress + 2, Ordering::Release);
         }
     }
 }
 
 struct Chase {
-    owning: Owning,
+    owner: Owner,
     table: ForwardingTable,
-    number: FlowCounterId,
-    said: Vec<Said>,
+    counter: FlowCounterId,
+    progress: Vec<Progress>,
     started: Barrier,
     over: AtomicBool,
 }
 
 impl Chase {
-    fn new(kept: u64) -> Chase {
-        let owning = Owning::new();
-        let table = owning.forwarding(ALL, FlowHash::keeping(kept));
-        let number = table.alloc_counter().unwrap();
-        let said = (0..ALL).map(|_| Said::default()).collect();
-        Chase { owning, table, number, said, started: Barrier::new(3), over: AtomicBool::new(false) }
+    fn new(kept_bits: u64) -> Chase {
+        let owner = Owner::new();
+        let table = owner.forwarding(ALL, FlowHash::keeping(kept_bits));
+        let counter = table.alloc_counter().unwrap();
+        let progress = (0..ALL).map(|_| Progress::default()).collect();
+        Chase { owner, table, counter, progress, started: Barrier::new(3), over: AtomicBool::new(false) }
     }
 
-    /// Full means that a reader rests in the middle of a look-up; it goes on. Whether the change was made: when all is
-    /// over it is given up.
-    fn insist(&self, write: impl Fn() -> Result<(), PublishError>) -> bool {
+    /// Repeats a change while the table is full, that is, while a reader rests in a look-up. Returns `false` if the test ended before
+    /// the change was made.
+    fn retry(&self, write: impl Fn() -> Result<(), PublishError>) -> bool {
         while let Err(error) = write() {
             assert!(matches!(error, PublishError::Full(_)), "{error}");
             if self.over.load(Ordering::Relaxed) {
@@ -69,27 +70,25 @@ impl Chase {
     }
 
     fn publish(&self, n: u32) {
-        self.said[n as usize].change(|v| {
-            self.insist(|| self.table.publish(self.owning.entry(self.number, n, v).to_be_made()))
-        });
+        self.progress[n as usize]
+            .change(|v| self.retry(|| self.table.publish(self.owner.entry(self.counter, n, v).new_entry())));
     }
 
     fn replace(&self, n: u32) {
-        self.said[n as usize].change(|v| {
-            self.insist(|| self.table.replace(self.owning.entry(self.number, n, v).to_be_made()))
-        });
+        self.progress[n as usize]
+            .change(|v| self.retry(|| self.table.replace(self.owner.entry(self.counter, n, v).new_entry())));
     }
 
     fn withdraw(&self, n: u32) {
-        self.said[n as usize].change(|_| {
+        self.progress[n as usize].change(|_| {
             assert!(self.table.withdraw(&flow(n)));
             true
         });
     }
 
-    /// Whether what was found may have been found between `before` and `after`.
+    /// Checks that a result is possible for a look-up between the progress `before` and `after`.
     fn check(&self, n: u32, before: u64, found: Option<u32>, after: u64) {
-        // Versions of what may have been there: the last one said before, up to the one under way afterwards.
+        // The possible versions: from the last one announced before, up to the one under way afterwards.
         let (first, last) = (before / 2, after.div_ceil(2));
         // An odd version of a passing flow is a publication, an even one a withdrawal.
         let there = |v: u64| if n < STANDING { v > 0 } else { v % 2 == 1 };
@@ -102,7 +101,7 @@ impl Chase {
         }
     }
 
-    fn chase(&self, turn: u32, search: Search) -> u32 {
+    fn run_reader(&self, turn: u32, search: Search) -> u32 {
         let (mut reader, mut checked) = (self.table.reader().with_search(search), 0);
         let all: Vec<_> =
             (0..STANDING + PASSING).chain((0..8).map(|i| STANDING + PASSING + i * 37)).collect();
@@ -110,17 +109,17 @@ impl Chase {
         self.started.wait();
         while !self.over.load(Ordering::Relaxed) {
             for n in &all {
-                let said = &self.said[*n as usize];
-                let before = said.now();
+                let progress = &self.progress[*n as usize];
+                let before = progress.load();
                 let found = reader.lookup(&flow(*n)).map(|entry| version(entry, *n));
-                // Not before the look-up: its loads are acquiring ones.
-                self.check(*n, before, found, said.now());
+                // The second load cannot move before the look-up, whose loads are acquire loads.
+                self.check(*n, before, found, progress.load());
                 checked += 1;
             }
-            let before: Vec<_> = all.iter().map(|n| self.said[*n as usize].now()).collect();
+            let before: Vec<_> = all.iter().map(|n| self.progress[*n as usize].load()).collect();
             let found: Vec<_> = reader.lookup_burst(&flows).collect();
-            let after: Vec<_> = all.iter().map(|n| self.said[*n as usize].now()).collect();
-            // All of the burst is read only now: nothing of it may be gone.
+            let after: Vec<_> = all.iter().map(|n| self.progress[*n as usize].load()).collect();
+            // Reads the entries of the burst only now: none of them may have been freed.
             for (at, n) in all.iter().enumerate() {
                 self.check(*n, before[at], found[at].map(|entry| version(entry, *n)), after[at]);
                 checked += 1;
@@ -136,30 +135,32 @@ impl Chase {
 }
 
 #[test]
-fn readers_see_what_was_there_while_writers_change_it() {
+fn readers_beside_writers_find_what_was_there() {
     let mut checked = 0;
-    // The hash as it is, all in one bucket's chain, and look-alikes spread over the buckets.
-    for kept in [!0, !0, !0, !0 << 48, 0x1F << 32] {
-        let chase = Chase::new(kept);
+    // The whole hash; hashes with one home bucket; equal fingerprints spread over the buckets.
+    for kept_bits in [!0, !0, !0, !0 << 48, 0x1F << 32] {
+        let chase = Chase::new(kept_bits);
         (0..STANDING).for_each(|n| chase.publish(n));
         std::thread::scope(|scope| {
             let readers = [(0, Search::Portable), (4, Search::fastest())].map(|(turn, search)| {
                 let chase = &chase;
                 scope.spawn(move || {
-                    let _over = Over(&chase.over);
-                    chase.chase(turn, search)
+                    let _over = SetOnDrop(&chase.over);
+                    chase.run_reader(turn, search)
                 })
             });
-            // So many for each that is published, lest it do nothing but wait for readers to let go of what it replaced.
-            let (tell, told) = std::sync::mpsc::channel();
+            // Six replacements for each publication: with more, the thread only waits for readers to release replaced entries.
+            let (sender, receiver) = std::sync::mpsc::channel();
             let replacing = scope.spawn({
                 let chase = &chase;
-                move || told.iter().for_each(|n: u32| (0..6).for_each(|i| chase.replace((n + i) % STANDING)))
+                move || {
+                    receiver.iter().for_each(|n: u32| (0..6).for_each(|i| chase.replace((n + i) % STANDING)))
+                }
             });
-            let over = Over(&chase.over);
+            let over = SetOnDrop(&chase.over);
             chase.started.wait();
             for n in STANDING + PASSING..ALL {
-                tell.send(n).unwrap();
+                sender.send(n).unwrap();
                 chase.publish(n);
                 let passing = STANDING + n % PASSING;
                 for _ in 0..4 {
@@ -171,7 +172,7 @@ fn readers_see_what_was_there_while_writers_change_it() {
                 }
             }
             drop(over);
-            drop(tell);
+            drop(sender);
             checked += readers.into_iter().map(|r| r.join().unwrap()).sum::<u32>();
             replacing.join().unwrap();
         });
@@ -181,16 +182,16 @@ fn readers_see_what_was_there_while_writers_change_it() {
 
 #[test]
 fn two_writers_of_the_same_flow_never_both_succeed() {
-    let owning = Owning::new();
-    let table = owning.forwarding(64, FlowHash::keeping(1 << 32));
-    let number = table.alloc_counter().unwrap();
+    let owner = Owner::new();
+    let table = owner.forwarding(64, FlowHash::keeping(1 << 32));
+    let counter = table.alloc_counter().unwrap();
     let (published, withdrawn) = (AtomicU32::new(0), AtomicU32::new(0));
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
                 for round in 0..2000 {
                     let n = round % 7;
-                    if table.publish(owning.entry(number, n, round).to_be_made()).is_ok() {
+                    if table.publish(owner.entry(counter, n, round).new_entry()).is_ok() {
                         published.fetch_add(1, Ordering::Relaxed);
                     }
                     if table.withdraw(&flow(n)) {

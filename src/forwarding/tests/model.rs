@@ -1,4 +1,4 @@
-//! Sequences of calls against a plain map, with small tables and hashes that collide.
+//! Sequences of calls on small tables with colliding hashes, compared with a map.
 
 use super::*;
 use proptest::prelude::*;
@@ -28,49 +28,50 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Which bits of the hash are kept: all; none; no bucket bits; bucket bits only; two of each; two hashes.
-const KEPT: [u64; 6] = [!0, 0, !0 << 40, 0xFF << 32, 1 << 63 | 1 << 32, 1 << 32];
+/// The hash bits that are kept: all; none; all but the bucket bits; bucket bits only; a fingerprint bit and a
+/// bucket bit; one bucket bit.
+const KEPT_BITS: [u64; 6] = [!0, 0, !0 << 40, 0xFF << 32, 1 << 63 | 1 << 32, 1 << 32];
 
 struct Present {
     version: u32,
-    number: FlowCounterId,
+    counter: FlowCounterId,
     packets: u64,
 }
 
 proptest! {
     #[test]
-    fn the_table_answers_as_a_map_does(
+    fn the_table_answers_as_a_map(
         steps in prop::collection::vec(step(), 0..150),
-        kept in prop::sample::select(&KEPT),
+        kept_bits in prop::sample::select(&KEPT_BITS),
         capacity in 1..20_u32,
         search in prop::sample::select(searches()),
     ) {
-        let owning = Owning::new();
-        let table = owning.forwarding(capacity, FlowHash::keeping(kept));
+        let owner = Owner::new();
+        let table = owner.forwarding(capacity, FlowHash::keeping(kept_bits));
         let mut model: HashMap<u32, Present> = HashMap::new();
         let mut reader = table.reader().with_search(search);
         let mut worker = table.counters().worker();
-        let spare = Counters::new(1).open().unwrap();
+        let spare = Counters::new(1).alloc().unwrap();
         for (step, version) in steps.into_iter().zip(0..) {
             let full = model.len() == capacity as usize;
             match step {
                 Step::Publish(n) => {
                     let exists = model.contains_key(&n);
-                    let number = if exists || full { spare } else { table.alloc_counter().unwrap() };
+                    let counter = if exists || full { spare } else { table.alloc_counter().unwrap() };
                     let expected = match () {
                         () if exists => Err(PublishError::Exists(flow(n))),
                         () if full => Err(PublishError::Full(capacity)),
                         () => {
-                            model.insert(n, Present { version, number, packets: 0 });
+                            model.insert(n, Present { version, counter, packets: 0 });
                             Ok(())
                         }
                     };
-                    prop_assert_eq!(table.publish(owning.entry(number, n, version).to_be_made()), expected);
+                    prop_assert_eq!(table.publish(owner.entry(counter, n, version).new_entry()), expected);
                 }
                 Step::Replace(n) => {
                     let present = model.get_mut(&n);
-                    let number = present.as_ref().map_or(spare, |p| p.number);
-                    let result = table.replace(owning.entry(number, n, version).to_be_made());
+                    let counter = present.as_ref().map_or(spare, |p| p.counter);
+                    let result = table.replace(owner.entry(counter, n, version).new_entry());
                     match present {
                         None => prop_assert_eq!(result, Err(PublishError::Missing(flow(n)))),
                         Some(present) => {
@@ -83,13 +84,13 @@ proptest! {
                     let present = model.remove(&n);
                     prop_assert_eq!(table.withdraw(&flow(n)), present.is_some());
                     if let Some(present) = present {
-                        prop_assert_eq!(table.counters().totals(present.number).packets, present.packets);
-                        prop_assert!(table.free_counter(present.number));
+                        prop_assert_eq!(table.counters().totals(present.counter).packets, present.packets);
+                        prop_assert!(table.free_counter(present.counter));
                     }
                 }
                 Step::Lookup(n) => {
-                    let found = reader.lookup(&flow(n)).map(|e| (super::version(e, n), e.number()));
-                    prop_assert_eq!(found, model.get(&n).map(|p| (p.version, p.number)));
+                    let found = reader.lookup(&flow(n)).map(|e| (super::version(e, n), e.counter()));
+                    prop_assert_eq!(found, model.get(&n).map(|p| (p.version, p.counter)));
                 }
                 Step::Burst(all) => {
                     let flows: Vec<_> = all.iter().map(|n| flow(*n)).collect();
@@ -100,7 +101,7 @@ proptest! {
                 Step::NewReader => reader = table.reader().with_search(search),
                 Step::Count(n, count) => {
                     if let (Some(entry), Some(present)) = (reader.lookup(&flow(n)), model.get_mut(&n)) {
-                        worker.add(entry.number(), Counter::Packets, count);
+                        worker.add(entry.counter(), FlowCounter::Packets, count);
                         present.packets += count;
                     }
                 }
@@ -109,7 +110,7 @@ proptest! {
         }
         for (n, present) in &model {
             prop_assert_eq!(super::version(reader.lookup(&flow(*n)).unwrap(), *n), present.version);
-            prop_assert_eq!(table.counters().totals(present.number).packets, present.packets);
+            prop_assert_eq!(table.counters().totals(present.counter).packets, present.packets);
         }
     }
 }

@@ -6,12 +6,13 @@
 //!
 //! The slots are the table's own. The free list is one of this test, because the table's is not stepped.
 
-use crate::handle::claim::{ClaimSlot, ClaimSlots, ClaimStep};
+use crate::handle::claim::{ClaimProtocol, ClaimSlot, ClaimSlots};
 use crate::handle::layout::Claims;
-use crate::handle::segments::Segments;
-use crate::handle::slot::{self, Slot};
+use crate::handle::slot::Slot;
+use crate::handle::slot_array::SlotArray;
+use crate::handle::state_word;
 use crate::handle::{
-    ClaimError, Handle, Kind, OwnerWords, ReleaseError, ResourceId, RetireError, descriptor, seat,
+    ClaimError, Handle, Kind, OwnerWords, ReleaseError, ResourceId, RetireError, descriptor, thread_id,
 };
 use crate::sync::{Ordering, SteppedWord, stepping};
 use mgm_claim_model::memory::{Change, ClaimWord, Location, State, Value};
@@ -39,7 +40,7 @@ pub(super) enum Event {
 
 /// Slots, owner words and the free list of one run.
 pub(super) struct Real {
-    slots: Segments<Slot<(), Claims>>,
+    slots: SlotArray<(), Claims>,
     owners: OwnerWords,
     words: [ResourceId; WORDS],
     free: Mutex<Vec<u8>>,
@@ -51,7 +52,7 @@ impl Real {
         let slots = u32::from(scenario.live + scenario.spare);
         let owners = OwnerWords::default();
         let real = Real {
-            slots: Segments::new(slots),
+            slots: SlotArray::new(slots),
             words: owners.append().expect("room for two words"),
             owners,
             free: Mutex::new((0..scenario.live + scenario.spare).rev().collect()),
@@ -72,7 +73,7 @@ impl Real {
 
     /// Performs the operation with the code. Calls `at_free_list` before it uses the free list.
     fn perform(&self, operation: Operation, at_free_list: &dyn Fn()) -> Outcome {
-        let step = ClaimStep { slots: self, owners: &self.owners };
+        let step = ClaimProtocol { slots: self, words: &self.owners };
         let stamp = |word: crate::handle::OwnerWord| word.stamp() as u8;
         match operation {
             Operation::Insert => {
@@ -80,22 +81,23 @@ impl Real {
                 let Some(slot) = self.free.lock().pop() else { return Outcome::Full };
                 let index = u32::from(slot);
                 let opened = self.slots.get(index).expect("created at the start");
+                let handle = opened.next_handle(Kind::DEFAULT, index);
                 // SAFETY: a slot on the list was never used or was retired, and the thread that pops it has it alone. Its
                 // value has no octets, so no reader's grace period matters.
-                let handle = unsafe { opened.open(Kind::DEFAULT, index, ()) };
+                unsafe { opened.open(handle, ()) };
                 Outcome::Inserted(model_handle(handle))
             }
             Operation::Claim(handle, word) => match step.claim(real_handle(handle), self.word_id(word)) {
                 Ok(word) => Outcome::Claimed(stamp(word)),
                 Err(ClaimError::Owned(holder)) => Outcome::Owned(model_handle(holder)),
                 Err(ClaimError::Stale) => Outcome::Stale,
-                Err(ClaimError::UnknownOwner) => unreachable!("the words were created at the start"),
+                Err(ClaimError::UnknownResource) => unreachable!("the words were created at the start"),
             },
             Operation::Release(handle, word) => match step.release(real_handle(handle), self.word_id(word)) {
                 Ok(word) => Outcome::Released(stamp(word)),
                 Err(ReleaseError::NotOwner) => Outcome::NotOwner,
                 Err(ReleaseError::Stale) => Outcome::Stale,
-                Err(ReleaseError::UnknownOwner) => unreachable!("the words were created at the start"),
+                Err(ReleaseError::UnknownResource) => unreachable!("the words were created at the start"),
             },
             Operation::Retire(handle) => match step.check_and_retire(real_handle(handle)) {
                 Ok(()) => {
@@ -107,7 +109,7 @@ impl Real {
                 Err(RetireError::Stale) => Outcome::Stale,
             },
             Operation::OwnerOf(word) => Outcome::Owner(step.owner_of(self.word_id(word)).map(model_handle)),
-            Operation::Validate(handle) => Outcome::Valid(self.slot(handle.slot).is(real_handle(handle))),
+            Operation::Validate(handle) => Outcome::Valid(self.slot(handle.slot).holds(real_handle(handle))),
         }
     }
 
@@ -126,22 +128,22 @@ impl Real {
         system: &'scope System,
         thread: usize,
     ) -> Puppet {
-        let (tell, events) = channel();
+        let (report, events) = channel();
         let (leave, wait) = channel();
         let (report_id, reported_id) = channel();
         scope.spawn(move || {
-            let _ = report_id.send(seat::with(|id| id));
-            self.play(system, thread, tell, wait);
+            let _ = report_id.send(thread_id::with(|id| id));
+            self.play(system, thread, report, wait);
         });
         let id = reported_id.recv().expect("the thread has begun");
         let base = words_of(id)[0].unstepped().load(Ordering::SeqCst);
         Puppet { events, leave, id, base }
     }
 
-    fn play(&self, system: &System, thread: usize, tell: Sender<Event>, wait: Receiver<()>) {
+    fn play(&self, system: &System, thread: usize, report: Sender<Event>, wait: Receiver<()>) {
         // When the receiver is dropped the run is over: continue without leave.
         let about = std::rc::Rc::new(move |event| {
-            if tell.send(event).is_ok() && matches!(event, Event::About(_)) {
+            if report.send(event).is_ok() && matches!(event, Event::About(_)) {
                 let _ = wait.recv();
             }
         });
@@ -188,7 +190,7 @@ impl Reading<'_> {
         let of = |thread: u8, field: usize| words_of(self.puppets[thread as usize].id)[field];
         match at {
             Location::State(slot) => self.real.slot(slot).state(),
-            Location::Claim(slot) => &self.real.slot(slot).claim().word,
+            Location::Claim(slot) => &self.real.slot(slot).claim().0,
             Location::Owner(word) => {
                 self.real.owners.stepped(self.real.word_id(word)).expect("created at the start")
             }
@@ -207,10 +209,12 @@ impl Reading<'_> {
         match value {
             Value::State(State { generation, live: true }) => {
                 let Location::State(slot) = at else { unreachable!("a state in {at:?}") };
-                real_handle(ModelHandle { slot, generation }).bits()
+                real_handle(ModelHandle { slot, generation }).to_bits()
             }
             Value::State(State { generation: 0, live: false }) => 0,
-            Value::State(State { generation, live: false }) => slot::dead(u32::from(generation), slot::NIL),
+            Value::State(State { generation, live: false }) => {
+                state_word::dead(u32::from(generation), state_word::NIL)
+            }
             Value::Claim(ClaimWord::Idle { closing, generation, count }) => {
                 u64::from(closing) << 62 | u64::from(generation) << 30 | u64::from(count)
             }
@@ -247,10 +251,10 @@ fn words_of(id: u16) -> [&'static SteppedWord; 6] {
 }
 
 fn real_handle(handle: ModelHandle) -> Handle {
-    Handle::issue(u32::from(handle.generation), Kind::DEFAULT, u32::from(handle.slot))
+    Handle::new(u32::from(handle.generation), Kind::DEFAULT, u32::from(handle.slot))
 }
 
 fn model_handle(handle: Handle) -> ModelHandle {
-    assert_eq!(handle.kind(), Some(Kind::DEFAULT));
+    assert_eq!(handle.kind(), Kind::DEFAULT);
     ModelHandle { slot: handle.index() as u8, generation: handle.generation() as u8 }
 }

@@ -77,7 +77,7 @@ config! {
     /// number limits the flows that are remembered because the queue was full, the queued packets on the wrong interface,
     /// and the flows of those packets.
     upcalls, with_upcalls: u32 = 1024;
-    /// The maximum number of flows that wait for their entry and whose packets arrived on one interface. The same number
+    /// The maximum number of flows that wait for their entry and arrived on one interface. The same number
     /// limits the flows reported on one wrong interface in an interval. All interfaces that were never taken share one
     /// quota.
     upcalls_per_interface, with_upcalls_per_interface: u32 = 256;

@@ -1,4 +1,4 @@
-//! [`ChangeSubscription`]: the flows whose entries changed, for planes that keep a copy of the entries.
+//! [`ChangeSubscription`]: the flows with changed entries, for planes that keep a copy of the entries.
 //!
 //! Each subscriber has a bounded queue. A flow is in a queue at most once. A queue that overflows forgets its flows and
 //! reports [`EntryChange::Overflow`] instead: the subscriber then compares its copy with every entry.
@@ -107,7 +107,7 @@ impl ChangeFeed {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -134,7 +134,7 @@ pub struct LimitCounters {
     pub memberships_refused: u64,
     /// Negative entries evicted for newer ones (`ManagerConfig::negative_entries`, `negative_entries_per_interface`).
     pub negative_evicted: u64,
-    /// Flows without an entry whose counters were given up (`ManagerConfig::remembered_flows`).
+    /// Flows without an entry that lost their counters (`ManagerConfig::remembered_flows`).
     pub flows_forgotten: u64,
     /// Packets of flows without an entry that found the queue full, or the quota of their interface used up
     /// (`ManagerConfig::upcalls`, `upcalls_per_interface`).

@@ -31,7 +31,7 @@ pub(in crate::manager) fn has_stack_room() -> bool {
 /// Runs client code, counts its panics, and keeps departed clients until their destructors can run.
 #[derive(Default)]
 pub(in crate::manager) struct CallbackRunner {
-    /// Clients whose destructors are still to run.
+    /// Clients with destructors that are still to run.
     departed: Mutex<Vec<Arc<dyn Client>>>,
     /// Whether `departed` may hold a client.
     has_departed: AtomicBool,

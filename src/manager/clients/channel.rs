@@ -21,7 +21,7 @@ use std::time::Duration;
 /// A notice to a client.
 pub(in crate::manager) enum Notice {
     Join(JoinAlert),
-    /// With the entry whose timeout the client may change: the flow, and the id of the entry.
+    /// With the flow and the id of the entry that has the timeout; the client may change it.
     Prune(PruneAlert, Option<(Flow, u64)>),
     LocalJoin(Interface, Membership),
     LocalLeave(Interface, Membership),
@@ -92,7 +92,7 @@ impl ClientChannel {
     /// lock held.
     pub(in crate::manager) fn start(&self, table: &ClientTable) {
         {
-            let guard = self.rundown.enter(|| table.validate(self.handle));
+            let guard = self.rundown.enter(|| table.contains(self.handle));
             if guard.is_some() {
                 self.call("registered", |client| client.registered(self.handle));
             }
@@ -114,7 +114,7 @@ impl ClientChannel {
         if !self.started.load(Ordering::Acquire) {
             return None;
         }
-        let _guard = self.rundown.enter(|| table.validate(self.handle))?;
+        let _guard = self.rundown.enter(|| table.contains(self.handle))?;
         self.call(what, question)
     }
 
@@ -158,8 +158,8 @@ impl ClientChannel {
     fn notify(&self, table: &ClientTable, queued: Queued, reply: &dyn Fn(Reply<'_>)) {
         let Queued { notice, requires } = queued;
         let enter = || {
-            let guard = self.rundown.enter(|| table.validate(self.handle))?;
-            requires.is_none_or(|stamp| stamp.holds(table.owners())).then_some(guard)
+            let guard = self.rundown.enter(|| table.contains(self.handle))?;
+            requires.is_none_or(|stamp| stamp.is_current(table.owners())).then_some(guard)
         };
         let guard = enter();
         match notice {

@@ -4,7 +4,7 @@ use super::ClientChannel;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// Channels whose notices a call further out on the stack is to deliver.
+/// Channels with notices that a call further out on the stack is to deliver.
 #[derive(Default)]
 pub(in crate::manager) struct DeferredDeliveries(Mutex<Vec<Arc<ClientChannel>>>);
 

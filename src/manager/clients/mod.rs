@@ -14,7 +14,7 @@ pub(super) use channel::{ClientChannel, Notice, Reply};
 pub(super) use registry::ClientRegistry;
 
 use super::Protocol;
-use crate::handle::{Claims, HandleTable};
+use crate::handle::OwnershipTable;
 
 /// The value of a client's slot. Everything else of a client is found by its handle, without a pin.
 pub(super) struct Registered {
@@ -22,4 +22,4 @@ pub(super) struct Registered {
 }
 
 /// The table behind the clients' handles.
-pub(super) type ClientTable = HandleTable<Registered, Claims>;
+pub(super) type ClientTable = OwnershipTable<Registered>;

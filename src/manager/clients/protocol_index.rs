@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// For each slot of the client table, the last handle issued and its protocol. Only the thread that registers a client in
 /// a slot writes there, and it writes before any other thread can know the handle.
 ///
-/// The two words are read as under a sequence lock whose sequence is the handle. Handles never recur, so a reader that finds
+/// The two words are read as under a sequence lock; the handle is the sequence. Handles never recur, so a reader that finds
 /// the same handle before and after has the protocol that belongs to it. All accesses are `SeqCst` and pair with each
 /// other: writes are rare, and the loads cost nothing more.
 pub(super) struct ProtocolIndex {
@@ -36,14 +36,14 @@ impl ProtocolIndex {
             faults::point(points::CLIENT_UNINDEXED);
             let bits = u64::from(protocol.id) << 32 | u64::from(protocol.component);
             slot.protocol.store(bits, Ordering::SeqCst);
-            slot.handle.store(handle.bits(), Ordering::SeqCst);
+            slot.handle.store(handle.to_bits(), Ordering::SeqCst);
         }
     }
 
     /// Returns the protocol of a handle that is live, or was live until its slot was used again. Wait-free.
     pub(super) fn get(&self, handle: Handle) -> Option<Protocol> {
         let slot = self.slots.get(handle.index() as usize)?;
-        let matches = || slot.handle.load(Ordering::SeqCst) == handle.bits();
+        let matches = || slot.handle.load(Ordering::SeqCst) == handle.to_bits();
         if !matches() {
             return None;
         }
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_handle_has_its_protocol_until_its_slot_is_reused() {
-        let table = HandleTable::with_capacity(1).unwrap();
+        let table = HandleTable::with_limit(1).unwrap();
         let index = ProtocolIndex::new(1);
         let (first, second) = (Protocol::new(u32::MAX, 1), Protocol::new(3, u32::MAX));
         let old = table.insert(()).unwrap();

@@ -6,7 +6,7 @@ use super::deferred::DeferredDeliveries;
 use super::protocol_index::ProtocolIndex;
 use super::{ClientTable, Registered};
 use crate::faults;
-use crate::handle::{Handle, HandleTable, RetireError};
+use crate::handle::{Handle, OwnershipTable, RetireError};
 use crate::manager::points;
 use crate::manager::state::Role;
 use crate::manager::{Client, DeregisterError, ManagerConfig, Protocol, RegisterError};
@@ -42,7 +42,7 @@ impl ClientRegistry {
     /// Returns an empty registry; `None` when the table cannot hold the configured number of clients.
     pub(in crate::manager) fn new(config: &ManagerConfig) -> Option<ClientRegistry> {
         Some(ClientRegistry {
-            table: HandleTable::with_claims(config.clients).ok()?,
+            table: OwnershipTable::with_limit(config.clients).ok()?,
             index: ProtocolIndex::new(config.clients),
             names: DashMap::default(),
             channels: DashMap::default(),
@@ -86,7 +86,7 @@ impl ClientRegistry {
         // The name's shard stays locked from the check of its present handle until the new handle is entered: of two
         // threads that register under one name, one sees the other.
         match self.names.entry(protocol) {
-            Entry::Occupied(name) if self.table.validate(*name.get()) => {
+            Entry::Occupied(name) if self.table.contains(*name.get()) => {
                 Err(RegisterError::AlreadyRegistered(protocol))
             }
             name => {
@@ -99,7 +99,7 @@ impl ClientRegistry {
                 let channel = self.list(protocol, handle, client.clone(), wants_wrong_interface);
                 // A query shows the handle before its owner has it. A thread that was quick enough to deregister it may
                 // not have found the channel, but then its effect is visible here: both go through the shard's lock.
-                if !self.table.validate(handle) {
+                if !self.table.contains(handle) {
                     self.channels.remove(&handle);
                 }
                 name.insert(handle);
@@ -156,7 +156,7 @@ impl ClientRegistry {
 
     /// Returns whether a client is registered. Wait-free, without a pin.
     pub(in crate::manager) fn validate(&self, handle: Handle) -> bool {
-        self.table.validate(handle)
+        self.table.contains(handle)
     }
 
     /// Returns the channel to a registered client.
@@ -185,7 +185,7 @@ impl ClientRegistry {
 
     /// Returns the role of a registered client. Wait-free, without a pin.
     pub(in crate::manager) fn role(&self, handle: Handle) -> Option<Role> {
-        let protocol = self.index.get(handle).filter(|_| self.table.validate(handle))?;
+        let protocol = self.index.get(handle).filter(|_| self.table.contains(handle))?;
         Some(if protocol.id == self.igmp_protocol { Role::Igmp } else { Role::Routing })
     }
 

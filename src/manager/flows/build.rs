@@ -82,7 +82,7 @@ impl FlowTable {
         }
     }
 
-    /// Publishes the entry of a flow whose owners were asked, and returns its state. Returns `None` when the upstream is not
+    /// Publishes the entry of a flow after its owners were asked, and returns its state. Returns `None` when the upstream is not
     /// current any more: then everything has to be asked again.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl FlowTable {
         let Phase::Building { acted } = &record.phase else { return Ok(None) };
         record.overrides.interfaces().for_each(|vif| ctx.mark_in_use(vif));
         for (key, stamp) in vetoes {
-            if !acted.contains(key) && stamp.holds(ctx.owners()) {
+            if !acted.contains(key) && stamp.is_current(ctx.owners()) {
                 record.overrides.veto(*key, *stamp);
             }
         }

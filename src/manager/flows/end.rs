@@ -71,7 +71,7 @@ impl FlowTable {
         }
     }
 
-    /// Ends the entries whose lifetime is over.
+    /// Ends the entries that have reached the end of their lifetime.
     pub(in crate::manager) fn expire(&mut self, ctx: FlowContext<'_>) {
         while let Some((deadline, flow)) = self.deadlines.first().copied()
             && deadline <= self.clock.now()

@@ -30,7 +30,7 @@ impl FlowTable {
         }
     }
 
-    /// Returns the flows whose entry depends on an interface.
+    /// Returns the flows with an entry that depends on an interface.
     pub(in crate::manager) fn mentioning(&self, vif: VifIndex) -> Vec<Flow> {
         let from = self.mentions.range((vif, Flow::first_of(IpAddr::from([0; 4])))..);
         from.take_while(|(v, _)| *v == vif).map(|(_, flow)| *flow).collect()

@@ -98,7 +98,7 @@ pub(super) struct FlowTable {
     quotas: EntryQuotas,
     /// The entries that depend on each interface.
     mentions: BTreeSet<(VifIndex, Flow)>,
-    /// The entries whose incoming interface was never taken.
+    /// The entries with an incoming interface that was never taken.
     unknown: BTreeSet<(Interface, Flow)>,
 }
 

@@ -28,7 +28,7 @@ struct Override {
 /// The members and overrides that count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::manager) enum MemberFilter {
-    /// Those whose stamp is current.
+    /// Those with a current stamp.
     Live,
     /// Those that are not swept yet. Then only the sweep of an interface gives it up and reports that: a thread that looks
     /// at the flow for another reason cannot tell which client caused the change. Nothing is forwarded to the interface
@@ -66,8 +66,8 @@ impl FlowOverrides {
     pub(in crate::manager) fn remove_dead(&mut self, vif: VifIndex, owners: &OwnerWords) {
         self.overrides.retain(|key, entry| {
             if key.vif == vif {
-                entry.veto = entry.veto.filter(|stamp| stamp.holds(owners));
-                entry.edit = entry.edit.filter(|(_, stamp)| stamp.holds(owners));
+                entry.veto = entry.veto.filter(|stamp| stamp.is_current(owners));
+                entry.edit = entry.edit.filter(|(_, stamp)| stamp.is_current(owners));
             }
             entry.veto.is_some() || entry.edit.is_some()
         });
@@ -97,18 +97,19 @@ impl FlowOverrides {
         let unswept = filter == MemberFilter::IncludeUnswept;
         let mut wanted: BTreeMap<RoleKey, Stamp> = BTreeMap::new();
         for (key, stamp) in members.covering(flow) {
-            if unswept || stamp.holds(owners) {
+            if unswept || stamp.is_current(owners) {
                 let first = wanted.entry(key).or_insert(stamp);
                 // A dead contribution yields to the next owner's.
-                if !first.holds(owners) {
+                if !first.is_current(owners) {
                     *first = stamp;
                 }
             }
         }
-        let is_live =
-            |wanted: &BTreeMap<RoleKey, Stamp>, key| wanted.get(key).is_some_and(|stamp| stamp.holds(owners));
+        let is_live = |wanted: &BTreeMap<RoleKey, Stamp>, key| {
+            wanted.get(key).is_some_and(|stamp| stamp.is_current(owners))
+        };
         let counts = |wanted: &BTreeMap<RoleKey, Stamp>, key, stamp: Stamp| {
-            stamp.holds(owners) || unswept && !is_live(wanted, key)
+            stamp.is_current(owners) || unswept && !is_live(wanted, key)
         };
         for (key, entry) in &self.overrides {
             match entry.edit {
@@ -133,7 +134,7 @@ impl FlowOverrides {
         let mut outgoing: Vec<Outgoing> = memory::vec(wanted.len())?;
         for (RoleKey { vif, .. }, stamp) in wanted {
             match outgoing.last_mut().filter(|last| last.interface == vif) {
-                Some(last) if !last.stamp.holds(owners) => last.stamp = stamp,
+                Some(last) if !last.stamp.is_current(owners) => last.stamp = stamp,
                 Some(_) => {}
                 None if upstream.allows_egress(vif) => outgoing.push(Outgoing::uncounted(vif, stamp)),
                 None => {}

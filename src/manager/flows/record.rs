@@ -2,7 +2,7 @@
 
 use super::{FlowOverrides, PathInfo, Upstream};
 use crate::forwarding::{
-    Counter, Flow, FlowCounterId, ForwardingTable, OifCounterId, Outgoing, VifIndex, WorkerCounters,
+    Flow, FlowCounter, FlowCounterId, ForwardingTable, OifCounterId, Outgoing, VifIndex, WorkerCounters,
 };
 use crate::handle::OwnerWords;
 use crate::manager::FlowState;
@@ -105,15 +105,15 @@ impl FlowRecord {
         // Most flows have none: then the memory of the rarely used counters stays untouched.
         if self.early != EarlyCounts::default() {
             let EarlyCounts { uninitialized, overflow } = std::mem::take(&mut self.early);
-            counts.add(counter, Counter::Uninitialized, uninitialized);
-            counts.add(counter, Counter::QueueOverflow, overflow);
+            counts.add(counter, FlowCounter::Uninitialized, uninitialized);
+            counts.add(counter, FlowCounter::QueueOverflow, overflow);
         }
     }
 }
 
-/// Returns the state of an entry some of whose interfaces may have been released and not swept yet.
+/// Returns the state of an entry. Some of its interfaces may have been released and not swept yet.
 pub(super) fn live_state(outgoing: &[Outgoing], owners: &OwnerWords) -> FlowState {
-    let live = outgoing.iter().any(|out| out.stamp.holds(owners));
+    let live = outgoing.iter().any(|out| out.stamp.is_current(owners));
     if live { FlowState::Active } else { FlowState::Negative }
 }
 
@@ -136,7 +136,7 @@ pub(super) fn assign_counters(
             oif_counters.insert(at, (outgoing.interface, table.alloc_oif_counter(counter)?));
         }
         let (Ok(at) | Err(at)) = at;
-        outgoing.number = oif_counters[at].1;
+        outgoing.counter = oif_counters[at].1;
     }
     Ok(())
 }
@@ -148,7 +148,7 @@ pub(super) fn free_counters(
     table: &ForwardingTable,
 ) {
     for (_, oif_counter) in oif_counters.drain(..) {
-        table.close_outgoing_number(oif_counter);
+        table.free_oif_counter(oif_counter);
     }
     table.free_counter(counter);
 }

@@ -24,7 +24,7 @@ impl FlowTable {
     }
 
     /// Publishes a flow's entry again if it differs from what memberships and overrides ask for. `swept` is the interface
-    /// that is being swept, if that is the reason. An entry whose successor cannot be published ends.
+    /// that is being swept, if that is the reason. An entry ends when its successor cannot be published.
     pub(in crate::manager) fn renew(&mut self, flow: Flow, swept: Option<VifIndex>, ctx: FlowContext<'_>) {
         let Some(FlowRecord { counter, oif_counters, overrides, phase: Phase::Entry(entry), .. }) =
             self.records.get_mut(&flow)

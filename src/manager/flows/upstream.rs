@@ -27,7 +27,7 @@ impl Upstream {
 
     /// Returns whether the ownership of the incoming interface is unchanged.
     pub(in crate::manager) fn is_current(&self, owners: &OwnerWords) -> bool {
-        self.incoming().is_none_or(|incoming| incoming.stamp.holds(owners))
+        self.incoming().is_none_or(|incoming| incoming.stamp.is_current(owners))
     }
 
     /// Returns whether packets may leave through an interface. The incoming interface is never an outgoing one, and

@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 /// The clients that a join or leave matters to.
 pub(super) enum Audience {
-    Nobody,
+    NoClient,
     One(Handle),
     Others,
 }
@@ -44,7 +44,7 @@ impl Audience {
         match others {
             [] => Audience::Others,
             [one] => Audience::One(*one),
-            _ => Audience::Nobody,
+            _ => Audience::NoClient,
         }
     }
 }
@@ -102,7 +102,7 @@ impl GroupManager {
         let ownership = self.ownership(record);
         let stamp = ownership.stamp(record, Role::Routing);
         // Another routing protocol has nothing to do with the member: IGMP adds its memberships again for that one.
-        if member.stamp.hangs_on(&stamp)
+        if member.stamp.depends_on(&stamp)
             && let Some(channel) = ownership.by(Role::Routing).and_then(|client| self.clients.channel(client))
         {
             deliveries.queue(channel, notice(record.interface), Some(stamp));
@@ -135,7 +135,7 @@ impl GroupManager {
         notice: impl Fn() -> Notice,
     ) {
         let channels: Vec<Arc<ClientChannel>> = match audience {
-            Audience::Nobody => return,
+            Audience::NoClient => return,
             Audience::One(client) => self.clients.channel(*client).into_iter().collect(),
             Audience::Others => self.clients.channels_except(causer, deliveries.registrations),
         };
@@ -145,7 +145,7 @@ impl GroupManager {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::forwarding::Flow;

@@ -102,7 +102,7 @@ impl GroupManager {
         let state = self.state.lock();
         let owners = self.clients.table.owners();
         try_read_stable(|| {
-            let live = state.members.iter().filter(|(_, _, member)| member.stamp.holds(owners));
+            let live = state.members.iter().filter(|(_, _, member)| member.stamp.is_current(owners));
             let mut joined = memory::vec(state.members.len())?;
             joined.extend(live.map(|(_, membership, _)| match kind {
                 EnumerationKind::AllSources => membership,

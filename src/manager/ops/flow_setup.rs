@@ -29,8 +29,8 @@ struct Offer {
 }
 
 impl GroupManager {
-    /// Makes the entry of a new flow. To be called for a packet that found no entry, or one whose incoming interface has
-    /// changed its owner. After `Ok` the forwarding table has the flow's entry. A [`Flow`] alone is a request as well.
+    /// Makes the entry of a new flow. To be called for a packet that found no entry, or one with an incoming
+    /// interface that changed its owner. After `Ok` the forwarding table has the flow's entry. A [`Flow`] alone is a request as well.
     ///
     /// The flow's packets have to arrive on the interface towards their source, which the
     /// [`RpfLookup`](crate::manager::RpfLookup) names. The owner of that interface (the routing protocol, else IGMP) is asked
@@ -181,7 +181,7 @@ impl GroupManager {
         // that it has released meanwhile, and not called once it has left.
         let owners = self.clients.table.owners();
         let (mut interfaces, keys): (Vec<_>, Vec<_>) =
-            offer.interfaces.into_iter().filter(|(_, (_, stamp))| stamp.holds(owners)).unzip();
+            offer.interfaces.into_iter().filter(|(_, (_, stamp))| stamp.is_current(owners)).unzip();
         if interfaces.is_empty() {
             return Vec::new();
         }
@@ -201,7 +201,7 @@ impl GroupManager {
             let Some(record) = self.interfaces.get(out.interface) else { continue };
             let ownership = self.ownership(record);
             // After a change of ownership it is no outgoing interface any more, whichever client owns it by now.
-            if !out.stamp.holds(owners) {
+            if !out.stamp.is_current(owners) {
                 continue;
             }
             for role in Role::BOTH {
@@ -229,7 +229,7 @@ fn known(record: &InterfaceRecord, ownership: &Ownership) -> Upstream {
     Upstream::Known { incoming, owned: ownership.deciding().is_some() }
 }
 
-/// A flow whose entry is being built. Dropping it ends the building phase unless the entry was published.
+/// A flow in the building phase. Dropping it ends the building phase unless the entry was published.
 struct Building<'a> {
     manager: &'a GroupManager,
     flow: Flow,
@@ -255,7 +255,7 @@ pub(super) fn leaves_its_link(group: IpAddr) -> bool {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::manager::{ManagerConfig, Membership, StateChange};

@@ -3,7 +3,7 @@
 use super::locked::{LockedState, State};
 use crate::faults;
 use crate::forwarding::Stamp;
-use crate::handle::{ClaimError, Handle, OwnerWord, OwnersError, ReleaseError as TableReleaseError};
+use crate::handle::{ClaimError, Handle, NewResourceError, OwnerWord, ReleaseError as TableReleaseError};
 use crate::manager::points;
 use crate::manager::state::{Handover, InterfaceRecord, Role};
 use crate::manager::{GroupManager, Interface, MembershipError, NoOwner, Protocol, ReleaseError, TakeError};
@@ -95,7 +95,7 @@ impl GroupManager {
         let word = self.clients.table.claim(client, record.owner(role)).map_err(|error| match error {
             ClaimError::Stale => TakeError::Stale,
             // The owner word belongs to this very table.
-            ClaimError::Owned(_) | ClaimError::UnknownOwner => TakeError::Owned(interface),
+            ClaimError::Owned(_) | ClaimError::UnknownResource => TakeError::Owned(interface),
         })?;
         faults::point(points::TAKE_EFFECTIVE);
         self.after_ownership_change(client, role, record, word);
@@ -104,7 +104,7 @@ impl GroupManager {
 
     /// Releases an interface (`MgmReleaseInterfaceOwnership`). At that instant everything ends that depended on the
     /// ownership: the client's memberships there, its contribution to the outgoing interfaces of entries, and the entries
-    /// whose packets arrive there. When the routing protocol releases an interface that IGMP is on, IGMP's memberships there
+    /// with this incoming interface. When the routing protocol releases an interface that IGMP is on, IGMP's memberships there
     /// end too, and IGMP has to add them again. No check that begins later finds any of it current, and no callback that
     /// mentions the interface to this client starts later.
     ///
@@ -120,7 +120,7 @@ impl GroupManager {
         let record = self.interfaces.find(interface).ok_or(ReleaseError::NotOwner(interface))?;
         let word = self.clients.table.release(client, record.owner(role)).map_err(|error| match error {
             TableReleaseError::Stale => ReleaseError::Stale,
-            TableReleaseError::NotOwner | TableReleaseError::UnknownOwner => {
+            TableReleaseError::NotOwner | TableReleaseError::UnknownResource => {
                 ReleaseError::NotOwner(interface)
             }
         })?;
@@ -140,7 +140,7 @@ impl GroupManager {
             let Some(owner) = self.ownership(record).deciding() else {
                 return Err(NoOwner(interface));
             };
-            // An owner whose slot was used again has released the interface before.
+            // An owner with a reused slot has released the interface before.
             if let Some(protocol) = self.clients.protocol(owner) {
                 return Ok(protocol);
             }
@@ -212,8 +212,8 @@ impl GroupManager {
         }
         let owners = || self.clients.table.new_resource_pair();
         self.interfaces.make(&mut allocator, interface, owners).map_err(|refused| match refused {
-            OwnersError::Full { .. } => TakeError::TooManyInterfaces(self.config.interfaces),
-            OwnersError::NoMemory => TakeError::NoMemory,
+            NewResourceError::Full { .. } => TakeError::TooManyInterfaces(self.config.interfaces),
+            NewResourceError::NoMemory => TakeError::NoMemory,
         })
     }
 
@@ -257,7 +257,7 @@ impl GroupManager {
     }
 }
 
-/// Begins or ends a tenure of IGMP, whose owner word reads `word` now.
+/// Begins or ends a tenure of IGMP. Its owner word reads `word` now.
 fn note_tenure(state: &mut State, record: &InterfaceRecord, word: OwnerWord, ownership: &Ownership) {
     if word.is_free() {
         state.handovers.end(record.vif, word);

@@ -1,6 +1,6 @@
 //! Reading what the manager has: entries, memberships, clients.
 
-use crate::forwarding::{Flow, FlowCounterId, FlowTotals, OifCounterId, OutgoingTotals};
+use crate::forwarding::{Flow, FlowCounterId, FlowTotals, OifCounterId, OifTotals};
 use crate::handle::Handle;
 use crate::manager::flows::EntryView;
 use crate::manager::state::read_stable;
@@ -110,9 +110,9 @@ impl GroupManager {
     /// Returns the record of an entry, except for its counters.
     fn entry_record(&self, entry: &EntryView<'_>) -> Uncounted {
         let owners = self.clients.table.owners();
-        let live = entry.outgoing.iter().filter(|out| out.stamp.holds(owners));
+        let live = entry.outgoing.iter().filter(|out| out.stamp.is_current(owners));
         let outgoing: Vec<_> = live
-            .filter_map(|out| self.interface(out.interface).map(|interface| (interface, out.number)))
+            .filter_map(|out| self.interface(out.interface).map(|interface| (interface, out.counter)))
             .collect();
         let incoming = entry.upstream.incoming().and_then(|incoming| self.interfaces.get(incoming.interface));
         let owner = incoming.and_then(|record| self.ownership(record).deciding());
@@ -140,8 +140,8 @@ impl GroupManager {
         record.outgoing = outgoing
             .into_iter()
             .map(|(interface, counter)| {
-                let OutgoingTotals { packets, ttl_too_low, fragmentation_needed, discards } =
-                    counters.outgoing_totals(counter);
+                let OifTotals { packets, ttl_too_low, fragmentation_needed, discards } =
+                    counters.oif_totals(counter);
                 OutgoingRecord { interface, ttl_too_low, fragmentation_needed, packets, discards }
             })
             .collect();
@@ -156,7 +156,7 @@ impl GroupManager {
             let state = self.state.lock();
             let owners = self.clients.table.owners();
             read_stable(|| {
-                let live = state.members.iter().filter(|(_, _, member)| member.stamp.holds(owners));
+                let live = state.members.iter().filter(|(_, _, member)| member.stamp.is_current(owners));
                 let records = live.filter_map(|(key, membership, member)| {
                     let interface = self.interface(key.vif)?;
                     let protocol = self.clients.protocol(member.client)?;

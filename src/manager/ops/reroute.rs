@@ -31,8 +31,8 @@ const MAX_ATTEMPTS: usize = 8;
 
 impl GroupManager {
     /// Follows a change of the routes for the sources that `affected` selects. Asks the
-    /// [`RpfLookup`](crate::manager::RpfLookup) about each such source that has entries, and ends the entries whose packets
-    /// have to arrive elsewhere now, so that their next packet has them made again and their owners asked. Returns the number
+    /// [`RpfLookup`](crate::manager::RpfLookup) about each such source that has entries, and ends the entries that
+    /// need another incoming interface now, so that their next packet has them made again and their owners asked. Returns the number
     /// of entries ended.
     ///
     /// Clients are not notified of the end of these entries. Where an affected source is joined by name, the owner of the

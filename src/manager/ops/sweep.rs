@@ -12,7 +12,7 @@ type DeadMember = (Membership, RoleKey, Member, RpfOwner);
 
 impl GroupManager {
     /// Removes the dead memberships of an interface, renews the entries that depend on it, and queues the notices. `causer`
-    /// is the client whose call this is part of, if that call is about the interface. Returns the owners of the interface at
+    /// is the client that made the call behind the sweep, if that call is about the interface. Returns the owners of the interface at
     /// the instant of the sweep.
     pub(super) fn sweep(
         &self,
@@ -31,7 +31,7 @@ impl GroupManager {
         let igmp = Stamp::one(record.igmp, ownership.words().1);
         let released = dead
             .iter()
-            .filter(|(_, key, member, _)| key.role == Role::Routing || !member.stamp.hangs_on(&igmp));
+            .filter(|(_, key, member, _)| key.role == Role::Routing || !member.stamp.depends_on(&igmp));
         let causers: Vec<Handle> = released.map(|(_, _, member, _)| member.client).chain(causer).collect();
         for (membership, key, _, rpf_owner) in dead {
             self.remove_member(locked, membership, key, rpf_owner);
@@ -55,7 +55,7 @@ impl GroupManager {
             state.members.of(key).filter_map(move |membership| {
                 let member = state.members.get(membership)?.get(&key)?;
                 let rpf_owner = self.rpf_owner(state.rpf_interface(membership));
-                (!member.stamp.holds(owners)).then_some((membership, key, *member, rpf_owner))
+                (!member.stamp.is_current(owners)).then_some((membership, key, *member, rpf_owner))
             })
         };
         let mut dead: Vec<_> = RoleKey::both(vif).into_iter().flat_map(dead_of).collect();
@@ -117,7 +117,7 @@ impl GroupManager {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::manager::{Interface, ManagerConfig, Protocol, StateChange};

@@ -1,7 +1,7 @@
 //! [`Enumerations`]: the open enumerations of groups.
 
 use super::cursor::Cursor;
-use crate::handle::{Full, Handle, HandleTable, Kind, Plain, Shape};
+use crate::handle::{Full, Handle, HandleTable, Kind};
 use crate::manager::Membership;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(in crate::manager) struct Enumeration {
 
 /// The open enumerations.
 pub(in crate::manager) struct Enumerations {
-    pub(in crate::manager) table: HandleTable<Enumeration, Plain>,
+    pub(in crate::manager) table: HandleTable<Enumeration>,
     /// The number of enumerations that are open or about to be; at most `max`. Its accesses are `Relaxed` and pair with each
     /// other: no other memory is read by it.
     open: AtomicU32,
@@ -38,8 +38,11 @@ const SLEEP: Duration = Duration::from_millis(1);
 impl Enumerations {
     /// Returns an empty table of at least one and at most 2^20 enumerations.
     pub(in crate::manager) fn new(max: u32) -> Enumerations {
-        let shape = Shape { kind: KIND, capacity: max + SPARE_SLOTS };
-        let table = HandleTable::with_shape(shape).expect("fewer than 2^24 slots");
+        let table = HandleTable::builder()
+            .limit(max + SPARE_SLOTS)
+            .kind(KIND)
+            .build()
+            .expect("fewer than 2^24 slots");
         Enumerations { table, open: AtomicU32::new(0), max }
     }
 

@@ -8,10 +8,12 @@
 use super::{Role, UpcallQuota};
 use crate::faults;
 use crate::forwarding::VifIndex;
-use crate::handle::{OwnersError, ResourceId};
+use crate::handle::{NewResourceError, ResourceId};
 use crate::manager::Interface;
 use crate::manager::points;
 use crate::memory::{self, NoMemory};
+use crate::segment::{Element, Pages};
+use crate::segmented_array::DoublingArray;
 use crate::sync::OnceLock;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -53,17 +55,27 @@ impl InterfaceRecord {
 }
 
 const FIRST_SEGMENT: u32 = 16;
-const SEGMENTS: usize = 24;
 const FIRST_INDEX: usize = 32;
 const INDEXES: usize = 24;
 
-type Segment = Box<[OnceLock<InterfaceRecord>]>;
+/// The place of a record, which is empty until the record is made.
+struct Place(OnceLock<InterfaceRecord>);
+
+// SAFETY: `ZEROED` is false: places are made one by one.
+unsafe impl Element for Place {
+    const ZEROED: bool = false;
+
+    fn empty() -> Self {
+        Place(OnceLock::new())
+    }
+}
+
 /// Record numbers plus one; 0 marks an empty place.
 type Index = Box<[AtomicU32]>;
 
 /// The interface records, by number and by name.
 pub(in crate::manager) struct InterfaceTable {
-    segments: [OnceLock<Segment>; SEGMENTS],
+    records: DoublingArray<Place, FIRST_SEGMENT>,
     indexes: [OnceLock<Index>; INDEXES],
     /// The position of the present index in `indexes`.
     present: AtomicUsize,
@@ -79,7 +91,7 @@ pub(in crate::manager) struct InterfaceAllocator {
 impl InterfaceTable {
     pub(in crate::manager) fn new(max: u32) -> (InterfaceTable, InterfaceAllocator) {
         let table = InterfaceTable {
-            segments: std::array::from_fn(|_| OnceLock::new()),
+            records: DoublingArray::default(),
             indexes: std::array::from_fn(|_| OnceLock::new()),
             present: AtomicUsize::new(0),
             hasher: foldhash::fast::RandomState::default(),
@@ -88,17 +100,9 @@ impl InterfaceTable {
         (table, InterfaceAllocator { made: 0 })
     }
 
-    /// Returns the segment of a record and the record's place in it.
-    fn place(number: u32) -> Option<(usize, usize)> {
-        let n = number.checked_add(FIRST_SEGMENT)?;
-        let segment = n.ilog2() - FIRST_SEGMENT.ilog2();
-        Some((segment as usize, (n - (FIRST_SEGMENT << segment)) as usize))
-    }
-
     /// Returns the record of a VIF index. Wait-free.
     pub(in crate::manager) fn get(&self, vif: VifIndex) -> Option<&InterfaceRecord> {
-        let (segment, at) = Self::place(vif.0)?;
-        self.segments.get(segment)?.get()?.get(at)?.get()
+        self.records.get(vif.0)?.0.get()
     }
 
     /// Returns the record of an interface. Wait-free: at most as many steps as the index has places, few on average.
@@ -135,23 +139,21 @@ impl InterfaceTable {
         &self,
         allocator: &mut InterfaceAllocator,
         interface: Interface,
-        owners: impl FnOnce() -> Result<[ResourceId; 2], OwnersError>,
-    ) -> Result<&InterfaceRecord, OwnersError> {
-        let full = OwnersError::Full { most: self.max };
+        owners: impl FnOnce() -> Result<[ResourceId; 2], NewResourceError>,
+    ) -> Result<&InterfaceRecord, NewResourceError> {
+        let full = NewResourceError::Full { max: self.max };
         let number = allocator.made;
         if number >= self.max {
             return Err(full);
         }
-        let (segment, at) = Self::place(number).ok_or(full)?;
-        let make_segment = || {
-            let len = (FIRST_SEGMENT as usize) << segment;
-            memory::slice(len, std::iter::repeat_with(OnceLock::new))
-        };
-        let records = get_or_make(self.segments.get(segment).ok_or(full)?, make_segment)?;
+        let place = self
+            .records
+            .ensure(number, Pages::Small, || ())
+            .map_err(|NoMemory| NewResourceError::NoMemory)?;
         // Everything that can be refused comes before the record. The owner words, which stay, come last.
         let (present, index) = self.index_for(number as usize + 1)?;
         let [routing, igmp] = owners()?;
-        let record = records[at].get_or_init(|| InterfaceRecord {
+        let record = place.0.get_or_init(|| InterfaceRecord {
             interface,
             vif: VifIndex(number),
             routing,
@@ -168,7 +170,7 @@ impl InterfaceTable {
     }
 
     /// Returns the index for the `count`th record, with every other record in it, and its position.
-    fn index_for(&self, count: usize) -> Result<(usize, &[AtomicU32]), OwnersError> {
+    fn index_for(&self, count: usize) -> Result<(usize, &[AtomicU32]), NewResourceError> {
         let mut present = self.present.load(Ordering::SeqCst);
         let len = FIRST_INDEX << present;
         if self.indexes[present].get().is_some() && count * 2 > len {
@@ -191,22 +193,25 @@ impl InterfaceTable {
 }
 
 /// Returns the value of a cell, making it if there is none. Only the holder of the [`InterfaceAllocator`] calls it.
-fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, NoMemory>) -> Result<&T, OwnersError> {
+fn get_or_make<T>(
+    cell: &OnceLock<T>,
+    make: impl FnOnce() -> Result<T, NoMemory>,
+) -> Result<&T, NewResourceError> {
     if let Some(value) = cell.get() {
         return Ok(value);
     }
-    let new = make().map_err(|NoMemory| OwnersError::NoMemory)?;
+    let new = make().map_err(|NoMemory| NewResourceError::NoMemory)?;
     Ok(cell.get_or_init(|| new))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handle::HandleTable;
+    use crate::handle::OwnershipTable;
 
     #[test]
     fn every_interface_is_found_through_many_growths() {
-        let owners = HandleTable::<(), crate::handle::Claims>::with_claims(1).unwrap();
+        let owners = OwnershipTable::<()>::with_limit(1).unwrap();
         let (table, mut allocator) = InterfaceTable::new(5000);
         for n in 0..5000 {
             let interface = Interface::v4(n * 7);
@@ -220,7 +225,7 @@ mod tests {
             assert!(table.find(Interface::v6(n * 7)).is_none());
         }
         let refused = table.make(&mut allocator, Interface::v4(1), || owners.new_resource_pair());
-        assert!(matches!(refused, Err(OwnersError::Full { most: 5000 })));
+        assert!(matches!(refused, Err(NewResourceError::Full { max: 5000 })));
         assert!(table.get(VifIndex(5000)).is_none());
         assert!(table.get(VifIndex(u32::MAX)).is_none());
         assert_eq!(table.iter().count(), 5000);

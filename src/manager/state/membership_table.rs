@@ -75,7 +75,7 @@ impl MembershipTable {
             _ => None,
         };
         let members = [everything, self.get(membership)].into_iter().flatten().flatten();
-        members.filter(|(_, member)| !member.stamp.holds(owners)).map(|(key, _)| key.vif).collect()
+        members.filter(|(_, member)| !member.stamp.is_current(owners)).map(|(key, _)| key.vif).collect()
     }
 
     /// Returns at most `max` of the flows after `after`, or of all flows, that have a source-specific member which counts.

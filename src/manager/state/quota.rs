@@ -35,7 +35,7 @@ impl Reserved {
 pub(in crate::manager) struct UpcallQuota {
     /// Flows in the queue.
     pub(in crate::manager) queued: Reserved,
-    /// Flows whose packets on the wrong interface were reported within the last interval.
+    /// Flows with packets on the wrong interface that were reported within the last interval.
     pub(in crate::manager) wrong_interface: Reserved,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A flow without an entry is queued once. Its other packets are counted until the flow is processed. A flow that finds the
 //! queue full is parked, unless too many are: only its name and its counts are kept, and its next packet tries again. A flow
-//! that was processed and whose entry found no room or no memory is parked as well.
+//! that was processed in vain, for want of room or memory, is parked as well.
 //!
 //! ```text
 //!              room                    processed

@@ -132,12 +132,11 @@ impl<'r> Forwarder<'r> {
     fn forward_missed(&mut self, batch: &Batch, packet: &Packet, mut sent: Option<&mut SentCopies>) {
         let manager = self.state.context.manager;
         let datagram = batch.octets(packet.at, packet.length);
+        let request = FlowRequest::new(packet.flow)
+            .with_packet(datagram)
+            .with_arrival(manager.interface(packet.arrival));
         for _ in 0..ATTEMPTS {
-            let made = match manager.interface(packet.arrival) {
-                Some(arrival) => manager
-                    .new_flow(FlowRequest::new(packet.flow).with_arrival(arrival).with_packet(datagram)),
-                None => manager.new_flow(FlowRequest::new(packet.flow).with_packet(datagram)),
-            };
+            let made = manager.new_flow(request);
             match made {
                 Ok(_) | Err(NewFlowError::Foreign(_)) => {}
                 Err(NewFlowError::Building(_)) => std::thread::yield_now(),
@@ -186,7 +185,7 @@ impl WorkerState<'_> {
     ) -> bool {
         let WorkerState { context, processor, copy, transmitted } = self;
         let mut egress = PacketCopies { context: *context, copy, transmitted, batch, packet, sent };
-        processor.process(entry, packet.arrival, packet.length as usize, &mut egress) != Verdict::Miss
+        processor.process(entry, packet.arrival, packet.length as usize, &mut egress) != Verdict::Stale
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`Recording`] holds a whole capture in memory.
 //! - [`CaptureRouter`] forwards a recording in the time of the capture. It loses no packet, and counts every one.
 
+mod blocks;
 mod copy_buffer;
 mod forwarder;
 mod read;

@@ -4,16 +4,11 @@
 //! each section, and the distinction between a cut and damage. The reader parses a block only once all of it is in the
 //! buffer; an error after that is damage.
 
+use super::blocks::{Endian, whole};
 use super::time::{TimeUnit, since_epoch};
 use crate::plane::{Link, MacAddress};
-use pcap_parser::nom::IResult;
-use pcap_parser::pcapng::{
-    EnhancedPacketBlock, InterfaceDescriptionBlock, OptionCode, SimplePacketBlock, UnknownBlock,
-    parse_enhancedpacketblock_be, parse_enhancedpacketblock_le, parse_interfacedescriptionblock_be,
-    parse_interfacedescriptionblock_le, parse_sectionheaderblock, parse_simplepacketblock_be,
-    parse_simplepacketblock_le, parse_unknownblock_be, parse_unknownblock_le,
-};
-use pcap_parser::{EPB_MAGIC, IDB_MAGIC, PcapError, SHB_MAGIC, SPB_MAGIC, parse_pcap_header};
+use pcap_parser::pcapng::{OptionCode, parse_sectionheaderblock};
+use pcap_parser::{EPB_MAGIC, IDB_MAGIC, SHB_MAGIC, SPB_MAGIC, parse_pcap_header};
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -412,45 +407,6 @@ impl<R: Read> CaptureReader<R> {
 }
 
 const UNKNOWN_INTERFACE: &str = "a packet of an undescribed interface";
-
-/// Returns the result of parsing a whole block.
-fn whole<'b, T>(parsed: IResult<&'b [u8], T, PcapError<&'b [u8]>>) -> Option<T> {
-    parsed.ok().map(|(_, block)| block)
-}
-
-/// A byte order, with the parsers of pcap-parser for it.
-#[derive(Clone, Copy)]
-struct Endian {
-    big: bool,
-}
-
-impl Endian {
-    fn word(self, octets: [u8; 4]) -> u32 {
-        if self.big { u32::from_be_bytes(octets) } else { u32::from_le_bytes(octets) }
-    }
-
-    fn interface(self, block: &[u8]) -> Option<InterfaceDescriptionBlock<'_>> {
-        let parse =
-            if self.big { parse_interfacedescriptionblock_be } else { parse_interfacedescriptionblock_le };
-        whole(parse(block))
-    }
-
-    fn packet(self, block: &[u8]) -> Option<EnhancedPacketBlock<'_>> {
-        whole(if self.big {
-            parse_enhancedpacketblock_be(block)
-        } else {
-            parse_enhancedpacketblock_le(block)
-        })
-    }
-
-    fn simple_packet(self, block: &[u8]) -> Option<SimplePacketBlock<'_>> {
-        whole(if self.big { parse_simplepacketblock_be(block) } else { parse_simplepacketblock_le(block) })
-    }
-
-    fn unknown(self, block: &[u8]) -> Option<UnknownBlock<'_>> {
-        whole(if self.big { parse_unknownblock_be(block) } else { parse_unknownblock_le(block) })
-    }
-}
 
 #[cfg(test)]
 mod tests;

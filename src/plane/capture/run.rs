@@ -6,6 +6,7 @@ use super::router::{CaptureRouter, Run, Transmit};
 use super::worker_pool::WorkerPool;
 use super::{Frame, Totals};
 use crate::forwarding::Flow;
+use crate::manager::FlowRequest;
 use crate::plane::{Class, Control, Data, PortMap, classify};
 use crate::protocol::gmp::Received;
 use foldhash::quality::RandomState;
@@ -173,9 +174,8 @@ impl<'scope, 'r: 'scope> RunState<'scope, 'r> {
             if !self.workers.own().has_entry(&flow) {
                 self.router.manager.advance(self.now);
                 // If this fails, the worker that gets the packet tries again, and handles the error.
-                let _ = self.router.manager.new_flow(
-                    crate::manager::FlowRequest::new(flow).with_arrival(interface).with_packet(datagram),
-                );
+                let request = FlowRequest::new(flow).with_arrival(interface).with_packet(datagram);
+                let _ = self.router.manager.new_flow(request);
                 self.wake = self.next_deadline();
             }
             self.known[slot] = Some((flow, self.withdrawals));

@@ -26,6 +26,7 @@
 //!
 //! Each ring has one thread at either end ([`frame_ring`]). A worker publishes the copies of a burst together.
 
+mod egress;
 mod frames;
 mod rewritten;
 mod router;

@@ -1,16 +1,13 @@
 //! [`RingWorker`]: forwards frames from receive rings to transmit rings.
 
+use super::RingTotals;
+use super::egress::{EgressPorts, PacketCopies};
 use super::frames::{FrameReceiver, FrameSender};
-use super::rewritten::{CopyHeader, Rewritten, SourceWord};
-use super::{PortTotals, RingTotals, SendError};
-use crate::forwarding::{Family, Flow, Verdict, VifIndex};
+use crate::forwarding::{Family, Flow, Verdict};
 use crate::manager::{GroupManager, Interface, Upcall};
 use crate::memory;
 use crate::plane::classify::classify_fast_v4;
-use crate::plane::{
-    CannotForward, Class, Control, CopyOutcome, Data, DropCounters, Egress, EntryReader, FastEgress, Link,
-    PacketProcessor, Port, PortMap, classify,
-};
+use crate::plane::{Class, Control, Data, DropCounters, EntryReader, Link, PacketProcessor, Port, classify};
 use crate::prefetch::prefetch;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -49,24 +46,6 @@ struct Pending {
     datagram: Box<[u8]>,
 }
 
-/// The ports as copies leave through them.
-struct EgressPorts {
-    manager: Arc<GroupManager>,
-    map: PortMap,
-    ports: Vec<EgressPort>,
-}
-
-/// A port as copies leave through it.
-struct EgressPort {
-    ring: FrameSender,
-    source: SourceWord,
-    link: Link,
-    index: u32,
-    /// The number of frames that were written into the ring before this worker got it.
-    written_before: u64,
-    dropped: u64,
-}
-
 impl fmt::Debug for RingWorker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RingWorker").field("totals", &self.totals()).finish_non_exhaustive()
@@ -85,21 +64,10 @@ impl RingWorker {
         manager: Arc<GroupManager>,
         ports: impl IntoIterator<Item = (Port, FrameSender)>,
     ) -> RingWorker {
-        let (ports, rings): (Vec<_>, Vec<_>) = ports.into_iter().unzip();
-        let map = PortMap::new(&manager, &ports);
-        let egress = |(port, ring): (Port, FrameSender)| EgressPort {
-            written_before: ring.written(),
-            ring,
-            source: SourceWord::new(port.mac),
-            link: port.link,
-            index: port.index,
-            dropped: 0,
-        };
-        let ports = ports.into_iter().zip(rings).map(egress).collect();
         RingWorker {
             reader: EntryReader::new(manager.clone()),
             processor: PacketProcessor::new(manager.forwarding().counters()),
-            ports: EgressPorts { manager: manager.clone(), map, ports },
+            ports: EgressPorts::new(manager.clone(), ports),
             manager,
             flows: [Flow::first_of(Ipv4Addr::new(232, 0, 0, 0).into()); BURST],
             packets: 0,
@@ -157,13 +125,13 @@ impl RingWorker {
         let count = pending.len();
         for Pending { port, flow, datagram } in pending.drain(..) {
             let arrival = self.ports.arrivals(port)[usize::from(flow.family() == Family::V6)];
-            let mut copies = PacketCopies { ports: &mut self.ports, flow: &flow, datagram: &datagram };
+            let mut copies = PacketCopies::new(&mut self.ports, &flow, &datagram);
             let verdict = match self.reader.lookup(&flow) {
                 Some(entry) => self.processor.process(entry, arrival, datagram.len(), &mut copies),
-                None => Verdict::Miss,
+                None => Verdict::Stale,
             };
             match verdict {
-                Verdict::Miss => self.waiting.dropped += 1,
+                Verdict::Stale => self.waiting.dropped += 1,
                 Verdict::WrongInterface => self.wrong_interface(port, flow, &datagram),
                 Verdict::Accept | Verdict::NoReceivers => {}
             }
@@ -248,13 +216,13 @@ impl RingWorker {
         }
         for ((entry, flow), &datagram) in entries.iter().zip(flows).zip(datagrams) {
             let arrival = arrivals[usize::from(flow.family() == Family::V6)];
-            let mut copies = PacketCopies { ports: &mut self.ports, flow, datagram };
+            let mut copies = PacketCopies::new(&mut self.ports, flow, datagram);
             let verdict = match entry {
                 Some(entry) => self.processor.process(entry, arrival, datagram.len(), &mut copies),
-                None => Verdict::Miss,
+                None => Verdict::Stale,
             };
             match verdict {
-                Verdict::Miss => {
+                Verdict::Stale => {
                     let interface = self.ports.interface(port, flow.family());
                     let dropped = &mut self.processor.dropped;
                     miss(&self.manager, interface, port, *flow, datagram, &mut self.waiting, dropped);
@@ -291,7 +259,7 @@ impl RingWorker {
             no_entry: self.waiting.dropped,
             no_room: self.processor.no_room,
             pending: self.waiting.pending.len() as u64,
-            ports: self.ports.ports.iter().map(EgressPort::totals).collect(),
+            ports: self.ports.totals(),
         }
     }
 }
@@ -341,96 +309,5 @@ impl Waiting {
         } else {
             self.dropped += 1;
         }
-    }
-}
-
-impl EgressPort {
-    fn totals(&self) -> PortTotals {
-        PortTotals { sent: self.ring.written() - self.written_before, dropped: self.dropped }
-    }
-}
-
-impl EgressPorts {
-    fn link(&self, port: usize) -> Link {
-        self.ports.get(port).map_or(Link::Unknown(u32::MAX), |port| port.link)
-    }
-
-    /// Returns the interface of a port.
-    fn interface(&self, port: usize, family: Family) -> Interface {
-        Interface::of(family, self.ports.get(port).map_or(u32::MAX, |port| port.index))
-    }
-
-    /// Returns the numbers of a port's IPv4 and IPv6 interface.
-    fn arrivals(&mut self, port: usize) -> [VifIndex; 2] {
-        self.map.refresh_arrivals(&self.manager, port)
-    }
-
-    /// Publishes all copies written so far.
-    fn publish(&mut self) {
-        self.ports.iter_mut().for_each(|port| port.ring.publish());
-    }
-}
-
-/// Writes the copies of one packet into the transmit rings.
-struct PacketCopies<'a, 'f> {
-    ports: &'a mut EgressPorts,
-    flow: &'a Flow,
-    datagram: &'f [u8],
-}
-
-impl<'f> Egress for PacketCopies<'_, 'f> {
-    type Rewritten = Rewritten<'f>;
-    type Fast<'q>
-        = FastCopies<'q>
-    where
-        Self: 'q;
-
-    #[inline]
-    fn rewrite(&mut self) -> Result<Rewritten<'f>, CannotForward> {
-        Rewritten::new(self.flow, self.datagram)
-    }
-
-    #[inline(always)]
-    fn fast<'q>(&'q mut self, rewritten: &'q Rewritten<'f>) -> Option<FastCopies<'q>> {
-        let EgressPorts { map, ports, .. } = &mut *self.ports;
-        Some(FastCopies { header: rewritten.header_only()?, by_vif: map.ethernet_by_vif(), ports })
-    }
-
-    #[inline(never)]
-    fn copy(&mut self, rewritten: &Rewritten<'f>, interface: VifIndex) -> CopyOutcome {
-        let EgressPorts { manager, map, ports } = &mut *self.ports;
-        let port = map.port(interface).or_else(|| map.refresh_port(manager, interface));
-        let Some(port) = port.and_then(|port| ports.get_mut(port)) else { return CopyOutcome::OtherPlane };
-        let sent = if port.link.has_ethernet_header() {
-            port.ring.write_copy(rewritten, port.source)
-        } else {
-            port.ring.write_parts(rewritten.datagram())
-        };
-        match sent {
-            Ok(()) => CopyOutcome::Made,
-            Err(SendError::Full | SendError::TooLong) => {
-                port.dropped += 1;
-                CopyOutcome::NoRoom
-            }
-        }
-    }
-}
-
-/// Writes the copies of a packet that consists of its header alone.
-struct FastCopies<'q> {
-    header: &'q CopyHeader,
-    by_vif: &'q [u32],
-    ports: &'q mut [EgressPort],
-}
-
-impl FastEgress for FastCopies<'_> {
-    #[inline(always)]
-    fn copy(&mut self, interface: VifIndex) -> bool {
-        if let Some(port) = self.by_vif.get(interface.0 as usize)
-            && let Some(port) = self.ports.get_mut(*port as usize)
-        {
-            return port.ring.write_header(self.header, port.source);
-        }
-        false
     }
 }

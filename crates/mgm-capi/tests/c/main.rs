@@ -8,4 +8,5 @@ mod behaviour;
 mod callbacks;
 mod codes;
 mod header;
+mod hooks;
 mod layout;

@@ -1,5 +1,5 @@
 //! Refused memory: each function that may return 8 does, whichever of its allocations is refused, and has changed
-//! nothing. Functions whose pages list no 8 return 1003.
+//! nothing. Functions without an 8 on their pages return 1003.
 
 #![cfg(mgm_instrumented)]
 
@@ -33,7 +33,7 @@ fn sweep(name: &str, refused: DWORD, done: DWORD, call: impl Fn() -> DWORD) -> u
 }
 
 #[test]
-fn a_call_without_memory_fails_with_its_code_and_can_be_repeated() {
+fn a_call_without_memory_fails_and_can_be_repeated() {
     // Comes first: the manager allocates for an interface once in the life of the process.
     initialize();
     let client = register(PROTOCOL, 0, no_callbacks());

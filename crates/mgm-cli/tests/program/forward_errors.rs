@@ -32,9 +32,9 @@ fn garbage_is_no_capture() {
         [("garbage.pcap", &garbage[..]), ("empty.pcap", b""), ("text.pcap", b"GET / HTTP/1.1")]
     {
         let path = file("garbage_is_no_capture", name, content);
-        let ran = refused(&["forward", &path], 1, &[&path, "no capture"]);
+        let ran = refused(&["forward", &path], 1, &[&path, "not a capture"]);
         assert!(ran.stdout.is_empty(), "{}", ran.stdout);
-        let ran = refused(&["forward", "--json", &path], 1, &["no capture"]);
+        let ran = refused(&["forward", "--json", &path], 1, &["not a capture"]);
         assert_eq!(ran.json()["packets"], 0);
     }
 }

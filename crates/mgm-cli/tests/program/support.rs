@@ -8,10 +8,10 @@ use std::process::{Command, Output, Stdio};
 pub(crate) const EXAMPLE: &str = "examples/capture/router.pcapng";
 
 /// The directory of the small captures.
-pub(crate) const CAPTURES: &str = "tests/captures";
+pub(crate) const CAPTURES: &str = "tests/data/captures";
 
 /// The directory of captures that once led to faults.
-pub(crate) const REGRESSIONS: &str = "tests/regressions";
+pub(crate) const REGRESSIONS: &str = "tests/data/regressions";
 
 /// The root of the workspace, in which the program runs.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

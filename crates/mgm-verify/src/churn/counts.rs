@@ -52,7 +52,8 @@ impl Operation {
 pub struct ChurnCounts {
     threads: u64,
     times: [u64; Operation::ALL.len()],
-    highest_generation: u32,
+    /// The lowest and the highest generation of new handles. A table begins with any generation.
+    generations: Option<(u32, u32)>,
 }
 
 impl ChurnCounts {
@@ -60,16 +61,24 @@ impl ChurnCounts {
         self.times[operation as usize] += 1;
     }
 
+    /// Returns whether a slot with this generation was used before: whether an earlier handle had a lower one.
+    pub(super) fn is_reused(&self, generation: u32) -> bool {
+        self.generations.is_some_and(|(lowest, _)| generation > lowest)
+    }
+
     /// Records the generation of a new handle.
     pub(super) fn record_generation(&mut self, generation: u32) {
-        self.highest_generation = self.highest_generation.max(generation);
+        let (lowest, highest) = self.generations.unwrap_or((generation, generation));
+        self.generations = Some((lowest.min(generation), highest.max(generation)));
     }
 
     /// Adds the counts of one thread.
     pub(super) fn add(&mut self, thread: &ChurnCounts) {
         self.threads += 1;
         self.times.iter_mut().zip(thread.times).for_each(|(all, times)| *all += times);
-        self.record_generation(thread.highest_generation);
+        for generation in thread.generations.into_iter().flat_map(|(lowest, highest)| [lowest, highest]) {
+            self.record_generation(generation);
+        }
     }
 
     /// Returns the count of each kind by name, or nothing if there were no threads.
@@ -103,10 +112,10 @@ impl ChurnCounts {
         self.sum(&[Operation::Publish, Operation::Replace, Operation::Withdraw])
     }
 
-    /// Returns the highest generation of all handles: how often the most used slot was used.
+    /// Returns how often the most used slot was used, by the lowest and highest generation of all handles.
     #[must_use]
     pub fn highest_generation(&self) -> u32 {
-        self.highest_generation
+        self.generations.map_or(0, |(lowest, highest)| highest - lowest + 1)
     }
 }
 
@@ -123,6 +132,8 @@ mod tests {
         one.count(Operation::TakeRefused);
         one.count(Operation::Withdraw);
         one.record_generation(7);
+        one.record_generation(13);
+        assert!(one.is_reused(8) && !one.is_reused(7));
         all.add(&one);
         all.add(&one);
         assert!(Operation::ALL.iter().enumerate().all(|(at, (operation, _))| at == *operation as usize));

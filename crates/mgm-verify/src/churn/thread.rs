@@ -119,7 +119,7 @@ impl<'m> ChurnThread<'m> {
         };
         counts.count(Operation::Register);
         counts.record_generation(handle.generation());
-        if handle.generation() > 1 {
+        if counts.is_reused(handle.generation()) {
             counts.count(Operation::RegisterReusedSlot);
         }
         let again = manager.register(protocol, Arc::new(()));

@@ -90,20 +90,30 @@ impl Call {
     ) -> Answer {
         let outcome = match *self {
             Call::Register(protocol) => match register(protocol) {
-                Ok(handle) => return Answer::Handle(handle.bits()),
+                Ok(handle) => return Answer::Handle(handle.to_bits()),
                 Err(refused) => refused.into(),
             },
-            Call::Deregister(client) => manager.deregister(Handle::from(client)).into(),
-            Call::Take(client, interface) => manager.take(Handle::from(client), interface).into(),
-            Call::Release(client, interface) => manager.release(Handle::from(client), interface).into(),
+            Call::Deregister(client) => {
+                manager.deregister(Handle::from_bits(client).unwrap_or(Handle::STALE)).into()
+            }
+            Call::Take(client, interface) => {
+                manager.take(Handle::from_bits(client).unwrap_or(Handle::STALE), interface).into()
+            }
+            Call::Release(client, interface) => {
+                manager.release(Handle::from_bits(client).unwrap_or(Handle::STALE), interface).into()
+            }
             Call::OwnerOf(interface) => return Answer::Protocol(manager.owner_of(interface).ok()),
-            Call::Resolve(client) => return Answer::Protocol(manager.protocol_of(Handle::from(client))),
+            Call::Resolve(client) => {
+                return Answer::Protocol(
+                    manager.protocol_of(Handle::from_bits(client).unwrap_or(Handle::STALE)),
+                );
+            }
             Call::Add(client, interface, membership) => {
-                let client = Handle::from(client);
+                let client = Handle::from_bits(client).unwrap_or(Handle::STALE);
                 manager.add_membership(client, interface, membership, StateChange::Join).into()
             }
             Call::Delete(client, interface, membership) => {
-                let client = Handle::from(client);
+                let client = Handle::from_bits(client).unwrap_or(Handle::STALE);
                 manager.delete_membership(client, interface, membership, StateChange::Join).into()
             }
             Call::NewFlow(flow) => manager.new_flow(flow).into(),

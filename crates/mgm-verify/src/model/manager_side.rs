@@ -174,12 +174,12 @@ impl ManagerSide {
         let mut reader = forwarding.reader();
         for record in entries {
             let entry = reader.lookup(&record.flow).expect("every entry is in the forwarding table");
-            let live: Vec<_> = entry.live_outgoing().collect();
+            let live: Vec<_> = entry.live_outgoing().map(|o| o.interface).collect();
             let listed = record.outgoing.iter().map(|o| manager.vif_index(o.interface).unwrap());
             assert_eq!(live, listed.collect::<Vec<_>>(), "{record:?}");
             let incoming = entry.incoming().map(|i| manager.interface(i.interface).unwrap());
             assert_eq!(incoming, record.incoming);
-            assert!(entry.incoming().is_none_or(|i| i.stamp.holds(forwarding.owners())));
+            assert!(entry.incoming().is_none_or(|i| i.stamp.is_current(forwarding.owners())));
             let state = if live.is_empty() { FlowState::Negative } else { FlowState::Active };
             assert_eq!(state, record.state);
             assert!(
@@ -235,7 +235,10 @@ impl World {
 
     /// Returns a client's handle, or a handle that was never issued for a client that was never registered.
     fn handle(&self, client: usize) -> Handle {
-        self.client(client).map_or(Handle::from(0x7777_0100_0000 + client as u64), |(handle, _)| handle)
+        self.client(client).map_or(
+            Handle::from_bits(0x7777_0100_0000 + client as u64).unwrap_or(Handle::STALE),
+            |(handle, _)| handle,
+        )
     }
 
     fn register(&self, protocol: Protocol) -> Outcome {

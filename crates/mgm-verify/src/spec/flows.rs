@@ -1,5 +1,6 @@
-//! Forwarding entries: created by a flow's first packet, renewed by every change of what they follow from.
+//! Forwarding entries: created by a flow's first packet, ended by time, by changes of routes and by the caller.
 
+use super::renewal::{Transition, Unswept};
 use super::{ClientId, Outcome, OwnershipKey, OwnershipVersion, Role, Spec};
 use mgm::forwarding::Flow;
 use mgm::manager::{Interface, Membership, Protocol};
@@ -101,19 +102,10 @@ pub(super) enum FlowStage {
     Building {
         #[serde_as(as = "Vec<(_, _)>")]
         decisions: OwnerDecisions,
-        /// The keys whose owner has acted since it was asked.
+        /// The keys of owners that have acted since they were asked.
         acted: BTreeSet<OwnershipKey>,
     },
     Installed(InstalledEntry),
-}
-
-/// An entry that has got its first outgoing interface (`forwards`) or has lost its last one.
-pub(super) struct Transition {
-    pub(super) flow: Flow,
-    pub(super) incarnation: u64,
-    pub(super) interface: Interface,
-    pub(super) version: OwnershipVersion,
-    pub(super) forwards: bool,
 }
 
 impl Spec {
@@ -136,7 +128,7 @@ impl Spec {
         FlowBegin::Started
     }
 
-    /// Returns where packets arrive whose source the routes place behind `interface`.
+    /// Returns where packets arrive if the routes place their source behind `interface`.
     #[must_use]
     pub fn arrival_by_route(&self, interface: Option<Interface>) -> Arrival {
         match interface {
@@ -253,7 +245,7 @@ impl Spec {
         }
     }
 
-    /// Advances the clock. Entries whose lifetime has ended are removed without a notice.
+    /// Advances the clock. Removes entries at the end of their lifetime, without a notice.
     pub fn advance(&mut self, by: Duration) {
         self.now += by;
         self.end_flows(|spec, entry| entry.deadline <= spec.now);
@@ -275,7 +267,7 @@ impl Spec {
         }
     }
 
-    /// Applies a change of routes: removes entries whose packets now arrive elsewhere, and notifies the old and the new
+    /// Applies a change of routes: removes entries with another incoming interface by now, and notifies the old and the new
     /// owner upstream of each joined source, unless that owner is the only member. Returns the number of removed entries.
     pub fn routes_changed(&mut self, routes: impl Fn(&Flow) -> Option<Interface>) -> usize {
         let before = self.flows.len();
@@ -316,126 +308,6 @@ impl Spec {
     pub fn withdraw_foreign(&mut self, flow: Flow) {
         self.foreign.remove(&flow);
     }
-
-    /// Returns the outgoing interfaces of a flow: the members of (s,g), (\*,g) and (\*,\*), changed by FORWARD edits and
-    /// vetoes, without the incoming interface. A veto of the routing protocol removes the interface; a veto of IGMP removes
-    /// IGMP's part of it.
-    pub(super) fn outgoing(
-        &self,
-        flow: &Flow,
-        arrival: &Arrival,
-        decisions: &OwnerDecisions,
-        unswept: Unswept,
-    ) -> BTreeSet<Interface> {
-        let Arrival::On { interface: incoming, owned: true, .. } = *arrival else { return BTreeSet::new() };
-        let kept = unswept == Unswept::Included;
-        let covering = self.memberships.iter().filter(|((membership, _), _)| membership.covers(flow));
-        let covering: Vec<(OwnershipKey, bool)> =
-            covering.map(|((_, key), join)| (*key, self.is_current(join.version))).collect();
-        let mut keys: BTreeSet<OwnershipKey> =
-            covering.iter().filter(|(_, alive)| kept || *alive).map(|(key, _)| *key).collect();
-        // A dead decision yields to the memberships of the next owner.
-        let counts = |key: &OwnershipKey, version| {
-            self.is_current(version) || kept && !covering.iter().any(|(other, alive)| other == key && *alive)
-        };
-        for (key, decision) in decisions {
-            match decision.edit {
-                Some((true, version)) if counts(key, version) => _ = keys.insert(*key),
-                Some((false, version)) if counts(key, version) => _ = keys.remove(key),
-                _ => {}
-            }
-        }
-        let vetoed = |key: &OwnershipKey| {
-            let veto = decisions.get(key).and_then(|decision| decision.veto);
-            veto.is_some_and(|version| counts(key, version))
-        };
-        let allowed = keys.iter().filter(|key| !vetoed(key) && !vetoed(&(key.0, Role::Routing)));
-        allowed.map(|key| key.0).filter(|interface| *interface != incoming).collect()
-    }
-
-    /// Renews entries in the order of flows, and notifies of those that have begun or ceased to forward.
-    pub(super) fn renew(&mut self, flows: Vec<Flow>, swept: Option<Interface>, causers: &BTreeSet<ClientId>) {
-        let mut transitions = Vec::new();
-        for flow in flows {
-            let Some(FlowStage::Installed(entry)) = self.flows.get(&flow) else { continue };
-            let mut entry = entry.clone();
-            if !self.still_arrives(&entry.arrival) {
-                self.flows.remove(&flow);
-                continue;
-            }
-            entry.decisions.retain(|key, decision| {
-                if Some(key.0) == swept {
-                    decision.veto = decision.veto.filter(|version| self.is_current(*version));
-                    decision.edit = decision.edit.filter(|(_, version)| self.is_current(*version));
-                }
-                *decision != OwnerDecision::default()
-            });
-            let outgoing = self.outgoing(&flow, &entry.arrival, &entry.decisions, Unswept::Included);
-            if let Arrival::On { interface, version, .. } = entry.arrival
-                && outgoing.is_empty() != entry.outgoing.is_empty()
-            {
-                let forwards = !outgoing.is_empty();
-                let incarnation = entry.incarnation;
-                transitions.push(Transition { flow, incarnation, interface, version, forwards });
-            }
-            entry.outgoing = outgoing;
-            self.flows.insert(flow, FlowStage::Installed(entry));
-            self.list_negative(flow);
-        }
-        transitions.iter().for_each(|transition| self.notify_of_transition(transition, causers));
-    }
-
-    /// Updates the list of negative entries. A new one evicts the oldest when the list is full.
-    fn list_negative(&mut self, flow: Flow) {
-        let Some(FlowStage::Installed(entry)) = self.flows.get_mut(&flow) else { return };
-        match (entry.outgoing.is_empty(), entry.negative_since) {
-            (true, None) => {
-                self.events += 1;
-                entry.negative_since = Some(self.events);
-            }
-            (false, Some(_)) => entry.negative_since = None,
-            _ => {}
-        }
-        let since = |(flow, stage): (&Flow, &FlowStage)| match stage {
-            FlowStage::Installed(InstalledEntry { negative_since: Some(since), .. }) => Some((*since, *flow)),
-            _ => None,
-        };
-        let negative: BTreeSet<(u64, Flow)> = self.flows.iter().filter_map(since).collect();
-        if let Some((_, oldest)) = negative.first().filter(|_| negative.len() > self.limits.negative_entries)
-        {
-            self.flows.remove(oldest);
-        }
-    }
-
-    /// Returns whether packets still arrive where the entry expects them.
-    pub(super) fn still_arrives(&self, arrival: &Arrival) -> bool {
-        match arrival {
-            Arrival::On { version, .. } => self.is_current(*version),
-            _ => true,
-        }
-    }
-
-    pub(super) fn entries_where(&self, matches: impl Fn(&Flow, &InstalledEntry) -> bool) -> Vec<Flow> {
-        let entries = self.flows.iter().filter_map(|(flow, stage)| match stage {
-            FlowStage::Installed(entry) if matches(flow, entry) => Some(*flow),
-            _ => None,
-        });
-        entries.collect()
-    }
-
-    pub(super) fn end_flows(&mut self, ends: impl Fn(&Spec, &InstalledEntry) -> bool) {
-        let ended = self.entries_where(|_, entry| ends(self, entry));
-        ended.iter().for_each(|flow| _ = self.flows.remove(flow));
-    }
-}
-
-/// Whether dead memberships and decisions that were not swept yet still count.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unswept {
-    /// As in the entry that is published.
-    Included,
-    /// As for a packet, which checks the stamp of each outgoing interface.
-    Ignored,
 }
 
 /// Returns false for groups of link-local or smaller scope (RFC 5771 section 4, RFC 4291 section 2.7).

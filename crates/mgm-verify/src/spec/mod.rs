@@ -1,4 +1,4 @@
-//! The sequential specification: the behaviour of a group manager whose calls come one after the other.
+//! The sequential specification: the behaviour of a group manager if calls come one after the other.
 //!
 //! It is written for one thread that forwards no packets: plain maps, from which every visible state and every notice
 //! follow. The linearizability checker, the property tests and the fuzz target compare the real manager with it.
@@ -30,7 +30,8 @@
 //! | [`ownership`] | take, release, and the follow-up of both |
 //! | [`memberships`] | joins and leaves |
 //! | [`notices`] | which client is notified of which event |
-//! | [`flows`] | forwarding entries: creation, renewal, end |
+//! | [`flows`] | forwarding entries: creation and end |
+//! | `renewal` | forwarding entries: outgoing interfaces |
 //! | [`view`] | the visible state, and its canonical form |
 //! | [`outcome`] | results of calls |
 
@@ -40,6 +41,7 @@ pub mod memberships;
 pub mod notices;
 pub mod outcome;
 pub mod ownership;
+mod renewal;
 pub mod view;
 
 pub use clients::ClientId;

@@ -1,6 +1,6 @@
 //! Notices: `PMGM_JOIN_ALERT_CALLBACK`, `PMGM_PRUNE_ALERT_CALLBACK`, `PMGM_LOCAL_JOIN_CALLBACK`; RFC 2715 section 3.1.
 
-use super::flows::Transition;
+use super::renewal::Transition;
 use super::{ClientId, OwnershipVersion, Role, Spec};
 use mgm::forwarding::Flow;
 use mgm::manager::{Cause, Interface, Membership};
@@ -31,7 +31,8 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// The version that must be current at delivery; otherwise the notice is dropped.
     pub requires: Option<OwnershipVersion>,
-    /// For a prune alert about an entry: the flow and the incarnation of its entry, whose time-out the client may change.
+    /// For a prune alert about an entry: the flow and the incarnation of its entry. The client may change its
+    /// time-out.
     pub entry: Option<(Flow, u64)>,
     /// For a handover: how often the routing protocol had changed.
     pub change: u64,

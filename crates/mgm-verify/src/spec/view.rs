@@ -1,7 +1,8 @@
 //! The visible state, and the canonical form of states between which no future call can distinguish.
 
-use super::flows::{Arrival, FlowStage, OwnerDecision, Unswept};
+use super::flows::{Arrival, FlowStage, OwnerDecision};
 use super::ownership::IgmpTenure;
+use super::renewal::Unswept;
 use super::{Role, Spec};
 use mgm::forwarding::Flow;
 use mgm::manager::{Interface, Membership, Protocol};

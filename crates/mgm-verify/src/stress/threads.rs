@@ -140,7 +140,7 @@ impl<'c> Arena<'c> {
             let Some(handle) = recorder.handle() else { return false };
             for (window, delivery) in recorder.take() {
                 let all = windows[window].deliveries.get_or_insert_default();
-                all.entry(handle.bits()).or_default().push(delivery);
+                all.entry(handle.to_bits()).or_default().push(delivery);
             }
             self.manager.protocol_of(handle).is_some()
         });

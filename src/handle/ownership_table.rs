@@ -1,0 +1,108 @@
+//! [`OwnershipTable`]: the table of objects that can own resources.
+
+use super::claim::ClaimProtocol;
+use super::common::{Table, sealed, table_methods};
+use super::error::{ClaimError, Full, LimitError, NewResourceError, ReleaseError, RetireError};
+use super::layout::Claims;
+use super::owner_words::{OwnerWord, OwnerWords, ResourceId};
+use super::raw_table::RawTable;
+use super::slot_array::SlotArray;
+use super::{Builder, Handle, Iter, Keys, Kind, Reader, Ref};
+use crate::sync::Arc;
+
+/// A lock-free table of objects that can own resources; an object is retired only when it owns none.
+///
+/// A resource has at most one owner. [`claim`](Self::claim) makes an object its owner, [`release`](Self::release) frees it,
+/// and [`check_and_retire`](Self::check_and_retire) removes an object that owns nothing; each takes effect in one step. All
+/// of them are lock-free: a thread that is stopped in the middle of an operation delays no other, because a thread that
+/// needs the same object finishes the operation first. No operation fails because of another one that itself fails.
+///
+/// Claims and releases by *one* object are serialized, and under contention every thread helps the others: a mutex would be
+/// faster there. Claims by different objects do not meet.
+///
+/// Everything else is as in a [`HandleTable`](super::HandleTable), destructors included.
+///
+/// ```
+/// use mgm::handle::{ClaimError, OwnershipTable, RetireError};
+/// let clients = OwnershipTable::with_limit(10).unwrap();
+/// let (red, blue) = (clients.insert("red").unwrap(), clients.insert("blue").unwrap());
+/// let wire = clients.new_resource().unwrap();
+/// let word = clients.claim(red, wire).unwrap();
+/// assert_eq!(clients.claim(blue, wire), Err(ClaimError::Owned(red)));
+/// assert_eq!(clients.check_and_retire(red), Err(RetireError::StillOwns(1)));
+/// clients.release(red, wire).unwrap();
+/// assert!(!clients.owners().unchanged(wire, word));
+/// assert_eq!(clients.check_and_retire(red), Ok(()));
+/// ```
+pub struct OwnershipTable<T> {
+    pub(super) raw: RawTable<T, Claims>,
+}
+
+table_methods!(OwnershipTable, Claims, "2^20 - 2 objects");
+
+impl<T> OwnershipTable<T> {
+    fn protocol(&self) -> ClaimProtocol<'_, SlotArray<T, Claims>> {
+        ClaimProtocol { slots: &self.raw.array, words: &self.raw.words }
+    }
+
+    /// Makes a resource, without an owner. Its owner word has a cache line to itself.
+    ///
+    /// # Errors
+    /// [`NewResourceError`] when the table has as many as it can have, and when there is no memory.
+    pub fn new_resource(&self) -> Result<ResourceId, NewResourceError> {
+        Ok(self.new_resource_pair()?[0])
+    }
+
+    /// Makes two resources with owner words in one cache line. Lock-free. Allocates now and then.
+    ///
+    /// # Errors
+    /// As [`new_resource`](Self::new_resource).
+    pub fn new_resource_pair(&self) -> Result<[ResourceId; 2], NewResourceError> {
+        self.raw.words.append()
+    }
+
+    /// Returns the owner words, to check stamps against.
+    #[must_use]
+    pub fn owners(&self) -> &Arc<OwnerWords> {
+        &self.raw.words
+    }
+
+    /// Makes the handle's object the owner of a resource, and returns the owner word after the change. Lock-free, never
+    /// allocates.
+    ///
+    /// # Errors
+    /// [`ClaimError`]; nothing changed then. An object that owns the resource already gets [`ClaimError::Owned`] with its
+    /// own handle.
+    #[inline(always)]
+    pub fn claim(&self, handle: Handle, id: ResourceId) -> Result<OwnerWord, ClaimError> {
+        self.protocol().claim(handle, id)
+    }
+
+    /// Frees a resource that the handle's object owns, and returns the owner word after the change. Lock-free, never
+    /// allocates.
+    ///
+    /// # Errors
+    /// [`ReleaseError`]; nothing changed then.
+    #[inline(always)]
+    pub fn release(&self, handle: Handle, id: ResourceId) -> Result<OwnerWord, ReleaseError> {
+        self.protocol().release(handle, id)
+    }
+
+    /// Returns the owner of a resource, if it has one. Lock-free, never allocates.
+    #[inline]
+    #[must_use]
+    pub fn owner_of(&self, id: ResourceId) -> Option<Handle> {
+        self.protocol().owner_of(id)
+    }
+
+    /// Retires the handle if its object owns nothing, in one step. The value is dropped once no reader can see it. Lock-free;
+    /// never allocates until the object is retired.
+    ///
+    /// # Errors
+    /// [`RetireError`]; nothing changed then.
+    #[inline]
+    pub fn check_and_retire(&self, handle: Handle) -> Result<(), RetireError> {
+        self.protocol().check_and_retire(handle)?;
+        self.raw.slots().retired(handle)
+    }
+}

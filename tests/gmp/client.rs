@@ -1,0 +1,677 @@
+//! IGMP and MLD with a manager: from messages to memberships and outgoing interfaces.
+
+use crate::support::igmp_messages::*;
+use mgm::forwarding::{Family, Flow};
+use mgm::manager::{
+    Client, CreationAlert, GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath,
+};
+use mgm::protocol::gmp::{Datagram, GmpConfig, GmpTakeError, GroupMembership, Ignored, Received};
+use mgm::protocol::gmp::{HostLimits, Wanted};
+use mgm::protocol::static_joins::StaticJoins;
+use mgm::wire::gmp::Malformed;
+use proptest::prelude::*;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Barrier, OnceLock};
+use std::time::Duration;
+
+/// The interface towards the sources, and two networks with hosts.
+const UP: u32 = 1;
+const LAN: u32 = 2;
+const OTHER: u32 = 3;
+
+struct Router {
+    manager: Arc<GroupManager>,
+    igmp: GroupMembership,
+    family: Family,
+}
+
+fn manager(config: ManagerConfig) -> Arc<GroupManager> {
+    let routes = |source| Some(ReversePath::through(Interface::of(Family::of(source), UP)));
+    Arc::new(GroupManager::new(config, Arc::new(routes)).unwrap())
+}
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+impl Router {
+    fn with(family: Family, manager: Arc<GroupManager>, config: GmpConfig) -> Router {
+        let igmp = GroupMembership::new(manager.clone(), family, config).unwrap();
+        for index in [UP, LAN, OTHER] {
+            igmp.take(Interface::of(family, index)).unwrap();
+        }
+        Router { manager, igmp, family }
+    }
+
+    fn v4() -> Router {
+        Router::with(Family::V4, manager(ManagerConfig::default()), GmpConfig::default())
+    }
+
+    fn v6() -> Router {
+        Router::with(Family::V6, manager(ManagerConfig::default()), GmpConfig::default())
+    }
+
+    fn on(&self, index: u32) -> Interface {
+        Interface::of(self.family, index)
+    }
+
+    /// Receives an IGMP message from host 10.0.0.n on the LAN.
+    fn receive_from(&self, n: u8, payload: &[u8], seconds: u64) -> Received {
+        let datagram =
+            Datagram { source: IpAddr::from([10, 0, 0, n]), destination: ALL_ROUTERS, hop_limit: 1, payload };
+        self.igmp.receive(self.on(LAN), &datagram, at(seconds))
+    }
+
+    /// Receives a version 3 report with one record.
+    fn reports(&self, n: u8, kind: u8, group: &str, sources: &[&str], seconds: u64) {
+        let report = v3_report(&[record(kind, group, sources)]);
+        assert_eq!(self.receive_from(n, &report, seconds), Received::Report);
+    }
+
+    /// Brings a packet of a flow, which creates its entry.
+    fn packet(&self, source: &str, group: &str) {
+        self.manager.new_flow(Flow::new(ip(source), ip(group)).unwrap()).unwrap();
+    }
+
+    /// Returns the memberships as text.
+    fn memberships(&self) -> Vec<String> {
+        let record = |r: mgm::manager::MembershipRecord| format!("{} {}", r.interface.index(), r.membership);
+        self.manager.memberships().into_iter().map(record).collect()
+    }
+
+    /// Returns the outgoing interfaces of an entry; `None` if it does not exist.
+    fn outgoing(&self, source: &str, group: &str) -> Option<Vec<u32>> {
+        let flow = Flow::new(ip(source), ip(group)).unwrap();
+        let entry = self.manager.entries().into_iter().find(|entry| entry.flow == flow)?;
+        Some(entry.outgoing.iter().map(|outgoing| outgoing.interface.index()).collect())
+    }
+}
+
+const G: &str = "239.1.1.1";
+const A: &str = "192.0.2.1";
+const B: &str = "192.0.2.2";
+const C: &str = "192.0.2.3";
+
+#[test]
+fn reports_of_every_version_become_memberships() {
+    let router = Router::v4();
+    assert_eq!(router.receive_from(1, &v1_report("239.0.0.1"), 0), Received::Report);
+    assert_eq!(router.receive_from(2, &v2_report("239.0.0.2"), 0), Received::Report);
+    let report = v3_report(&[
+        record(TO_EX, "239.0.0.3", &[]),
+        record(ALLOW, "232.0.0.4", &[A, B]),
+        record(IS_EX, "239.0.0.5", &[C]),
+        record(TO_IN, "239.0.0.6", &[]),
+    ]);
+    assert_eq!(router.receive_from(3, &report, 0), Received::Report);
+    assert_eq!(
+        router.memberships(),
+        [
+            "2 (192.0.2.1, 232.0.0.4)",
+            "2 (192.0.2.2, 232.0.0.4)",
+            "2 (*, 239.0.0.1)",
+            "2 (*, 239.0.0.2)",
+            "2 (*, 239.0.0.3)",
+            "2 (*, 239.0.0.5)",
+        ]
+    );
+    assert_eq!(router.igmp.counters().reports, 3);
+    let named = |r: &mgm::manager::MembershipRecord| mgm::protocol::name(r.protocol);
+    assert!(router.manager.memberships().iter().all(|record| named(record) == Some("igmp")));
+}
+
+#[test]
+fn each_interface_has_hosts_of_its_own() {
+    let router = Router::v4();
+    router.packet(A, G);
+    assert_eq!(router.outgoing(A, G), Some(vec![]));
+    router.receive_from(1, &v2_report(G), 0);
+    let payload = v2_report(G);
+    let same_host_elsewhere =
+        Datagram { source: ip("10.0.0.1"), destination: ip(G), hop_limit: 1, payload: &payload };
+    router.igmp.receive(router.on(OTHER), &same_host_elsewhere, at(0));
+    assert_eq!(router.outgoing(A, G), Some(vec![LAN, OTHER]));
+    router.receive_from(1, &leave(G), 1);
+    assert_eq!(router.outgoing(A, G), Some(vec![OTHER]));
+}
+
+#[test]
+fn a_leave_takes_effect_with_the_last_reporter() {
+    let router = Router::v4();
+    router.receive_from(1, &v2_report(G), 0);
+    router.receive_from(2, &v2_report(G), 1);
+    router.packet(A, G);
+    router.receive_from(1, &leave(G), 2);
+    assert_eq!(router.outgoing(A, G), Some(vec![LAN]));
+    router.receive_from(3, &leave(G), 3);
+    assert_eq!(router.outgoing(A, G), Some(vec![LAN]), "the third never reported");
+    router.receive_from(2, &leave(G), 4);
+    assert_eq!(router.outgoing(A, G), Some(vec![]));
+    assert!(router.memberships().is_empty());
+    assert_eq!((router.igmp.counters().leaves, router.igmp.counters().reports), (3, 2));
+}
+
+#[test]
+fn memberships_not_renewed_expire_after_260_seconds() {
+    let router = Router::v4();
+    router.receive_from(1, &v2_report(G), 10);
+    router.reports(2, ALLOW, "232.1.1.1", &[A], 20);
+    router.packet(A, G);
+    assert_eq!(router.igmp.next_deadline(), Some(at(270)));
+    router.igmp.advance(at(270) - Duration::from_nanos(1));
+    assert_eq!(router.memberships().len(), 2);
+    router.igmp.advance(at(270));
+    assert_eq!(router.memberships(), ["2 (192.0.2.1, 232.1.1.1)"]);
+    assert_eq!(router.outgoing(A, G), Some(vec![]));
+    // Every message first expires what is due, and a report renews even then.
+    router.reports(2, IS_IN, "232.1.1.1", &[A], 280);
+    assert_eq!(router.memberships(), ["2 (192.0.2.1, 232.1.1.1)"]);
+    router.receive_from(9, &v2_query("0.0.0.0"), 540);
+    assert!(router.memberships().is_empty());
+    assert_eq!(router.igmp.counters().lapsed, 3);
+    assert_eq!(router.igmp.next_deadline(), None);
+}
+
+#[test]
+fn an_excluded_source_is_blocked_in_old_and_new_entries() {
+    let router = Router::v4();
+    router.receive_from(1, &v2_report(G), 0);
+    router.packet(A, G);
+    router.packet(B, G);
+    // Host 1 changes to EXCLUDE {A, C}: existing entries lose the interface, and later entries never have it.
+    router.reports(1, TO_EX, G, &[A, C], 1);
+    assert_eq!(router.outgoing(A, G), Some(vec![]));
+    assert_eq!(router.outgoing(B, G), Some(vec![LAN]));
+    router.packet(C, G);
+    assert_eq!(router.outgoing(C, G), Some(vec![]), "vetoed by the creation alert");
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+
+    // The host allows the sources again: this clears both the FORWARD edit and the veto.
+    router.reports(1, ALLOW, G, &[A, C], 2);
+    assert_eq!(router.outgoing(A, G), Some(vec![LAN]));
+    assert_eq!(router.outgoing(C, G), Some(vec![LAN]));
+
+    // The host blocks one source.
+    router.reports(1, BLOCK, G, &[B], 3);
+    assert_eq!(router.outgoing(B, G), Some(vec![]));
+    // A blocked source stays blocked when entries end and are created again.
+    router.manager.flush_entries();
+    router.packet(B, G);
+    assert_eq!(router.outgoing(B, G), Some(vec![]));
+
+    router.reports(1, TO_IN, G, &[], 4);
+    assert!(router.memberships().is_empty());
+    assert_eq!(router.outgoing(B, G), Some(vec![]));
+    router.receive_from(1, &v2_report(G), 5);
+    assert_eq!(router.outgoing(B, G), Some(vec![LAN]));
+}
+
+#[test]
+fn an_exclusion_closes_entries_created_before_it() {
+    let router = Router::v4();
+    router.packet(A, G);
+    router.packet(B, G);
+    router.reports(1, IS_EX, G, &[A], 0);
+    assert_eq!(router.outgoing(A, G), Some(vec![]), "the JOIN add opened it, the FORWARD delete closed it");
+    assert_eq!(router.outgoing(B, G), Some(vec![LAN]));
+}
+
+#[test]
+fn a_network_gets_what_any_of_its_hosts_wants() {
+    let router = Router::v4();
+    for source in [A, B, C] {
+        router.packet(source, G);
+    }
+    let outgoing_on_lan = || [A, B, C].map(|source| router.outgoing(source, G) == Some(vec![LAN]));
+    router.reports(1, TO_EX, G, &[A, B], 0);
+    assert_eq!(outgoing_on_lan(), [false, false, true]);
+    router.reports(2, TO_EX, G, &[B, C], 0);
+    assert_eq!(outgoing_on_lan(), [true, false, true]);
+    router.reports(3, ALLOW, G, &[B], 0);
+    assert_eq!(outgoing_on_lan(), [true, true, true]);
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)", "2 (192.0.2.2, 239.1.1.1)"]);
+    router.reports(2, TO_IN, G, &[], 0);
+    assert_eq!(outgoing_on_lan(), [false, true, true]);
+    router.reports(1, TO_IN, G, &[], 0);
+    assert_eq!(outgoing_on_lan(), [false, true, false]);
+    router.reports(3, BLOCK, G, &[B], 0);
+    assert_eq!(outgoing_on_lan(), [false, false, false]);
+    assert!(router.memberships().is_empty());
+}
+
+#[test]
+fn a_host_of_version_2_opens_what_hosts_of_version_3_close() {
+    let router = Router::v4();
+    router.reports(1, TO_EX, G, &[A], 0);
+    router.packet(A, G);
+    assert_eq!(router.outgoing(A, G), Some(vec![]));
+    router.receive_from(2, &v2_report(G), 1);
+    assert_eq!(router.outgoing(A, G), Some(vec![LAN]));
+    // The latest report of a host counts, of whichever version.
+    router.receive_from(1, &v1_report(G), 2);
+    router.receive_from(2, &leave(G), 3);
+    assert_eq!(router.outgoing(A, G), Some(vec![LAN]));
+    router.reports(1, IS_EX, G, &[A], 4);
+    assert_eq!(router.outgoing(A, G), Some(vec![]));
+    // The host of version 2 expires; the host of version 3 was renewed later.
+    router.receive_from(2, &v2_report(G), 5);
+    router.reports(1, IS_EX, G, &[A], 100);
+    assert_eq!(router.outgoing(A, G), Some(vec![LAN]));
+    router.igmp.advance(at(265));
+    assert_eq!(router.outgoing(A, G), Some(vec![]));
+}
+
+#[test]
+fn changing_from_any_source_to_one_loses_no_packets() {
+    let router = Router::v4();
+    router.receive_from(1, &v2_report(G), 0);
+    router.packet(A, G);
+    router.reports(1, TO_IN, G, &[A], 1);
+    assert_eq!(router.memberships(), ["2 (192.0.2.1, 239.1.1.1)"]);
+    assert_eq!(router.outgoing(A, G), Some(vec![LAN]));
+    router.reports(1, TO_EX, G, &[], 2);
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(router.outgoing(A, G), Some(vec![LAN]));
+}
+
+#[test]
+fn ignored_messages_are_counted_and_change_nothing() {
+    let router = Router::v4();
+    let pim = seal(vec![0x14, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(router.receive_from(1, &pim, 0), Received::Ignored(Ignored::OtherType(0x14)));
+    assert_eq!(router.receive_from(1, &v2_query(G), 0), Received::Query);
+    let not_a_group = ip("10.9.9.9");
+    assert_eq!(
+        router.receive_from(1, &v2_report("10.9.9.9"), 0),
+        Received::Ignored(Ignored::NotAGroup(not_a_group))
+    );
+    assert_eq!(
+        router.receive_from(1, &leave("10.9.9.9"), 0),
+        Received::Ignored(Ignored::NotAGroup(not_a_group))
+    );
+    assert_eq!(
+        router.receive_from(1, &v2_report(G)[..7], 0),
+        Received::Malformed(Malformed::Short { have: 7, min: 8 })
+    );
+    let mut damaged = v3_report(&[record(TO_EX, G, &[])]);
+    damaged[9] ^= 1;
+    assert_eq!(router.receive_from(1, &damaged, 0), Received::Malformed(Malformed::Checksum));
+    router.reports(1, TO_EX, "10.9.9.9", &[], 0);
+    router.reports(1, 99, G, &[], 0);
+    router.reports(1, ALLOW, G, &["224.0.0.9", "0.0.0.0"], 0);
+    let payload = v2_report(G);
+    let datagram =
+        Datagram { source: ip("10.0.0.1"), destination: ALL_ROUTERS, hop_limit: 1, payload: &payload };
+    for interface in [Interface::v4(7), Interface::v6(LAN)] {
+        let received = router.igmp.receive(interface, &datagram, at(0));
+        assert_eq!(received, Received::Ignored(Ignored::NotTaken(interface)));
+    }
+    let of_other_family = Datagram { source: ip("fe80::1"), ..datagram };
+    let received = router.igmp.receive(router.on(LAN), &of_other_family, at(0));
+    assert_eq!(received, Received::Ignored(Ignored::OtherFamily));
+    assert!(router.memberships().is_empty());
+
+    let counters = router.igmp.counters();
+    assert_eq!((counters.reports, counters.leaves, counters.queries), (3, 0, 1));
+    assert_eq!((counters.malformed, counters.other_type, counters.other_family), (2, 1, 1));
+    assert_eq!((counters.not_a_group, counters.not_taken, counters.unknown_records), (3, 2, 1));
+    assert_eq!(counters.not_a_source, 2);
+}
+
+#[test]
+fn mld_from_beyond_the_link_is_ignored() {
+    let router = Router::v6();
+    let host: Ipv6Addr = "fe80::5".parse().unwrap();
+    let group: Ipv6Addr = "ff1e::3".parse().unwrap();
+    let (lan, source) = (router.on(LAN), "2001:db8::1");
+    let receive = |payload: &[u8], source: Ipv6Addr, destination: Ipv6Addr, hop_limit| {
+        let datagram =
+            Datagram { source: source.into(), destination: destination.into(), hop_limit, payload };
+        router.igmp.receive(lan, &datagram, at(0))
+    };
+    let report = mld_v2(&[record(TO_EX, "ff1e::3", &[source])], host);
+    assert_eq!(receive(&report, host, ALL_MLDV2_ROUTERS, 2), Received::Ignored(Ignored::HopLimit(2)));
+    for outsider in ["2001:db8::5", "::", "fec0::1"].map(|text| text.parse::<Ipv6Addr>().unwrap()) {
+        let report = mld_v2(&[record(TO_EX, "ff1e::3", &[])], outsider);
+        assert_eq!(
+            receive(&report, outsider, ALL_MLDV2_ROUTERS, 1),
+            Received::Ignored(Ignored::NotLinkLocal(outsider.into()))
+        );
+    }
+    assert!(router.memberships().is_empty());
+
+    assert_eq!(receive(&report, host, ALL_MLDV2_ROUTERS, 1), Received::Report);
+    assert_eq!(router.memberships(), ["2 (*, ff1e::3)"]);
+    router.packet(source, "ff1e::3");
+    assert_eq!(router.outgoing(source, "ff1e::3"), Some(vec![]));
+    let second: Ipv6Addr = "fe80::6".parse().unwrap();
+    let joins = mld_v1(131, "ff1e::3", second, group);
+    assert_eq!(receive(&joins, second, group, 1), Received::Report);
+    assert_eq!(router.outgoing(source, "ff1e::3"), Some(vec![LAN]));
+    let routers: Ipv6Addr = "ff02::2".parse().unwrap();
+    let done = mld_v1(132, "ff1e::3", second, routers);
+    assert_eq!(receive(&done, second, routers, 1), Received::Report);
+    assert_eq!(router.outgoing(source, "ff1e::3"), Some(vec![]));
+    assert!(
+        router.manager.memberships().iter().all(|r| mgm::protocol::name(r.protocol) == Some("mld")),
+        "the memberships are MLD's"
+    );
+    let counters = router.igmp.counters();
+    assert_eq!((counters.hop_limit, counters.not_link_local), (1, 3));
+}
+
+#[test]
+fn igmp_and_mld_share_a_link_without_interfering() {
+    let v4 = Router::v4();
+    let v6 = Router::with(Family::V6, v4.manager.clone(), GmpConfig::default());
+    v4.receive_from(1, &v2_report(G), 0);
+    assert_eq!(v6.igmp.take(Interface::v4(9)), Err(GmpTakeError::OtherFamily(Interface::v4(9))));
+    let host: Ipv6Addr = "fe80::5".parse().unwrap();
+    let payload = mld_v2(&[record(TO_EX, "ff1e::3", &[])], host);
+    let datagram = Datagram {
+        source: host.into(),
+        destination: ALL_MLDV2_ROUTERS.into(),
+        hop_limit: 1,
+        payload: &payload,
+    };
+    assert_eq!(v6.igmp.receive(Interface::v6(LAN), &datagram, at(0)), Received::Report);
+    assert_eq!(v4.memberships(), ["2 (*, 239.1.1.1)", "2 (*, ff1e::3)"]);
+    drop(v6);
+    assert_eq!(v4.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(v4.manager.clients().len(), 1);
+}
+
+#[test]
+fn a_release_and_a_drop_end_the_memberships() {
+    let router = Router::v4();
+    router.reports(1, TO_EX, G, &[A], 0);
+    router.igmp.release(router.on(LAN)).unwrap();
+    assert_eq!((router.memberships().len(), router.igmp.next_deadline()), (0, None));
+    assert_eq!(
+        router.receive_from(1, &v2_report(G), 1),
+        Received::Ignored(Ignored::NotTaken(router.on(LAN))),
+        "messages there are ignored"
+    );
+    router.igmp.take(router.on(LAN)).unwrap();
+    assert_eq!(router.igmp.wanted(router.on(LAN), ip(G)), Some(Wanted::default()));
+    router.receive_from(1, &v2_report(G), 2);
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(router.igmp.interfaces(), [UP, LAN, OTHER].map(Interface::v4));
+    let manager = router.manager.clone();
+    drop(router);
+    assert!(manager.clients().is_empty() && manager.memberships().is_empty());
+    assert!(
+        GroupMembership::new(manager, Family::V4, GmpConfig::default()).is_ok(),
+        "its name is free again"
+    );
+}
+
+#[test]
+fn forgetting_everything_restarts_the_clock() {
+    let router = Router::v4();
+    router.packet(A, G);
+    for _ in 0..2 {
+        router.receive_from(1, &v2_report("239.0.0.9"), 500);
+        router.reports(1, TO_EX, G, &[A], 600);
+        router.reports(2, ALLOW, "232.1.1.1", &[A, B], 700);
+        assert_eq!(router.memberships().len(), 4);
+        router.igmp.forget_everything();
+        assert!(router.memberships().is_empty());
+        assert_eq!(router.igmp.next_deadline(), None);
+        router.receive_from(1, &v2_report(G), 1);
+        assert_eq!(router.igmp.next_deadline(), Some(at(261)));
+        assert_eq!(router.outgoing(A, G), Some(vec![LAN]), "no source is blocked any more");
+        router.receive_from(1, &leave(G), 2);
+    }
+    assert_eq!(router.igmp.counters().reports, 8);
+}
+
+#[test]
+fn memberships_are_added_again_after_an_ownership_change() {
+    let router = Router::v4();
+    router.reports(1, TO_EX, G, &[A], 0);
+    router.packet(A, G);
+    router.packet(B, G);
+    let joins = StaticJoins::new(router.manager.clone()).unwrap();
+    joins.take(router.on(LAN)).unwrap();
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"], "ended by the change of owner, and added again");
+    assert_eq!(router.outgoing(B, G), Some(vec![LAN]));
+    assert_eq!(router.outgoing(A, G), Some(vec![]));
+
+    // A blocked source removes the memberships of hosts, not those of the routing protocol.
+    joins.join(router.on(LAN), Membership::any_source(ip(G)).unwrap()).unwrap();
+    assert_eq!(router.outgoing(A, G), Some(vec![LAN]));
+    joins.leave(router.on(LAN), Membership::any_source(ip(G)).unwrap()).unwrap();
+    assert_eq!(router.outgoing(A, G), Some(vec![]));
+    assert_eq!(router.outgoing(B, G), Some(vec![LAN]));
+
+    drop(joins);
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(router.outgoing(A, G), Some(vec![]));
+}
+
+#[test]
+fn static_joins_last_until_they_are_left() {
+    let manager = manager(ManagerConfig::default());
+    let joins = StaticJoins::new(manager.clone()).unwrap();
+    assert!(StaticJoins::new(manager.clone()).is_err(), "one at a time");
+    let one = Membership::one_source(ip(A), ip("232.1.1.1")).unwrap();
+    assert!(joins.join(Interface::v4(LAN), one).is_err(), "not taken");
+    joins.take(Interface::v4(UP)).unwrap();
+    joins.take(Interface::v4(LAN)).unwrap();
+    joins.join(Interface::v4(LAN), one).unwrap();
+    joins.join(Interface::v4(LAN), one).unwrap();
+    let records = manager.memberships();
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].membership, records[0].protocol), (one, StaticJoins::PROTOCOL));
+    joins.leave(Interface::v4(LAN), one).unwrap();
+    assert!(manager.memberships().is_empty());
+    joins.join(Interface::v4(LAN), one).unwrap();
+    joins.release(Interface::v4(LAN)).unwrap();
+    assert!(manager.memberships().is_empty());
+    drop(joins);
+    assert!(manager.clients().is_empty());
+}
+
+#[test]
+fn memberships_refused_for_room_are_added_later() {
+    let manager = manager(ManagerConfig::default().with_memberships(1));
+    let router = Router::with(Family::V4, manager, GmpConfig::default());
+    router.receive_from(1, &v2_report("239.0.0.1"), 0);
+    router.receive_from(1, &v2_report("239.0.0.2"), 0);
+    assert_eq!(router.igmp.counters().no_room, 1);
+    router.receive_from(1, &leave("239.0.0.1"), 1);
+    assert!(router.memberships().is_empty());
+    // The next report of the host changes nothing, but there is room now.
+    router.receive_from(1, &v2_report("239.0.0.2"), 2);
+    assert_eq!(router.memberships(), ["2 (*, 239.0.0.2)"]);
+    router.receive_from(1, &v2_report("239.0.0.2"), 3);
+    assert_eq!(router.igmp.counters().no_room, 1);
+}
+
+#[test]
+fn an_interface_released_by_others_is_counted() {
+    let router = Router::v4();
+    router.receive_from(1, &v2_report(G), 0);
+    router.manager.release(router.igmp.handle(), router.on(LAN)).unwrap();
+    router.receive_from(1, &v2_report("239.0.0.2"), 1);
+    router.receive_from(1, &leave(G), 2);
+    assert_eq!(router.igmp.counters().not_owned, 2);
+    assert!(router.memberships().is_empty());
+    // After the interface is taken again, the next report of the group adds the missing membership.
+    router.manager.take(router.igmp.handle(), router.on(LAN)).unwrap();
+    router.receive_from(1, &v2_report("239.0.0.2"), 3);
+    assert_eq!(router.memberships(), ["2 (*, 239.0.0.2)"]);
+}
+
+#[test]
+fn refusals_stay_counted_after_the_release() {
+    let limits = HostLimits { groups: 1, ..HostLimits::default() };
+    let config = GmpConfig::default().with_limits(limits);
+    let router = Router::with(Family::V4, manager(ManagerConfig::default()), config);
+    router.receive_from(1, &v2_report(G), 0);
+    router.receive_from(1, &v2_report("239.0.0.2"), 0);
+    assert_eq!(router.memberships(), ["2 (*, 239.1.1.1)"]);
+    assert_eq!(router.igmp.counters().refused.groups, 1);
+    router.igmp.release(router.on(LAN)).unwrap();
+    assert_eq!(router.igmp.counters().refused.groups, 1);
+}
+
+/// A routing protocol that delivers a report of the same group to IGMP inside a creation alert.
+struct Echo(Arc<OnceLock<Router>>);
+
+impl Client for Echo {
+    fn creation_alert(&self, alert: &mut CreationAlert<'_>) {
+        let router = self.0.get().unwrap();
+        let Received::Report = router.receive_from(1, &v3_report(&[record(BLOCK, G, &[B])]), 0) else {
+            panic!("not a report")
+        };
+        assert!(alert.outgoing().iter().all(|offered| offered.interface() == router.on(OTHER)));
+    }
+}
+
+#[test]
+fn messages_may_come_inside_a_callback() {
+    let shared = Arc::new(OnceLock::new());
+    let router = shared.get_or_init(Router::v4);
+    let echo =
+        router.manager.register(Protocol::new(0x4000_0001, 0), Arc::new(Echo(shared.clone()))).unwrap();
+    router.manager.take(echo, router.on(OTHER)).unwrap();
+    let membership = Membership::any_source(ip(G)).unwrap();
+    router
+        .manager
+        .add_membership(echo, router.on(OTHER), membership, mgm::manager::StateChange::Join)
+        .unwrap();
+    router.receive_from(1, &v2_report(G), 0);
+    router.packet(B, G);
+    assert_eq!(router.outgoing(B, G), Some(vec![OTHER]), "the block that came meanwhile takes effect");
+    assert_eq!(router.manager.client_panics(), 0);
+}
+
+/// Threads bring messages and flows at the same time. In the end the memberships and every entry are what the
+/// hosts want.
+#[test]
+fn after_concurrent_messages_the_manager_matches_the_hosts() {
+    let router = Router::v4();
+    let groups = ["239.1.1.1", "239.1.1.2"];
+    let sources = [A, B, C];
+    let barrier = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for thread in 0..3u8 {
+            let (router, barrier) = (&router, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                for round in 0..300u32 {
+                    // Each thread generates another sequence.
+                    let n = (round + 1000 * u32::from(thread)).wrapping_mul(2_654_435_761) >> 7;
+                    let kind = [IS_IN, IS_EX, TO_IN, TO_EX, ALLOW, BLOCK][(n % 6) as usize];
+                    let list: Vec<_> =
+                        (0..3).filter(|bit| n >> (8 + bit) & 1 == 1).map(|i| sources[i]).collect();
+                    router.reports(thread, kind, groups[(n >> 4 & 1) as usize], &list, 0);
+                }
+            });
+        }
+        barrier.wait();
+        for round in 0..300 {
+            let flow = Flow::new(ip(sources[round % 3]), ip(groups[round / 3 % 2])).unwrap();
+            router.manager.new_flow(flow).unwrap();
+            if round % 7 == 0 {
+                router.manager.flush_entries();
+            }
+        }
+    });
+    check(&router, &groups, &sources);
+}
+
+/// Checks that the memberships on the LAN and every entry are what its hosts want.
+fn check(router: &Router, groups: &[&str], sources: &[&str]) {
+    let mut expected = Vec::new();
+    for group in groups {
+        let wanted = router.igmp.wanted(router.on(LAN), ip(group)).unwrap();
+        if wanted.any_source {
+            expected.push(format!("2 (*, {group})"));
+        }
+        expected.extend(wanted.sources.iter().map(|source| format!("2 ({source}, {group})")));
+        for source in sources {
+            router.packet(source, group);
+            let wants = wanted.sources.contains(&ip(source))
+                || wanted.any_source && !wanted.blocked.contains(&ip(source));
+            assert_eq!(router.outgoing(source, group), Some(if wants { vec![LAN] } else { vec![] }));
+        }
+    }
+    assert_eq!(router.memberships(), expected);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Report {
+        host: u8,
+        kind: u8,
+        group: usize,
+        sources: Vec<usize>,
+    },
+    Older {
+        host: u8,
+        leave: bool,
+        group: usize,
+    },
+    Packet {
+        source: usize,
+        group: usize,
+    },
+    Pass(u64),
+    Flush,
+    /// A routing protocol takes the LAN, and releases it again.
+    OwnerChange,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let sources = prop::collection::vec(0..3usize, 0..4);
+    prop_oneof![
+        10 => (0..3u8, 1..7u8, 0..2usize, sources).prop_map(|(host, kind, group, sources)| Step::Report { host, kind, group, sources }),
+        3 => (0..3u8, any::<bool>(), 0..2usize).prop_map(|(host, leave, group)| Step::Older { host, leave, group }),
+        4 => (0..3usize, 0..2usize).prop_map(|(source, group)| Step::Packet { source, group }),
+        3 => (0..200u64).prop_map(Step::Pass),
+        1 => Just(Step::Flush),
+        1 => Just(Step::OwnerChange),
+    ]
+}
+
+/// Returns the number of cases from `PROPTEST_CASES`.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(128)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    /// Entries that exist throughout follow the hosts like entries that are created again.
+    #[test]
+    fn after_random_messages_the_manager_matches_the_hosts(steps in prop::collection::vec(step(), 1..40)) {
+        let (groups, sources) = (["239.1.1.1", "239.1.1.2"], [A, B, C]);
+        let (router, mut now) = (Router::v4(), 0);
+        for step in steps {
+            match step {
+                Step::Report { host, kind, group, sources: list } => {
+                    let list: Vec<_> = list.into_iter().map(|i| sources[i]).collect();
+                    router.reports(host, kind, groups[group], &list, now);
+                }
+                Step::Older { host, leave: true, group } => _ = router.receive_from(host, &leave(groups[group]), now),
+                Step::Older { host, leave: false, group } => _ = router.receive_from(host, &v2_report(groups[group]), now),
+                Step::Packet { source, group } => router.packet(sources[source], groups[group]),
+                Step::Pass(seconds) => {
+                    now += seconds;
+                    router.igmp.advance(at(now));
+                }
+                Step::Flush => router.manager.flush_entries(),
+                Step::OwnerChange => {
+                    // Each change of owner ends the memberships, and IGMP adds them again.
+                    let joins = StaticJoins::new(router.manager.clone()).unwrap();
+                    joins.take(router.on(LAN)).unwrap();
+                    check(&router, &groups, &sources);
+                }
+            }
+            check(&router, &groups, &sources);
+        }
+    }
+}
