@@ -48,7 +48,7 @@ impl Proxy {
 impl Client for Proxy {
     /// Comes before every other callback.
     fn registered(&self, handle: Handle) {
-        println!("proxy: registered as {handle:?}");
+        println!("proxy: registered as {handle}");
         let _ = self.handle.set(handle);
     }
 
@@ -80,7 +80,7 @@ impl Client for Proxy {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let group: IpAddr = "239.1.2.3".parse()?;
     let [public, private]: [IpAddr; 2] = ["192.0.2.7".parse()?, "192.0.2.66".parse()?];
 

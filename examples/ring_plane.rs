@@ -56,7 +56,7 @@ fn run_router(
     router.totals()
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     // The sender's network is behind interface 1.
     let routes = RouteTable::new([("192.0.2.0/24".parse()?, Interface::v4(1))]);
     let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(routes))?);

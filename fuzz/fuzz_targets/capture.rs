@@ -8,7 +8,7 @@ use mgm::forwarding::Family;
 use mgm::manager::{GroupManager, ManagerConfig};
 use mgm::plane::capture::{CaptureReader, CaptureRouter, CaptureWriter, Recording, Run};
 use mgm::plane::{Class, classify};
-use mgm::protocol::gmp::{GroupMembership, GmpConfig};
+use mgm::protocol::gmp::{GmpConfig, GroupMembership};
 use mgm::rpf::LearnedRoutes;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;

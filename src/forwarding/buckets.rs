@@ -224,7 +224,7 @@ impl BucketArray {
         // Relaxed: a look-up that finds the lane empty reads nothing through it. A reader that pins after the entry's grace period
         // sees the lane empty because of the order that the grace period establishes.
         lane.store(writer_load(lane) & OVERFLOW, Ordering::Relaxed);
-        faults::point(points::BUCKET_SLOT_EMPTIED);
+        faults::point(points::LANE_EMPTIED);
         for bucket in self.probe_sequence(hash).take(passed) {
             bucket.change_overflow(
                 |overflow| if overflow < OVERFLOW { overflow - OVERFLOW_ONE } else { overflow },

@@ -10,8 +10,8 @@ crate::faults::points! {
     ENTRY_UNCOUNTED,
     /// an entry replaced, and the old entry not retired
     ENTRY_REPLACED,
-    /// a slot of a bucket emptied, and the overflow counts not lowered
-    BUCKET_SLOT_EMPTIED,
+    /// a lane of a bucket emptied, and the overflow counts not lowered
+    LANE_EMPTIED,
     /// an entry removed from its bucket, and not retired
     ENTRY_WITHDRAWN,
     /// a larger bucket array, half filled

@@ -1,7 +1,6 @@
 //! [`ForwardingView`]: read access to a forwarding table, for planes.
 
 use super::counters::Counters;
-use super::flow::Flow;
 use super::owned_reader::OwnedForwardingReader;
 use super::reader::ForwardingReader;
 use super::table::ForwardingTable;
@@ -45,11 +44,6 @@ impl ForwardingView {
     #[must_use]
     pub fn owners(&self) -> &crate::sync::Arc<OwnerWords> {
         self.table.owners()
-    }
-
-    /// Registers the one watcher of the table; see [`ForwardingTable::watch`].
-    pub fn watch(&self, watcher: impl Fn(Flow) + Send + Sync + 'static) -> bool {
-        self.table.watch(watcher)
     }
 
     /// Returns the number of entries, which may have changed by the time it returns. Wait-free.

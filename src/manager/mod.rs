@@ -73,15 +73,15 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use crate::forwarding::{Family, Flow};
+pub use crate::forwarding::{Family, Flow, ForwardingView};
 pub use crate::handle::Handle;
 pub use api::{
     Cause, ChangeSubscription, Client, ClientRecord, ConfigError, CreationAlert, DeregisterError,
-    EntryChange, EntryRecord, EnumerationError, EnumerationKind, FlowRequest, FlowState, ForwardingView,
-    Group, GroupPage, Interface, JoinAlert, LimitCounters, ManagerConfig, Membership, MembershipError,
-    MembershipRecord, NewFlowError, NoOwner, OfferedInterface, OutgoingRecord, Protocol, PruneAlert,
-    RegisterError, ReleaseError, ReversePath, ReversePathQuestion, Route, RpfLookup, SetEntryError,
-    StateChange, TakeError, Upcall, WrongInterfaceAlert,
+    EntryChange, EntryRecord, EnumerationError, EnumerationKind, FlowRequest, FlowState, Group, GroupPage,
+    Interface, JoinAlert, LimitCounters, ManagerConfig, Membership, MembershipError, MembershipRecord,
+    NewFlowError, NoOwner, OfferedInterface, OutgoingRecord, Protocol, PruneAlert, RegisterError,
+    ReleaseError, ReversePath, ReversePathQuestion, Route, RpfLookup, SetEntryError, StateChange, TakeError,
+    Upcall, WrongInterfaceAlert,
 };
 /// Run-down protection, for the C interface.
 #[doc(hidden)]
@@ -113,7 +113,7 @@ pub mod parts {
 pub struct GroupManager {
     clients: ClientRegistry,
     interfaces: InterfaceTable,
-    forwarding: ForwardingTable,
+    forwarding: ForwardingView,
     changes: ChangeFeed,
     routes: Arc<dyn RpfLookup>,
     route_version: RouteVersion,
@@ -142,7 +142,8 @@ impl GroupManager {
         })?;
         let (interfaces, allocator) = InterfaceTable::new(config.interfaces);
         let clock = Arc::<Clock>::default();
-        let forwarding = ForwardingTable::new(config.entries, clients.table.owners().clone());
+        let table = ForwardingTable::new(config.entries, clients.table.owners().clone());
+        let forwarding = ForwardingView::new(Arc::new(table));
         let flows = FlowTable::new(&config, clock.clone(), forwarding.counters().worker());
         Ok(GroupManager {
             forwarding,
@@ -215,15 +216,15 @@ impl GroupManager {
 
     /// Returns the forwarding table for planes to read. Only the manager publishes there.
     #[must_use]
-    pub fn forwarding(&self) -> ForwardingView<'_> {
-        ForwardingView::new(&self.forwarding)
+    pub fn forwarding(&self) -> &ForwardingView {
+        &self.forwarding
     }
 
     /// Returns the forwarding table itself. For tests: entries published here are unknown to the manager.
     #[doc(hidden)]
     #[must_use]
     pub fn forwarding_table(&self) -> &ForwardingTable {
-        &self.forwarding
+        self.forwarding.table()
     }
 
     /// Subscribes to changes of the forwarding table, for planes that keep a copy of the entries. `limit` is the maximum
@@ -237,7 +238,7 @@ impl GroupManager {
         limit: usize,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> ChangeSubscription {
-        self.changes.subscribe(&self.forwarding, limit, Box::new(wake))
+        self.changes.subscribe(self.forwarding.table(), limit, Box::new(wake))
     }
 
     /// Returns the VIF index by which forwarding entries name an interface; `None` when it was never taken. A look-up never

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// Reads the forwarding table of a manager, and keeps the manager alive.
 ///
-/// Unlike a [`ForwardingReader`], it borrows nothing: a worker can store it beside an [`Arc`] of the manager, and move both
-/// into the thread that uses them.
+/// Unlike a [`ForwardingReader`] it borrows nothing, so a worker can store it beside an [`Arc`] of the manager. It is not
+/// `Send`: the thread that uses it makes it.
 ///
 /// ```
 /// use mgm::manager::{GroupManager, ManagerConfig};
@@ -49,7 +49,7 @@ impl EntryReader {
     #[must_use]
     pub fn new(manager: Arc<GroupManager>) -> EntryReader {
         let table: *const ForwardingTable = manager.forwarding_table();
-        // SAFETY: the table is a field of the manager, which stays alive and in place as long as `manager`, an `Arc` of it.
+        // SAFETY: the manager keeps the table alive and in place, and `manager`, an `Arc` of it, keeps the manager alive.
         // `drop` ends the reader, and with it this reference, before `manager` is dropped. No method gives the reference
         // out with this lifetime: they shorten it to a borrow of `self`.
         let table: &'static ForwardingTable = unsafe { &*table };

@@ -1,4 +1,5 @@
-//! Random sequences of calls on the handle table, each answer compared with that of a plain model on one thread.
+//! Random sequences of calls on the handle table. Each answer is compared with that of a plain
+//! single-threaded model.
 
 use mgm::handle::{
     ClaimError, Full, Handle, HandleTable, OwnershipTable, Reader, ReleaseError, ResourceId, RetireError,
@@ -10,13 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const CAPACITY: u32 = 6;
-const THINGS: usize = 4;
+const RESOURCES: usize = 4;
 
-/// A call. Numbers choose among what exists, modulo how much there is.
+/// A call. Its numbers choose among the existing handles and resources, modulo their count.
 #[derive(Clone, Debug)]
 enum Call {
     Insert,
-    /// Removes, or retires if unheld.
+    /// Removes a value, or retires its handle if it owns nothing.
     Remove(usize),
     Get(usize),
     Burst(Vec<usize>),
@@ -26,7 +27,7 @@ enum Call {
     OwnerOf(usize),
     Iterate,
     Reclaim,
-    /// Has the reader stand still, or not.
+    /// Parks the reader.
     Park,
 }
 
@@ -46,7 +47,7 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// Numbers near to handles.
+/// Generates numbers that are close to valid handles.
 fn garbage() -> impl Strategy<Value = u64> {
     prop_oneof![
         any::<u64>(),
@@ -55,7 +56,7 @@ fn garbage() -> impl Strategy<Value = u64> {
     ]
 }
 
-/// A value that is counted while it lives.
+/// A value that counts while it lives.
 struct Counted(u64, Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -64,13 +65,13 @@ impl Drop for Counted {
     }
 }
 
-/// What a table ought to be.
+/// The expected state of a table.
 #[derive(Default)]
 struct Model {
     live: HashMap<Handle, u64>,
     ever: Vec<Handle>,
-    owner: [Option<Handle>; THINGS],
-    stamps: [u64; THINGS],
+    owner: [Option<Handle>; RESOURCES],
+    stamps: [u64; RESOURCES],
 }
 
 impl Model {
@@ -78,7 +79,7 @@ impl Model {
         if self.ever.is_empty() { Handle::STALE } else { self.ever[choice % self.ever.len()] }
     }
 
-    fn held(&self, handle: Handle) -> u32 {
+    fn owned_by(&self, handle: Handle) -> u32 {
         self.owner.iter().filter(|owner| **owner == Some(handle)).count() as u32
     }
 }
@@ -94,11 +95,16 @@ trait Subject: Table<Value = Counted> + Sized {
     fn pending(&self) -> usize;
     fn len(&self) -> usize;
 
-    fn things(&self) -> Vec<ResourceId>;
-    /// The stamp of words that never changed hands.
-    fn first_stamp(&self, things: &[ResourceId]) -> u64;
+    fn resources(&self) -> Vec<ResourceId>;
+    /// Returns the stamp of owner words that were never claimed.
+    fn first_stamp(&self, resources: &[ResourceId]) -> u64;
     fn remove(&self, handle: Handle) -> Result<(), RetireError>;
-    fn ownership(&self, things: &[ResourceId], model: &mut Model, call: &Call) -> Result<(), TestCaseError>;
+    fn ownership(
+        &self,
+        resources: &[ResourceId],
+        model: &mut Model,
+        call: &Call,
+    ) -> Result<(), TestCaseError>;
 }
 
 macro_rules! alike {
@@ -136,7 +142,7 @@ macro_rules! alike {
 impl Subject for HandleTable<Counted> {
     alike!();
 
-    fn things(&self) -> Vec<ResourceId> {
+    fn resources(&self) -> Vec<ResourceId> {
         Vec::new()
     }
     fn first_stamp(&self, _: &[ResourceId]) -> u64 {
@@ -153,58 +159,66 @@ impl Subject for HandleTable<Counted> {
 impl Subject for OwnershipTable<Counted> {
     alike!();
 
-    fn things(&self) -> Vec<ResourceId> {
-        (0..THINGS / 2).flat_map(|_| self.new_resource_pair().unwrap()).collect()
+    fn resources(&self) -> Vec<ResourceId> {
+        (0..RESOURCES / 2).flat_map(|_| self.new_resource_pair().unwrap()).collect()
     }
-    fn first_stamp(&self, things: &[ResourceId]) -> u64 {
-        self.owners().word(things[0]).unwrap().stamp()
+    fn first_stamp(&self, resources: &[ResourceId]) -> u64 {
+        self.owners().word(resources[0]).unwrap().stamp()
     }
     fn remove(&self, handle: Handle) -> Result<(), RetireError> {
         self.check_and_retire(handle)
     }
-    fn ownership(&self, things: &[ResourceId], model: &mut Model, call: &Call) -> Result<(), TestCaseError> {
+    fn ownership(
+        &self,
+        resources: &[ResourceId],
+        model: &mut Model,
+        call: &Call,
+    ) -> Result<(), TestCaseError> {
         match *call {
-            Call::Claim(handle, thing) => {
-                let (handle, thing) = (model.handle(handle), thing % THINGS);
-                let expected = match model.owner[thing] {
+            Call::Claim(handle, resource) => {
+                let (handle, resource) = (model.handle(handle), resource % RESOURCES);
+                let expected = match model.owner[resource] {
                     _ if !model.live.contains_key(&handle) => Err(ClaimError::Stale),
                     Some(owner) => Err(ClaimError::Owned(owner)),
                     None => Ok(()),
                 };
-                let answer = self.claim(handle, things[thing]);
+                let answer = self.claim(handle, resources[resource]);
                 prop_assert_eq!(answer.map(|_| ()), expected);
                 if let Ok(word) = answer {
-                    model.owner[thing] = Some(handle);
-                    model.stamps[thing] += 1;
+                    model.owner[resource] = Some(handle);
+                    model.stamps[resource] += 1;
                     prop_assert!(!word.is_free());
-                    prop_assert_eq!(self.owners().word(things[thing]), Some(word));
+                    prop_assert_eq!(self.owners().word(resources[resource]), Some(word));
                 }
             }
-            Call::Release(handle, thing) => {
-                let (handle, thing) = (model.handle(handle), thing % THINGS);
-                let expected = match model.owner[thing] {
+            Call::Release(handle, resource) => {
+                let (handle, resource) = (model.handle(handle), resource % RESOURCES);
+                let expected = match model.owner[resource] {
                     _ if !model.live.contains_key(&handle) => Err(ReleaseError::Stale),
                     Some(owner) if owner == handle => Ok(()),
                     _ => Err(ReleaseError::NotOwner),
                 };
-                let before = self.owners().word(things[thing]).unwrap();
-                let answer = self.release(handle, things[thing]);
+                let before = self.owners().word(resources[resource]).unwrap();
+                let answer = self.release(handle, resources[resource]);
                 prop_assert_eq!(answer.map(|_| ()), expected);
-                prop_assert_eq!(self.owners().unchanged(things[thing], before), answer.is_err());
+                prop_assert_eq!(self.owners().unchanged(resources[resource], before), answer.is_err());
                 if answer.is_ok() {
-                    model.owner[thing] = None;
-                    model.stamps[thing] += 1;
+                    model.owner[resource] = None;
+                    model.stamps[resource] += 1;
                 }
             }
-            Call::OwnerOf(thing) => {
-                prop_assert_eq!(self.owner_of(things[thing % THINGS]), model.owner[thing % THINGS]);
+            Call::OwnerOf(resource) => {
+                prop_assert_eq!(
+                    self.owner_of(resources[resource % RESOURCES]),
+                    model.owner[resource % RESOURCES]
+                );
             }
             _ => {}
         }
-        for (thing, id) in things.iter().enumerate() {
+        for (resource, id) in resources.iter().enumerate() {
             let word = self.owners().word(*id).unwrap();
-            prop_assert_eq!(word.stamp(), model.stamps[thing]);
-            prop_assert_eq!(word.is_free(), model.owner[thing].is_none());
+            prop_assert_eq!(word.stamp(), model.stamps[resource]);
+            prop_assert_eq!(word.is_free(), model.owner[resource].is_none());
         }
         Ok(())
     }
@@ -212,9 +226,9 @@ impl Subject for OwnershipTable<Counted> {
 
 fn run<B: Subject>(calls: Vec<Call>) -> Result<(), TestCaseError> {
     let table = B::make();
-    let things = table.things();
+    let resources = table.resources();
     let alive = Arc::new(AtomicUsize::new(0));
-    let mut model = Model { stamps: [table.first_stamp(&things); THINGS], ..Model::default() };
+    let mut model = Model { stamps: [table.first_stamp(&resources); RESOURCES], ..Model::default() };
     let mut reader = Reader::new(&table);
     let mut issued = HashSet::new();
     for (name, call) in (0..).zip(&calls) {
@@ -236,10 +250,10 @@ fn run<B: Subject>(calls: Vec<Call>) -> Result<(), TestCaseError> {
             }
             Call::Remove(choice) => {
                 let handle = model.handle(*choice);
-                let expected = match model.held(handle) {
+                let expected = match model.owned_by(handle) {
                     _ if !model.live.contains_key(&handle) => Err(RetireError::Stale),
                     0 => Ok(()),
-                    held => Err(RetireError::StillOwns(held)),
+                    owned_by => Err(RetireError::StillOwns(owned_by)),
                 };
                 prop_assert_eq!(table.remove(handle), expected);
                 if expected.is_ok() {
@@ -278,7 +292,7 @@ fn run<B: Subject>(calls: Vec<Call>) -> Result<(), TestCaseError> {
             Call::Park => reader.park(),
             Call::Claim(..) | Call::Release(..) | Call::OwnerOf(_) => {}
         }
-        table.ownership(&things, &mut model, call)?;
+        table.ownership(&resources, &mut model, call)?;
         prop_assert_eq!(table.len(), model.live.len());
         prop_assert_eq!(alive.load(Ordering::SeqCst), model.live.len() + table.pending());
     }
@@ -288,7 +302,7 @@ fn run<B: Subject>(calls: Vec<Call>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// As many as `PROPTEST_CASES` says.
+/// Returns the number of cases from `PROPTEST_CASES`.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400)
 }
@@ -297,12 +311,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
-    fn a_plain_table_answers_as_the_model(calls in prop::collection::vec(call(), 0..200)) {
+    fn a_handle_table_answers_like_the_model(calls in prop::collection::vec(call(), 0..200)) {
         run::<HandleTable<Counted>>(calls)?;
     }
 
     #[test]
-    fn a_table_with_claims_answers_as_the_model(calls in prop::collection::vec(call(), 0..200)) {
+    fn an_ownership_table_answers_like_the_model(calls in prop::collection::vec(call(), 0..200)) {
         run::<OwnershipTable<Counted>>(calls)?;
     }
 }

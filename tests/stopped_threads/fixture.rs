@@ -188,7 +188,7 @@ pub(crate) fn steps_to(point: Point) -> Vec<(Point, Step)> {
             let number = forwarding.alloc_counter().unwrap();
             forwarding.replace(NewEntry::new(flow, number, None, &[])).unwrap();
         },
-        BUCKET_SLOT_EMPTIED | ENTRY_WITHDRAWN => |fixture| {
+        LANE_EMPTIED | ENTRY_WITHDRAWN => |fixture| {
             let flow = fixture.publish();
             assert!(fixture.manager.forwarding_table().withdraw(&flow));
         },

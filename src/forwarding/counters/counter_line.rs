@@ -10,6 +10,7 @@ use super::counter_id::NO_PLACE;
 use super::totals::FlowCounter;
 use crate::faults;
 use crate::forwarding::points;
+use crate::segment::Element;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// The number of a flow's counters that every forwarded packet changes, at the beginning of its first line.
@@ -22,7 +23,6 @@ const _: () = assert!(LINE <= NO_PLACE as usize);
 
 /// Counters, and the generation that they belong to.
 #[derive(Default)]
-#[cfg_attr(not(loom), derive(zerocopy::FromZeros, zerocopy::KnownLayout))]
 #[repr(C)]
 pub(super) struct Block<const N: usize> {
     /// The generation of the counts; 0, which no identifier has, before the first use and while the counts are being cleared.
@@ -30,9 +30,8 @@ pub(super) struct Block<const N: usize> {
     counts: Counts<N>,
 }
 
-#[cfg_attr(not(loom), derive(zerocopy::FromZeros, zerocopy::KnownLayout))]
 #[repr(transparent)]
-pub(super) struct Counts<const N: usize>([AtomicU64; N]);
+struct Counts<const N: usize>([AtomicU64; N]);
 
 impl<const N: usize> Default for Counts<N> {
     fn default() -> Self {
@@ -42,11 +41,28 @@ impl<const N: usize> Default for Counts<N> {
 
 /// A block that fills one cache line.
 #[derive(Default)]
-#[cfg_attr(not(loom), derive(zerocopy::FromZeros, zerocopy::KnownLayout))]
 #[repr(C, align(64))]
 pub(super) struct CounterLine(Block<LINE>);
 
 const _: () = assert!(cfg!(loom) || size_of::<CounterLine>() == 64);
+
+// SAFETY: an empty block is a generation 0 and counts 0, which are zeros (`repr(C)`, atomic integers), and it has a size.
+unsafe impl<const N: usize> Element for Block<N> {
+    const ZEROED: bool = true;
+
+    fn empty() -> Self {
+        Block::default()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl Element for CounterLine {
+    const ZEROED: bool = true;
+
+    fn empty() -> Self {
+        CounterLine::default()
+    }
+}
 
 impl CounterLine {
     /// Returns the line for counting under a generation, cleared if its counts belonged to an older one; `None` if they belong to

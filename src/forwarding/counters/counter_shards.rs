@@ -23,9 +23,10 @@
 
 use super::counter_id::{LineId, MAX_LINES, OifCounterId};
 use super::counter_line::{Block, CounterLine, CurrentLine, HOT, LINE};
-use super::growing::{Growing, Use};
 use crate::memory::NoMemory;
 use crate::prefetch::prefetch;
+use crate::segment::Pages;
+use crate::segmented_array::{Doubling, DoublingArray};
 use crate::sync::{Arc, OnceLock};
 
 /// The number of a flow's other counters.
@@ -39,12 +40,15 @@ pub(in crate::forwarding) const OIF_DISCARDS: usize = 2;
 
 const _: () = assert!(COLD <= HOT * OIF_COLD);
 
+/// The number of lines in the first segment. It is small in tests and models, which then reach growth early.
+const FIRST_SEGMENT: u32 = if cfg!(any(loom, test)) { 2 } else { 64 };
+
 /// One worker's counters of every flow.
 #[derive(Default)]
 pub(in crate::forwarding) struct CounterShard {
-    lines: Growing<CounterLine>,
+    lines: DoublingArray<CounterLine, FIRST_SEGMENT>,
     /// The cold block with the same index as its line.
-    cold: Growing<Block<{ LINE * OIF_COLD }>>,
+    cold: DoublingArray<Block<{ LINE * OIF_COLD }>, FIRST_SEGMENT>,
     next: OnceLock<Arc<CounterShard>>,
 }
 
@@ -78,8 +82,9 @@ impl CounterShards {
 impl CounterShard {
     /// Makes room for this number of lines.
     pub(super) fn make_room(&self, lines: usize) -> Result<(), NoMemory> {
-        self.lines.make_room(lines, Use::Most)?;
-        self.cold.make_room(lines, Use::Few)
+        let lines = u32::try_from(lines).map_err(|_| NoMemory)?;
+        self.lines.ensure_len(lines, Pages::Large)?;
+        self.cold.ensure_len(lines, Pages::Small)
     }
 
     /// Adds to a counter of a flow, which its first line identifies. Only the worker of the shard calls this.
@@ -143,4 +148,4 @@ impl CounterShard {
     }
 }
 
-const _: () = assert!(MAX_LINES <= Growing::<CounterLine>::MOST);
+const _: () = assert!(MAX_LINES <= Doubling::<FIRST_SEGMENT>::MAX_LEN as usize);

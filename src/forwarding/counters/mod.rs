@@ -3,7 +3,6 @@
 pub(super) mod counter_id;
 mod counter_line;
 mod counter_shards;
-mod growing;
 mod line_alloc;
 pub(super) mod oif_counters;
 mod state;

@@ -6,7 +6,6 @@ mod config;
 mod entry_changes;
 mod error;
 mod flow_request;
-mod forwarding_view;
 mod interface;
 mod membership;
 mod records;
@@ -24,7 +23,6 @@ pub use error::{
     ReleaseError, SetEntryError, TakeError,
 };
 pub use flow_request::FlowRequest;
-pub use forwarding_view::ForwardingView;
 pub use interface::Interface;
 pub use membership::{Group, Membership, StateChange};
 pub use records::{

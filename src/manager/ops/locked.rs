@@ -155,6 +155,6 @@ impl GroupManager {
         state: &'s mut State,
     ) -> (&'s mut FlowTable, FlowContext<'s>) {
         let State { members, flows, .. } = state;
-        (flows, FlowContext { members, table: &self.forwarding, interfaces: &self.interfaces })
+        (flows, FlowContext { members, table: self.forwarding.table(), interfaces: &self.interfaces })
     }
 }

@@ -18,7 +18,8 @@ pub const BURST: usize = 32;
 
 /// Forwards frames that arrive at ports, on one thread, with a transmit ring of its own for each port.
 ///
-/// It owns its manager: a program can store it beside an [`Arc`] of the manager, and move it into its thread.
+/// It owns its manager, so a program can store it beside an [`Arc`] of the manager. It is not `Send`: the thread that uses it
+/// makes it.
 pub struct RingWorker {
     manager: Arc<GroupManager>,
     reader: EntryReader,
