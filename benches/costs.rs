@@ -4,9 +4,9 @@
 //! cargo bench --bench costs
 //! ```
 //!
-//! Each figure is the mean processor time of one run, on one thread, at the default limits. The number of runs makes the error of the
-//! clock, a few milliseconds, insignificant. Linux only: the time is read from /proc/thread-self/schedstat, so that other processes do
-//! not count.
+//! Each figure is the mean processor time of one run, on one thread, at the default limits. The number of runs makes
+//! the error of the clock, a few milliseconds, insignificant. Linux only: the time is read from
+//! /proc/thread-self/schedstat, so that other processes do not count.
 
 use mgm::forwarding::{Family, Flow};
 use mgm::handle::Handle;
@@ -27,7 +27,8 @@ fn flow(source: u32, group: u32) -> Flow {
     Flow::new(address(10, 1 + source), address(239, group)).unwrap()
 }
 
-/// Makes a router with 20 interfaces. Sources with an even last octet are behind interface 1, the others behind interface 2.
+/// Makes a router with 20 interfaces. Sources with an even last octet are behind interface 1, the others behind
+/// interface 2.
 fn router() -> (Arc<GroupManager>, Handle) {
     let routes = |source: IpAddr| match source {
         IpAddr::V4(source) => {

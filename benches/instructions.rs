@@ -5,13 +5,13 @@
 //! cargo bench --bench instructions
 //! ```
 //!
-//! It fails when a count exceeds its limit. The counts are exact for one compiler, so the limits are about a tenth above the counts
-//! at the time they were set. A change that makes a path longer on purpose raises its limit; one that makes it shorter lowers it.
-//! Each benchmark repeats its operation [`TIMES`] times, and the loop around it counts too. A count does not include memory latency
-//! or contention between cores.
+//! It fails when a count exceeds its limit. The counts are exact for one compiler, so the limits are about a tenth
+//! above the counts at the time they were set. A change that makes a path longer on purpose raises its limit; one that
+//! makes it shorter lowers it. Each benchmark repeats its operation [`TIMES`] times, and the loop around it counts too.
+//! A count does not include memory latency or contention between cores.
 //!
-//! The planted bug `extra-load` adds a load to every look-up of a handle: `resolve` must exceed its limit then (`.ci/run` checks
-//! it).
+//! The planted bug `extra-load` adds a load to every look-up of a handle: `resolve` must exceed its limit then
+//! (`.ci/run` checks it).
 
 #![allow(missing_docs, reason = "the macros make public items")]
 
@@ -109,18 +109,18 @@ fn insert_remove(table: &Table) {
 fn client() -> (&'static OwnershipTable<u64>, Handle, ResourceId) {
     let table = leaked(OwnershipTable::with_limit(16).expect("a capacity"));
     let client = table.insert(1).expect("room");
-    let thing = table.new_resource().expect("room");
-    table.claim(client, thing).expect("unowned");
-    table.release(client, thing).expect("owned by the client");
-    (table, client, thing)
+    let resource = table.new_resource().expect("room");
+    table.claim(client, resource).expect("unowned");
+    table.release(client, resource).expect("owned by the client");
+    (table, client, resource)
 }
 
 #[library_benchmark(config = at_most(LIMIT_TAKE_RELEASE))]
 #[bench::uncontended(client())]
-fn take_release((table, client, thing): (&OwnershipTable<u64>, Handle, ResourceId)) {
+fn take_release((table, client, resource): (&OwnershipTable<u64>, Handle, ResourceId)) {
     for _ in 0..TIMES {
-        table.claim(black_box(client), thing).expect("unowned");
-        table.release(black_box(client), thing).expect("owned by the client");
+        table.claim(black_box(client), resource).expect("unowned");
+        table.release(black_box(client), resource).expect("owned by the client");
     }
 }
 
@@ -130,13 +130,13 @@ fn flow(n: u32) -> Flow {
     Flow::new(source, group).expect("a source and a group of one family")
 }
 
-/// Makes a reader, and flows that all have an entry. The table's seed differs each time; in a half-full table that changes the probe
-/// sequences of a few flows.
+/// Makes a reader, and flows that all have an entry. The table's seed differs each time; in a half-full table that
+/// changes the probe sequences of a few flows.
 fn forwarding() -> (&'static mut ForwardingReader<'static>, &'static [Flow]) {
     let clients = OwnershipTable::with_limit(1).expect("a capacity");
     let client = clients.insert(()).expect("room");
-    let thing = clients.new_resource().expect("room");
-    let stamp = Stamp::one(thing, clients.claim(client, thing).expect("unowned"));
+    let resource = clients.new_resource().expect("room");
+    let stamp = Stamp::one(resource, clients.claim(client, resource).expect("unowned"));
     let table = leaked(ForwardingTable::new(TIMES as u32, Arc::clone(clients.owners())));
     let counter = table.alloc_counter().expect("a counter is free");
     let incoming = Incoming::new(VifIndex(0), stamp);
@@ -170,7 +170,8 @@ fn lookup_burst((reader, flows): (&mut ForwardingReader<'static>, &[Flow])) -> u
     sum
 }
 
-/// Makes a worker and a packet of each flow, with this number of copies. The worker has forwarded and counted each flow before.
+/// Makes a worker and a packet of each flow, with this number of copies. The worker has forwarded and counted each flow
+/// before.
 fn worker(copies: usize) -> (&'static mut Mgm, &'static Frames) {
     let frames = leaked(Frames::new(TIMES));
     let mgm = leaked(Mgm::new(TIMES, copies, Receivers::Routing));

@@ -1,5 +1,5 @@
-//! The rows of `rows/` under criterion: the handle table, ownership, look-up and forwarding compared with peers and floors. See
-//! BENCHMARKS.md.
+//! The rows of `rows/` under criterion: the handle table, ownership, look-up and forwarding compared with peers and
+//! floors. See BENCHMARKS.md.
 //!
 //! cargo bench --bench peers -- lookup
 

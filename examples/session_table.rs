@@ -70,7 +70,11 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         println!("a worker refused {} requests", worker.join().map_err(|_| "a worker panicked")?);
     }
     for (handle, session) in &*sessions {
-        println!("{} has made {} requests as {handle}", session.user, session.requests.load(Ordering::Relaxed));
+        println!(
+            "{} has made {} requests as {handle}",
+            session.user,
+            session.requests.load(Ordering::Relaxed)
+        );
         assert_eq!(session.id, handle);
     }
 

@@ -22,8 +22,8 @@ static MEMORY: rows::memory::Counting = rows::memory::Counting;
 #[derive(Debug, Parser)]
 #[command(name = "benches/report")]
 struct Arguments {
-    /// Runs fewer rounds, and shortens the rows that measure by themselves: seconds instead of minutes. Writes nothing to
-    /// BENCHMARKS.md.
+    /// Runs fewer rounds, and shortens the rows that measure by themselves: seconds instead of minutes. Writes nothing
+    /// to BENCHMARKS.md.
     #[arg(long)]
     quick: bool,
     /// Runs one round of each row, compares the results of the contestants, and writes nothing.
@@ -147,7 +147,8 @@ fn measure(rows: &[Row], budget: Budget) -> Result<Vec<Measured>> {
     Ok(measured)
 }
 
-/// Lets the contestants take turns, beginning with another one each round. Returns the number of rounds, and the figures.
+/// Lets the contestants take turns, beginning with another one each round. Returns the number of rounds, and the
+/// figures.
 fn in_turns(row: &Row, mut contestants: Vec<Contestant>, budget: Budget) -> Result<(usize, Vec<Figure>)> {
     // Two rounds to warm up. Their results are compared too.
     let warm_up = if budget.rounds > 1 { 2 } else { 0 };

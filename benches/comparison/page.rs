@@ -66,7 +66,8 @@ fn with_unit(value: f64, unit: &str) -> String {
     format!("{} {unit}", number(value))
 }
 
-/// Writes the figures between the marks of the page. `folder` contains the plots and `missed.toml`, the reasons for missed targets.
+/// Writes the figures between the marks of the page. `folder` contains the plots and `missed.toml`, the reasons for
+/// missed targets.
 pub(crate) fn write(report: &Report, page: &Path, folder: &Path) -> Result<()> {
     let text = std::fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
     let Some(((before, rest), begin)) = text.split_once(BEGIN).map(|parts| (parts, BEGIN)) else {

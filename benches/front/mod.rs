@@ -4,7 +4,8 @@ use crate::rows::{Row, Work};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use std::time::Duration;
 
-/// Runs each row as a group, with its contestants one after the other. Rows that measure by themselves run only in the report.
+/// Runs each row as a group, with its contestants one after the other. Rows that measure by themselves run only in the
+/// report.
 pub(crate) fn run(c: &mut Criterion, rows: Vec<Row>) {
     for row in rows {
         let Work::Rounds(contestants) = &row.work else { continue };

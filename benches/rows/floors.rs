@@ -59,8 +59,8 @@ impl Slots {
 #[repr(align(64))]
 struct Word(AtomicU64);
 
-/// Makes a contestant that repeats `each` compare-and-swaps `rounds` times, in turn on `LINES` lines, without failures or contention:
-/// the lower bound of an operation that needs that many.
+/// Makes a contestant that repeats `each` compare-and-swaps `rounds` times, in turn on `LINES` lines, without failures
+/// or contention: the lower bound of an operation that needs that many.
 pub(crate) fn swaps<const LINES: usize>(name: &'static str, rounds: u64, each: u64) -> Contestant {
     let lines: [Word; LINES] = std::array::from_fn(|_| Word(AtomicU64::new(0)));
     let mut words = [0; LINES];
@@ -82,8 +82,8 @@ pub(crate) fn swaps<const LINES: usize>(name: &'static str, rounds: u64, each: u
 
 const WAYS: usize = 8;
 
-/// A cache line of a [`BucketTable`]. Each of its eight ways has a tag, which is a part of the hash and never 0, and the position of an
-/// entry, counted from 1.
+/// A cache line of a [`BucketTable`]. Each of its eight ways has a tag, which is a part of the hash and never 0, and
+/// the position of an entry, counted from 1.
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Bucket {
@@ -142,8 +142,8 @@ pub(crate) struct Line {
     pub(crate) outgoing: u32,
 }
 
-/// A hash table with buckets of one cache line, prefetched a burst ahead, and keys verified in the entry's line. Its load is that of the
-/// forwarding table with the same number of entries.
+/// A hash table with buckets of one cache line, prefetched a burst ahead, and keys verified in the entry's line. Its
+/// load is that of the forwarding table with the same number of entries.
 pub(crate) struct BucketTable {
     seed: RandomState,
     buckets: Box<[Bucket]>,
@@ -258,7 +258,8 @@ fn prefetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch accesses no memory that the program can observe and never faults, and SSE is part of every x86-64.
+        // SAFETY: a prefetch accesses no memory that the program can observe and never faults, and SSE is part of every
+        // x86-64.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -1,14 +1,14 @@
-//! Forwarding in memory on one core, compared with a floor: code for this one setup, which makes the same copies from a table that only
-//! one thread uses, without stamps and counters.
+//! Forwarding in memory on one core, compared with a floor: code for this one setup, which makes the same copies from a
+//! table that only one thread uses, without stamps and counters.
 //!
-//! There are 64k flows with a frame of 60 octets each, in an order that looks random to a prefetcher. Every packet is copied to the
-//! same number of 16 ports, each with a ring of its own. Both contestants validate the link and IP headers completely, look the flow
-//! up by its key, compare the arrival interface, decrement the TTL and adjust the checksum. They write each copy with an Ethernet
-//! header of its own into a slot of its port's ring.
+//! There are 64k flows with a frame of 60 octets each, in an order that looks random to a prefetcher. Every packet is
+//! copied to the same number of 16 ports, each with a ring of its own. Both contestants validate the link and IP
+//! headers completely, look the flow up by its key, compare the arrival interface, decrement the TTL and adjust the
+//! checksum. They write each copy with an Ethernet header of its own into a slot of its port's ring.
 //!
-//! `mgm` also compares one stamp for each packet and one for each copy, counts for each flow and outgoing interface, and permits
-//! updates meanwhile. In its favour, its rings prefetch their next slots, which the floor's rings do not. A second floor has stamps and
-//! counters, and shows their cost where nothing else is promised.
+//! `mgm` also compares one stamp for each packet and one for each copy, counts for each flow and outgoing interface,
+//! and permits updates meanwhile. In its favour, its rings prefetch their next slots, which the floor's rings do not. A
+//! second floor has stamps and counters, and shows their cost where nothing else is promised.
 
 use super::scene::{Frames, Mgm, OUT, Receivers, SLOTS, flow, leaves, mac};
 use super::{Row, Target};
@@ -25,7 +25,8 @@ const BATCH: usize = 1 << 12;
 const BETWEEN: usize = 32;
 const BURST: usize = 32;
 
-/// Returns the rows. A figure is the time of one copy. The target is at least 0.7 times as many copies as the floor in the same time.
+/// Returns the rows. A figure is the time of one copy. The target is at least 0.7 times as many copies as the floor in
+/// the same time.
 pub(crate) fn rows() -> Vec<Row> {
     let row = |copies: usize| {
         let title = format!("forwarding in memory, {copies} to a packet");
@@ -124,8 +125,8 @@ struct Cell {
     counters: u32,
 }
 
-/// A cache line of counters. A flow's first line has packets, octets, copies, and the copies to four ports; further lines have the copies
-/// to seven.
+/// A cache line of counters. A flow's first line has packets, octets, copies, and the copies to four ports; further
+/// lines have the copies to seven.
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Counters([u64; 8]);

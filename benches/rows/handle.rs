@@ -18,7 +18,8 @@ type Scc = scc::HashIndex<u64, u64>;
 type DashMap = dashmap::DashMap<u64, u64>;
 
 const FLOOR: &str = "floor";
-/// The look-ups of a round: many, because each takes about a nanosecond, and at least one for each slot of a large table.
+/// The look-ups of a round: many, because each takes about a nanosecond, and at least one for each slot of a large
+/// table.
 const fn reads(n: usize) -> usize {
     if n > READS { n } else { READS }
 }

@@ -1,8 +1,9 @@
-//! The rows of the forwarding table, compared with concurrent maps that find a flow's entry while writers may change it.
+//! The rows of the forwarding table, compared with concurrent maps that find a flow's entry while writers may change
+//! it.
 //!
-//! All contestants use the same flows, the same entries and the same kind of hash function, each with a random seed of its own. One
-//! look-up in ten is of a flow without an entry. The order looks random to a prefetcher. Only `mgm` guarantees that readers do not miss
-//! an entry while it is replaced.
+//! All contestants use the same flows, the same entries and the same kind of hash function, each with a random seed of
+//! its own. One look-up in ten is of a flow without an entry. The order looks random to a prefetcher. Only `mgm`
+//! guarantees that readers do not miss an entry while it is replaced.
 
 use super::floors::BucketTable;
 use super::memory;
@@ -376,8 +377,8 @@ const MEDIAN: &str = "burst, median";
 const P9999: &str = "burst, p99.99";
 const INSERT: &str = "insert";
 
-/// Lets one thread publish a million entries into an empty table while another looks up bursts. Each burst is timed by the thread's own
-/// clock, which includes interrupts; the quiet figures show their share.
+/// Lets one thread publish a million entries into an empty table while another looks up bursts. Each burst is timed by
+/// the thread's own clock, which includes interrupts; the quiet figures show their share.
 fn growth(quick: bool) -> Vec<(&'static str, f64)> {
     let size = if quick { 1 << 16 } else { 1 << 20 };
     let mut flows = flows(Family::V4, size);
@@ -441,8 +442,8 @@ pub(crate) fn entry_memory(size: usize) -> f64 {
     memory::allocated(|| (0..size).for_each(publish)) as f64 / size as f64
 }
 
-/// Returns the octets of one worker's counters for an entry with four outgoing interfaces, measured over `size` of them after a packet of
-/// each was forwarded. The process must not have done anything else.
+/// Returns the octets of one worker's counters for an entry with four outgoing interfaces, measured over `size` of them
+/// after a packet of each was forwarded. The process must not have done anything else.
 pub(crate) fn counters_memory(size: usize) -> f64 {
     let (table, _) = empty(Family::V4, size + 1);
     let ids = Vec::from_iter((0..size).map(|_| {

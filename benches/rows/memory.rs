@@ -8,8 +8,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-/// The system's allocator, which counts the allocated octets while [`allocated`] runs. Otherwise it costs a load of a word that no
-/// thread writes, so that it can stay in place while allocating peers are timed.
+/// The system's allocator, which counts the allocated octets while [`allocated`] runs. Otherwise it costs a load of a
+/// word that no thread writes, so that it can stay in place while allocating peers are timed.
 pub(crate) struct Counting;
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
@@ -59,8 +59,8 @@ pub(crate) fn allocated(work: impl FnOnce()) -> i64 {
     taken
 }
 
-/// Returns the number of octets by which the resident memory of this process grows during `work`, which omits allocated memory that was
-/// never touched. Where the system does not report it, returns what [`allocated`] returns.
+/// Returns the number of octets by which the resident memory of this process grows during `work`, which omits allocated
+/// memory that was never touched. Where the system does not report it, returns what [`allocated`] returns.
 pub(crate) fn resident(work: impl FnOnce()) -> i64 {
     let now = || {
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
@@ -94,7 +94,8 @@ fn empty<T: Table>() -> f64 {
 const EARLY: &str = "most after the first hundredth";
 const LATE: &str = "most after all";
 
-/// Lets one thread insert and another remove, 100 million times. Returns the maximum of the allocated octets over all parcels.
+/// Lets one thread insert and another remove, 100 million times. Returns the maximum of the allocated octets over all
+/// parcels.
 fn handed_over(quick: bool) -> Vec<(&'static str, f64)> {
     const PARCEL: usize = 256;
     let parcels = if quick { 10_000 } else { 100_000_000 / PARCEL };
@@ -178,8 +179,8 @@ pub(crate) fn forwarding() -> Vec<Row> {
     )]
 }
 
-/// Returns the memory of one worker's counters for this number of flows. It is measured in a process of its own, because reused memory
-/// of earlier rows would not show.
+/// Returns the memory of one worker's counters for this number of flows. It is measured in a process of its own,
+/// because reused memory of earlier rows would not show.
 fn counters(flows: usize) -> f64 {
     let program = std::env::current_exe().expect("this program's path");
     let output = std::process::Command::new(program).args(["--counters", &flows.to_string()]).output();

@@ -1,12 +1,12 @@
 //! The rows of the comparison, each defined once: the work, the contestants, the clock and the targets.
 //!
-//! The criterion benches and the report (`comparison/`) both run them. A row's contestants are made when the row runs, own the data
-//! that they work on, and are dropped before the next row. They make their Readers anew each round: a Reader that stays pinned while
-//! others are measured would hold back reclamation in every table of the process.
+//! The criterion benches and the report (`comparison/`) both run them. A row's contestants are made when the row runs,
+//! own the data that they work on, and are dropped before the next row. They make their Readers anew each round: a
+//! Reader that stays pinned while others are measured would hold back reclamation in every table of the process.
 //!
-//! Each call of a contestant makes one round of the row's operations and returns a checksum. Contestants with the same work must
-//! return the same checksum, round by round. The runner times contestants of one thread; those with several threads time themselves
-//! ([`threads`]).
+//! Each call of a contestant makes one round of the row's operations and returns a checksum. Contestants with the same
+//! work must return the same checksum, round by round. The runner times contestants of one thread; those with several
+//! threads time themselves ([`threads`]).
 
 #![allow(dead_code, reason = "each front end runs its part of the rows")]
 
@@ -114,7 +114,8 @@ impl Target {
     }
 }
 
-/// The contestants of [`Row::batches`]: a name, and a function that handles one batch and returns its number of operations.
+/// The contestants of [`Row::batches`]: a name, and a function that handles one batch and returns its number of
+/// operations.
 pub(crate) type Batches = Vec<(&'static str, Box<dyn FnMut() -> u64>)>;
 
 /// How a row is measured.
@@ -219,8 +220,8 @@ pub(crate) fn random(mut seed: u64) -> impl FnMut() -> u64 {
 
 pub(crate) const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Keys in an order that looks random to a prefetcher and depends only on the number of keys. Each round continues where the last one
-/// ended.
+/// Keys in an order that looks random to a prefetcher and depends only on the number of keys. Each round continues
+/// where the last one ended.
 pub(crate) struct Walk<K> {
     /// Shared, so that contestants do not push each other's tables out of the caches more than they must.
     keys: Arc<[K]>,

@@ -1,8 +1,8 @@
 //! The handle table and its peers behind one trait, so that each row's work is written once.
 //!
-//! Their promises differ. `slotmap` is not concurrent and is used behind a lock. `papaya`, `scc` and `dashmap` are maps, and take the
-//! value as the key. `sharded-slab`, `idr-ebr` and `concurrent-slotmap` tag generations too, but with fewer bits, and start again when
-//! these are exhausted.
+//! Their promises differ. `slotmap` is not concurrent and is used behind a lock. `papaya`, `scc` and `dashmap` are
+//! maps, and take the value as the key. `sharded-slab`, `idr-ebr` and `concurrent-slotmap` tag generations too, but
+//! with fewer bits, and start again when these are exhausted.
 
 use mgm::handle::{Handle, HandleTable, OwnershipTable, Reader};
 use parking_lot::{Mutex, RwLock};

@@ -1,5 +1,5 @@
-//! The setup for the packet path: a manager with entries for many flows, a worker of the ring plane with a ring for each port, and a
-//! frame of each flow.
+//! The setup for the packet path: a manager with entries for many flows, a worker of the ring plane with a ring for
+//! each port, and a frame of each flow.
 
 use mgm::forwarding::{Family, Flow};
 use mgm::manager::{
@@ -23,7 +23,8 @@ pub(crate) fn flow(n: usize) -> (Ipv4Addr, Ipv4Addr) {
     (Ipv4Addr::from_bits(0x0A00_0000 + n as u32 / 16), Ipv4Addr::from_bits(0xE800_0100 + n as u32 % 16))
 }
 
-/// Returns whether packets of a group are copied to a port. The ports of a group are consecutive, and begin elsewhere for each group.
+/// Returns whether packets of a group are copied to a port. The ports of a group are consecutive, and begin elsewhere
+/// for each group.
 pub(crate) fn leaves(copies: usize, group: usize, port: usize) -> bool {
     port > 0 && (port - 1 + OUT - group % OUT) % OUT < copies
 }

@@ -36,8 +36,8 @@ impl StartGate {
     }
 }
 
-/// Runs `each` in this number of threads at once. It is called with the thread's number, and calls [`StartGate::time`] once. Returns the
-/// sum of the checksums and the mean of the times.
+/// Runs `each` in this number of threads at once. It is called with the thread's number, and calls [`StartGate::time`]
+/// once. Returns the sum of the checksums and the mean of the times.
 pub(crate) fn together(
     threads: usize,
     clock: Clock,

@@ -10,30 +10,33 @@
 //!                                 last lane only
 //! ```
 //!
-//! The fingerprint is the upper half of the flow's hash, and its low bits select the home bucket. A lane alone therefore tells
-//! where its entry belongs in a larger array, and growing reads no entries. In the largest array, 10 bits of the fingerprint are left
-//! to tell apart the flows of one bucket: one look-up in 200 reads an entry of another flow. An entry is inserted, replaced and
-//! removed by one store to its lane. A matching fingerprint is only a hint: the look-up compares the key in the entry.
+//! The fingerprint is the upper half of the flow's hash, and its low bits select the home bucket. A lane alone
+//! therefore tells where its entry belongs in a larger array, and growing reads no entries. In the largest array, 10
+//! bits of the fingerprint are left to tell apart the flows of one bucket: one look-up in 200 reads an entry of another
+//! flow. An entry is inserted, replaced and removed by one store to its lane. A matching fingerprint is only a hint:
+//! the look-up compares the key in the entry.
 //!
-//! **Probing.** An entry with a full home bucket is placed in the next bucket with a free lane, wrapping around at the end. Each
-//! bucket that it passed counts it in the overflow bits of its last lane. A look-up goes on to the next bucket only while the
-//! overflow count of the present one is not zero. Removing entries breaks no probe sequence, because the passed buckets still count
-//! the entries beyond them. The count saturates, and a saturated count is never lowered: look-ups then probe further than
-//! necessary until the next growth. The overflow bits share the word of the last lane, because only the writer changes either,
-//! and a look-up that reads the lanes in order gets them at no cost. At the load limit of five lanes in eight, about one bucket in
-//! fifteen has been passed, so that an average look-up reads little more than one line.
+//! **Probing.** An entry with a full home bucket is placed in the next bucket with a free lane, wrapping around at the
+//! end. Each bucket that it passed counts it in the overflow bits of its last lane. A look-up goes on to the next
+//! bucket only while the overflow count of the present one is not zero. Removing entries breaks no probe sequence,
+//! because the passed buckets still count the entries beyond them. The count saturates, and a saturated count is never
+//! lowered: look-ups then probe further than necessary until the next growth. The overflow bits share the word of the
+//! last lane, because only the writer changes either, and a look-up that reads the lanes in order gets them at no cost.
+//! At the load limit of five lanes in eight, about one bucket in fifteen has been passed, so that an average look-up
+//! reads little more than one line.
 //!
-//! An entry never moves within an array. If the writer moved it back towards its home, a look-up could pass the new place before
-//! the move and the old place after it, and miss a flow that was in the table all along.
+//! An entry never moves within an array. If the writer moved it back towards its home, a look-up could pass the new
+//! place before the move and the old place after it, and miss a flow that was in the table all along.
 //!
-//! **Flooding.** Senders choose the flows, but they cannot choose the buckets, because the hash has a secret seed (`hash.rs`). If an
-//! entry would nevertheless have to pass [`MAX_PASSED`] buckets, the table refuses it ([`BucketArray::is_crowded`]) instead of
-//! slowing look-ups down.
+//! **Flooding.** Senders choose the flows, but they cannot choose the buckets, because the hash has a secret seed
+//! (`hash.rs`). If an entry would nevertheless have to pass [`MAX_PASSED`] buckets, the table refuses it
+//! ([`BucketArray::is_crowded`]) instead of slowing look-ups down.
 //!
-//! **Growth.** The writer fills an array of twice the size, which no reader can see yet, and links it through `next`. From then on
-//! the writer changes only the new array. A look-up that has already chosen the old array reads it as it was at the time of the
-//! link, which lies within the look-up's own duration, so the result is linearizable: a look-up probes one array, never two. Old
-//! arrays are kept until the table is dropped; together they are smaller than the newest one.
+//! **Growth.** The writer fills an array of twice the size, which no reader can see yet, and links it through `next`.
+//! From then on the writer changes only the new array. A look-up that has already chosen the old array reads it as it
+//! was at the time of the link, which lies within the look-up's own duration, so the result is linearizable: a look-up
+//! probes one array, never two. Old arrays are kept until the table is dropped; together they are smaller than the
+//! newest one.
 
 use crate::faults;
 use crate::forwarding::points;
@@ -44,14 +47,15 @@ use crate::sync::{OnceLock, Ordering, Word};
 /// The lanes of a bucket: the words of a cache line, or fewer under loom, which explores every order of loads.
 pub(super) const LANES: usize = if cfg!(loom) { 2 } else { 8 };
 
-/// The binary logarithm of the number of buckets in the first array. It is 0 in tests, which then reach growth and wrapping early.
+/// The binary logarithm of the number of buckets in the first array. It is 0 in tests, which then reach growth and
+/// wrapping early.
 const FIRST: u32 = if cfg!(any(loom, test)) { 0 } else { 4 };
 
 /// The same of the largest array: 2^22 buckets have 2^25 lanes, and an index has 24 bits.
 const LARGEST: u32 = 22;
 
-/// The maximum number of buckets that an entry passes. At the load limit, with random hashes, the longest probe sequence in a table
-/// of a million entries passes about ten.
+/// The maximum number of buckets that an entry passes. At the load limit, with random hashes, the longest probe
+/// sequence in a table of a million entries passes about ten.
 pub(super) const MAX_PASSED: usize = 64;
 
 /// The maximum number of buckets of a small array. With that many, buckets and entries take half a megabyte.
@@ -68,7 +72,8 @@ pub(super) struct Bucket {
     pub(super) lanes: [Word; LANES],
 }
 
-/// The result of probing a home bucket: the index of the first entry with a matching fingerprint, or one of two special values.
+/// The result of probing a home bucket: the index of the first entry with a matching fingerprint, or one of two special
+/// values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct HomeProbe(u32);
 
@@ -114,8 +119,8 @@ impl BucketArray {
         array
     }
 
-    /// Calls `is` with the entry indexes whose fingerprints match until it returns a value. Wait-free: reads each bucket at most
-    /// once.
+    /// Calls `is` with the entry indexes of matching fingerprints until it returns a value. Wait-free: reads each
+    /// bucket at most once.
     #[inline]
     pub(super) fn find<R>(&self, hash: u64, mut is: impl FnMut(u32) -> Option<R>) -> Option<R> {
         for bucket in self.probe_sequence(hash) {
@@ -189,7 +194,8 @@ impl BucketArray {
         let entry = hash & FINGERPRINT | low_bits(index);
         let free = self.probe_sequence(hash).enumerate().find_map(|(n, b)| Some((n, b.free_lane()?)));
         let Some((passed, lane)) = free else { return false };
-        // Publishes the overflow counts before the entry; a reader that sees only the counts linearizes before the insert.
+        // Publishes the overflow counts before the entry; a reader that sees only the counts linearizes before the
+        // insert.
         for bucket in self.probe_sequence(hash).take(passed) {
             bucket.change_overflow(
                 |overflow| if overflow < OVERFLOW { overflow + OVERFLOW_ONE } else { overflow },
@@ -221,8 +227,8 @@ impl BucketArray {
     /// Removes an entry. Returns `false` when it is not in the array.
     pub(super) fn remove(&self, hash: u64, index: u32) -> bool {
         let Some((passed, lane)) = self.lane_of(hash, index) else { return false };
-        // Relaxed: a look-up that finds the lane empty reads nothing through it. A reader that pins after the entry's grace period
-        // sees the lane empty because of the order that the grace period establishes.
+        // Relaxed: a look-up that finds the lane empty reads nothing through it. A reader that pins after the entry's
+        // grace period sees the lane empty because of the order that the grace period establishes.
         lane.store(writer_load(lane) & OVERFLOW, Ordering::Relaxed);
         faults::point(points::LANE_EMPTIED);
         for bucket in self.probe_sequence(hash).take(passed) {
@@ -233,7 +239,8 @@ impl BucketArray {
         true
     }
 
-    /// Links an array of twice the size that contains the same entries, and returns it. The largest possible array returns itself.
+    /// Links an array of twice the size that contains the same entries, and returns it. The largest possible array
+    /// returns itself.
     pub(super) fn grow(&self) -> Result<&BucketArray, NoMemory> {
         let log = self.buckets.len().ilog2() + 1;
         if log > LARGEST {
@@ -290,8 +297,8 @@ impl Bucket {
     fn change_overflow(&self, change: impl Fn(u64) -> u64) {
         let lane = &self.lanes[LANES - 1];
         let word = writer_load(lane);
-        // Release: the lane may hold an entry, and a reader that loads it from this store must find it complete (pairs with
-        // `find`).
+        // Release: the lane may hold an entry, and a reader that loads it from this store must find it complete (pairs
+        // with `find`).
         lane.store(word & !OVERFLOW | change(word & OVERFLOW), Ordering::Release);
     }
 }
@@ -311,7 +318,8 @@ fn low_bits(index: u32) -> u64 {
     u64::from(index) + 1
 }
 
-/// Returns the entry index of a lane with the fingerprint of `hash`. One comparison tests the fingerprint and emptiness.
+/// Returns the entry index of a lane with the fingerprint of `hash`. One comparison tests the fingerprint and
+/// emptiness.
 #[inline(always)]
 fn matching_index(word: u64, hash: u64) -> Option<u32> {
     let low_bits = (word ^ hash & FINGERPRINT) & !OVERFLOW;

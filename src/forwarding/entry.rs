@@ -9,8 +9,8 @@ use crate::memory::NoMemory;
 use std::sync::Arc;
 
 /// How the packets of one flow are forwarded. A table makes it of a [`NewEntry`].
-// With the state word of its slot, an entry fills one cache line: the key, which a look-up reads, and the flow's own data. The
-// interfaces are one pointer away (`PathList`).
+// With the state word of its slot, an entry fills one cache line: the key, which a look-up reads, and the flow's own
+// data. The interfaces are one pointer away (`PathList`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     flow: Flow,
@@ -25,8 +25,8 @@ const _: () = assert!(size_of::<Entry>() == 56);
 /// The result of checking one packet against an entry ([`Entry::check`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The packet arrived on the incoming interface. Copy it to the outgoing interfaces with a current stamp, of which there may
-    /// be none left.
+    /// The packet arrived on the incoming interface. Copy it to the outgoing interfaces with a current stamp, of which
+    /// there may be none left.
     Accept,
     /// The packet arrived on another interface.
     WrongInterface,
@@ -169,8 +169,8 @@ impl<'e> OutgoingPaths<'e> {
         }
     }
 
-    /// Returns the interfaces with a stamp that is current now, each with a bit for its position: the lowest bit for the first
-    /// path. The bit of a path beyond the first 64 is 0.
+    /// Returns the interfaces with a stamp that is current now, each with a bit for its position: the lowest bit for
+    /// the first path. The bit of a path beyond the first 64 is 0.
     #[inline(always)]
     pub(crate) fn live(self) -> impl Iterator<Item = (u64, VifIndex)> {
         let mut next = 1_u64;

@@ -13,8 +13,8 @@ pub enum PublishError {
          larger capacity"
     )]
     Full(u32),
-    /// Too many flows collide with this one, and one more would make look-ups slow. The collisions depend on the table's random
-    /// seed, which is secret: they do not occur by chance, and a sender cannot cause them.
+    /// Too many flows collide with this one, and one more would make look-ups slow. The collisions depend on the
+    /// table's random seed, which is secret: they do not occur by chance, and a sender cannot cause them.
     #[error("too many flows collide with {0} in the forwarding table: withdraw some, or make the table anew")]
     Crowded(Flow),
     /// The flow already has an entry.
@@ -23,8 +23,8 @@ pub enum PublishError {
     /// The flow has no entry.
     #[error("the flow {0} has no entry: publish one")]
     Missing(Flow),
-    /// The allocator refused memory for the entry, its bucket or its counters. (Where it refuses memory for more slots, the table
-    /// is [`Full`](PublishError::Full).)
+    /// The allocator refused memory for the entry, its bucket or its counters. (Where it refuses memory for more slots,
+    /// the table is [`Full`](PublishError::Full).)
     #[error("there is no memory for the entry: try again when there is some")]
     NoMemory,
 }

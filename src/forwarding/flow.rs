@@ -29,8 +29,8 @@ impl Family {
 
 /// One multicast flow: the packets of one source to one group.
 ///
-/// Flows are ordered by family, then group, then source, each address compared as its octets in network order. Walks list
-/// flows in this order.
+/// Flows are ordered by family, then group, then source, each address compared as its octets in network order. Walks
+/// list flows in this order.
 ///
 /// ```
 /// use mgm::forwarding::Flow;
@@ -38,8 +38,9 @@ impl Family {
 /// assert_eq!(flow.to_string(), "(192.0.2.7, 232.1.2.3)");
 /// assert!(Flow::new("192.0.2.7".parse().unwrap(), "192.0.2.8".parse().unwrap()).is_err());
 /// ```
-// Both addresses are stored as integers, so that comparing and hashing need no branch on the family. An IPv6 group begins with ff
-// (RFC 4291 section 2.7), and no IPv4 address stored as an integer does. The alignment is that of a slot's state word.
+// Both addresses are stored as integers, so that comparing and hashing need no branch on the family. An IPv6 group
+// begins with ff (RFC 4291 section 2.7), and no IPv4 address stored as an integer does. The alignment is that of a
+// slot's state word.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(into = "(IpAddr, IpAddr)", try_from = "(IpAddr, IpAddr)"))]
@@ -119,8 +120,8 @@ impl Flow {
         }
     }
 
-    /// Compares two flows with a single branch. Look-ups compare keys only after the fingerprint matched, so the keys are nearly
-    /// always equal.
+    /// Compares two flows with a single branch. Look-ups compare keys only after the fingerprint matched, so the keys
+    /// are nearly always equal.
     #[inline(always)]
     pub(super) const fn is(&self, other: &Flow) -> bool {
         (self.group ^ other.group) | (self.source ^ other.source) == 0

@@ -1,7 +1,7 @@
 //! The hash of a flow. Each table has a random seed of its own, so that a sender cannot aim flows at one bucket.
 //!
-//! The hash is foldhash's quality variant. With the fast variant, flows with a source and a group that cancel each other collide in
-//! few buckets, whatever the seed (`tests/flooding.rs` shows it).
+//! The hash is foldhash's quality variant. With the fast variant, flows with a source and a group that cancel each
+//! other collide in few buckets, whatever the seed (`tests/flooding.rs` shows it).
 
 use super::flow::{Family, Flow};
 use std::hash::{BuildHasher, Hasher};

@@ -9,14 +9,15 @@ use crate::handle::{HandleTable, Pinned};
 use std::fmt;
 use std::ptr::NonNull;
 
-/// The number of flows that are looked up together: enough for the memory latency of one to overlap with the work of others.
+/// The number of flows that are looked up together: enough for the memory latency of one to overlap with the work of
+/// others.
 pub(super) const BATCH: usize = 32;
 
 /// The entries found by the flows of one batch.
 pub(super) type Batch = [Option<NonNull<Entry>>; BATCH];
 
-/// Iterates over the results of [`ForwardingReader::lookup_burst`](super::ForwardingReader::lookup_burst): for each flow in turn, its
-/// entry or `None`.
+/// Iterates over the results of [`ForwardingReader::lookup_burst`](super::ForwardingReader::lookup_burst): for each
+/// flow in turn, its entry or `None`.
 pub struct LookupBurst<'r> {
     batch: BatchLookup<'r>,
     /// The flows that have not been looked up yet.
@@ -57,8 +58,8 @@ impl<'r> BatchLookup<'r> {
         })
     }
 
-    /// Looks flows up in three rounds: hashes, home buckets, keys in the entries. Each round prefetches the lines that the next one
-    /// reads. The lines of a small table are in the near caches, so that one round is enough.
+    /// Looks flows up in three rounds: hashes, home buckets, keys in the entries. Each round prefetches the lines that
+    /// the next one reads. The lines of a small table are in the near caches, so that one round is enough.
     #[inline(always)]
     fn look_up_with<B>(
         &self,
@@ -121,7 +122,8 @@ impl<'r> LookupBurst<'r> {
 
     #[inline]
     fn to_reference(found: Option<NonNull<Entry>>) -> Option<&'r Entry> {
-        // SAFETY: `look_up` stored the pointer, made from a reference that is valid for 'r: the entries stay pinned that long.
+        // SAFETY: `look_up` stored the pointer, made from a reference that is valid for 'r: the entries stay pinned
+        // that long.
         found.map(|entry| unsafe { entry.as_ref() })
     }
 }
@@ -185,8 +187,8 @@ impl<'r> Probe<'_, 'r> {
         self.resume(self.buckets.probe_home(self.hash, |bucket, hash| search::matching_avx512(bucket, hash)))
     }
 
-    /// Finishes the look-up after the home bucket was probed. Rarely, the candidate is the entry of another flow, or the flow's entry
-    /// is beyond the home bucket.
+    /// Finishes the look-up after the home bucket was probed. Rarely, the candidate is the entry of another flow, or
+    /// the flow's entry is beyond the home bucket.
     #[inline(always)]
     fn resume(self, probe: HomeProbe) -> Option<&'r Entry> {
         if let Some(index) = probe.candidate()
@@ -204,17 +206,18 @@ impl<'r> Probe<'_, 'r> {
     /// Returns the entry with this index if it is the flow's.
     #[inline(always)]
     fn verify(self, index: u32) -> Option<&'r Entry> {
-        // SAFETY: the index was read from a lane by an acquire load while the entries were pinned, in an array that was the newest
-        // during the pin. `insert` and `replace` stored it with release after the entry was inserted (or did so in making the
-        // array, which was acquired through `next`). Writers overwrite the lane in the newest array before they remove the entry.
-        // They leave it in older arrays; a reader that pins after the growth sees `next` and does not read those.
+        // SAFETY: the index was read from a lane by an acquire load while the entries were pinned, in an array that was
+        // the newest during the pin. `insert` and `replace` stored it with release after the entry was inserted (or did
+        // so in making the array, which was acquired through `next`). Writers overwrite the lane in the newest array
+        // before they remove the entry. They leave it in older arrays; a reader that pins after the growth sees `next`
+        // and does not read those.
         let entry = unsafe { self.entries.get_published(index) }?;
         entry.flow().is(self.flow).then_some(entry)
     }
 }
 
-/// Repeats the look-up from the home bucket. A function rather than a method, so that the fields of a [`Probe`] stay in registers in
-/// its callers.
+/// Repeats the look-up from the home bucket. A function rather than a method, so that the fields of a [`Probe`] stay in
+/// registers in its callers.
 #[cold]
 fn find_from_start<'r>(
     buckets: &BucketArray,

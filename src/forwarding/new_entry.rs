@@ -60,8 +60,8 @@ impl Outgoing {
 /// The contents of a new entry, which [`ForwardingTable::publish`](super::ForwardingTable::publish) and
 /// [`replace`](super::ForwardingTable::replace) copy.
 ///
-/// The table leaves the incoming interface out of the outgoing ones. An entry without an incoming interface (no route to the
-/// source) is negative.
+/// The table leaves the incoming interface out of the outgoing ones. An entry without an incoming interface (no route
+/// to the source) is negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NewEntry<'o> {

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 /// A [`ForwardingReader`] that holds an `Arc` of its table instead of a borrow.
 ///
-/// It has no lifetime parameter, so that it can be stored in a structure beside the table, or moved into a closure of the thread that
-/// uses it. It is not `Send`, for the reason given at [`ForwardingReader`]: make it on the thread that uses it.
+/// It has no lifetime parameter, so that it can be stored in a structure beside the table, or moved into a closure of
+/// the thread that uses it. It is not `Send`, for the reason given at [`ForwardingReader`]: make it on the thread that
+/// uses it.
 ///
 /// ```
 /// use mgm::forwarding::{ForwardingTable, OwnedForwardingReader};
@@ -28,8 +29,8 @@ use std::sync::Arc;
 /// }
 /// ```
 pub struct OwnedForwardingReader {
-    /// Borrows `*table`, with the lifetime erased. Initialized until `drop`. The `MaybeUninit` keeps the compiler from assuming that
-    /// the references inside stay valid while a call that takes this structure by value drops it.
+    /// Borrows `*table`, with the lifetime erased. Initialized until `drop`. The `MaybeUninit` keeps the compiler from
+    /// assuming that the references inside stay valid while a call that takes this structure by value drops it.
     reader: MaybeUninit<ForwardingReader<'static>>,
     _table: Arc<ForwardingTable>,
 }
@@ -38,9 +39,9 @@ impl OwnedForwardingReader {
     /// Makes a reader for the calling thread.
     #[must_use]
     pub fn new(table: Arc<ForwardingTable>) -> OwnedForwardingReader {
-        // SAFETY: the table is in the allocation of the `Arc`, so it does not move, and the `Arc` lives until the reader has been
-        // dropped. The reference is used for the reader only, and no method of this type returns a lifetime longer than that of
-        // its own borrow.
+        // SAFETY: the table is in the allocation of the `Arc`, so it does not move, and the `Arc` lives until the
+        // reader has been dropped. The reference is used for the reader only, and no method of this type returns a
+        // lifetime longer than that of its own borrow.
         let borrowed: &'static ForwardingTable = unsafe { &*Arc::as_ptr(&table) };
         OwnedForwardingReader { reader: MaybeUninit::new(borrowed.reader()), _table: table }
     }

@@ -40,8 +40,8 @@ impl<'w> PacketCounts<'w> {
         }
     }
 
-    /// Counts a copy to each outgoing path of an entry of this flow whose bit is set in `made`. The lowest bit stands for the path
-    /// at position `first`.
+    /// Counts a copy to each outgoing path of an entry of this flow that has its bit set in `made`. The lowest bit
+    /// stands for the path at position `first`.
     pub(crate) fn add_copies(&self, entry: &Entry, first: usize, made: u64) {
         let Packed::Runs(runs) = entry.oif_counters().unpack() else {
             let Some(near) = self.near(entry) else { return };
@@ -87,7 +87,8 @@ pub(crate) struct NearCounts<'w> {
 }
 
 impl NearCounts<'_> {
-    /// Counts a copy to each outgoing path whose bit is set, the lowest for the first path. Returns the number of copies.
+    /// Counts a copy to each outgoing path with its bit set, the lowest for the first path. Returns the number of
+    /// copies.
     #[inline]
     pub(crate) fn add_copies(self, made: u64) -> u64 {
         let mut copies = 0;

@@ -29,7 +29,7 @@ impl Array {
         assert!(self.first.current().grow().is_ok());
     }
 
-    /// Calls `is` with the entries whose fingerprints match until it returns a value.
+    /// Calls `is` with the entries with a matching fingerprint until it returns a value.
     pub fn find<R>(&self, hash: u64, is: impl FnMut(u32) -> Option<R>) -> Option<R> {
         self.first.current().find(hash, is)
     }

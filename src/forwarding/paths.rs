@@ -1,7 +1,8 @@
-//! [`PathList`]: the incoming and outgoing interfaces of an entry, stored once for all entries with the same interfaces.
+//! [`PathList`]: the incoming and outgoing interfaces of an entry, stored once for all entries with the same
+//! interfaces.
 //!
-//! Most flows of a router use one of a few sets of interfaces. An entry points to a shared path list, and keeps only its counter
-//! identifiers apart (`oif_counters.rs`).
+//! Most flows of a router use one of a few sets of interfaces. An entry points to a shared path list, and keeps only
+//! its counter identifiers apart (`oif_counters.rs`).
 //!
 //! ```text
 //!     slot    +-------+------+-------+---------+--------------+       path list, of many entries
@@ -10,8 +11,8 @@
 //!                                +---> shared by N entries -------+   +----------+--------+--------+
 //! ```
 //!
-//! A packet path reads one line of the entry's own. The path list stays in the nearest cache while packets of any of its flows
-//! arrive. The addresses of the owner words are looked up once, when the list is made.
+//! A packet path reads one line of the entry's own. The path list stays in the nearest cache while packets of any of
+//! its flows arrive. The addresses of the owner words are looked up once, when the list is made.
 
 use super::new_entry::{NewEntry, VifIndex};
 use super::stamp::Stamp;
@@ -72,14 +73,15 @@ impl Path {
 }
 
 /// The incoming path and the outgoing paths of entries.
-// Aligned to lines of its own: the reference count of the `Arc`, which changes with every entry, is not in a line that packet
-// paths read.
+// Aligned to lines of its own: the reference count of the `Arc`, which changes with every entry, is not in a line that
+// packet paths read.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct PathList {
     /// The incoming path, or [`Path::NONE`]; then the outgoing paths.
     paths: Box<[Path]>,
-    /// Keeps the owner words that the paths point to. The pointer type is the one that tables use, which under loom is loom's.
+    /// Keeps the owner words that the paths point to. The pointer type is the one that tables use, which under loom is
+    /// loom's.
     _owners: sync::Arc<OwnerWords>,
 }
 

@@ -13,9 +13,10 @@ use std::fmt;
 /// [`OwnedForwardingReader`](super::OwnedForwardingReader) keeps an `Arc` of the table instead.
 ///
 /// # Async tasks
-/// A reader is not `Send`, because its pin belongs to a thread. A task that may move between threads therefore cannot hold one over
-/// an await point. Make the reader on a thread of its own and send it bursts of packets, or run the task on one thread
-/// (`spawn_local`) and call [`park`](Self::park) before each await: a reader that rests without parking holds removed entries back.
+/// A reader is not `Send`, because its pin belongs to a thread. A task that may move between threads therefore cannot
+/// hold one over an await point. Make the reader on a thread of its own and send it bursts of packets, or run the task
+/// on one thread (`spawn_local`) and call [`park`](Self::park) before each await: a reader that rests without parking
+/// holds removed entries back.
 pub struct ForwardingReader<'t> {
     entries: Reader<&'t HandleTable<Entry>>,
     hash: &'t FlowHash,
@@ -59,9 +60,10 @@ impl<'t> ForwardingReader<'t> {
 
     /// Returns the entries of many flows, in their order. Wait-free: a bounded number of steps for each flow.
     ///
-    /// All returned entries stay readable until the reader is used again. A burst should therefore be no longer than the packets
-    /// that a worker handles at once, because entries that are removed meanwhile wait for it. The iterator looks flows up while it
-    /// is advanced, in batches of up to 32: it may miss an entry that is published after the batch of its flow began.
+    /// All returned entries stay readable until the reader is used again. A burst should therefore be no longer than
+    /// the packets that a worker handles at once, because entries that are removed meanwhile wait for it. The iterator
+    /// looks flows up while it is advanced, in batches of up to 32: it may miss an entry that is published after the
+    /// batch of its flow began.
     ///
     /// ```
     /// # use mgm::forwarding::{Flow, ForwardingReader};

@@ -1,11 +1,11 @@
 //! [`Search`]: how the eight lanes of a bucket are compared with a fingerprint, one after the other or all at once.
 //!
-//! Comparing all lanes at once only tells which lanes to load. A lane that seems to match is then loaded as an atomic, and the value
-//! of that load decides. A lane that does not seem to match is not loaded again, so the wide load must be as good as eight atomic
-//! loads without an order among them. It is therefore written in assembly, where the memory model is the processor's and not the
-//! language's. A load of a whole line reads each aligned eight octets of it as a single load would: they lie in one line, and no x86
-//! processor splits such an access. x86 also keeps loads in program order. The compiler treats the assembly as opaque and does not
-//! move other memory accesses across it.
+//! Comparing all lanes at once only tells which lanes to load. A lane that seems to match is then loaded as an atomic,
+//! and the value of that load decides. A lane that does not seem to match is not loaded again, so the wide load must be
+//! as good as eight atomic loads without an order among them. It is therefore written in assembly, where the memory
+//! model is the processor's and not the language's. A load of a whole line reads each aligned eight octets of it as a
+//! single load would: they lie in one line, and no x86 processor splits such an access. x86 also keeps loads in program
+//! order. The compiler treats the assembly as opaque and does not move other memory accesses across it.
 
 use super::buckets::{Bucket, LANES};
 use crate::sync::Ordering;
@@ -45,8 +45,8 @@ impl Search {
 
 /// Returns the lanes that seem to hold the fingerprint of `hash`, a bit for each.
 ///
-/// It compares all lanes even after a match, because a branch on each lane would often be mispredicted. Under loom, where each load
-/// multiplies the executions, it returns all lanes.
+/// It compares all lanes even after a match, because a branch on each lane would often be mispredicted. Under loom,
+/// where each load multiplies the executions, it returns all lanes.
 #[inline(always)]
 pub(super) fn matching(bucket: &Bucket, hash: u64) -> u32 {
     if cfg!(loom) {
@@ -66,8 +66,8 @@ pub(super) fn matching_avx512(bucket: &Bucket, hash: u64) -> u32 {
     use std::arch::{asm, x86_64::_mm512_set1_epi64};
     let sought = _mm512_set1_epi64(hash.cast_signed());
     let halves: u16;
-    // SAFETY: the instruction reads the 64 octets of the bucket, which is aligned to 64, and writes one register. Other threads may
-    // store to the lanes meanwhile; the processor's memory model permits that (see the top of this file).
+    // SAFETY: the instruction reads the 64 octets of the bucket, which is aligned to 64, and writes one register. Other
+    // threads may store to the lanes meanwhile; the processor's memory model permits that (see the top of this file).
     unsafe {
         asm!(
             "vpcmpeqd {halves}, {sought}, zmmword ptr [{lanes}]",

@@ -1,12 +1,14 @@
 //! [`Stamp`]: the owner words that a part of an entry was derived from.
 //!
-//! The ownership that an entry was derived from can change at any moment. Each interface in an entry therefore carries a stamp,
-//! which holds the owner words as they read when the entry was made. The packet path compares them with the present words before
-//! it forwards. A released ownership stops forwarding at that instant, although no thread has touched the entry.
+//! The ownership that an entry was derived from can change at any moment. Each interface in an entry therefore carries
+//! a stamp, which holds the owner words as they read when the entry was made. The packet path compares them with the
+//! present words before it forwards. A released ownership stops forwarding at that instant, although no thread has
+//! touched the entry.
 
 use crate::handle::{OwnerWord, OwnerWords, ResourceId};
 
-/// The one or two owner words that an interface in an entry was derived from. The stamp is current while they are unchanged.
+/// The one or two owner words that an interface in an entry was derived from. The stamp is current while they are
+/// unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, packed(4))]
 pub struct Stamp {
@@ -47,7 +49,8 @@ impl Stamp {
 
     /// Returns whether no word of the stamp has changed. Wait-free: one load for each word.
     ///
-    /// The loads pair with the store that takes or releases: a check that begins after a release took effect returns `false`.
+    /// The loads pair with the store that takes or releases: a check that begins after a release took effect returns
+    /// `false`.
     #[inline]
     #[must_use]
     pub fn is_current(&self, owners: &OwnerWords) -> bool {

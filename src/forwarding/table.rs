@@ -19,15 +19,16 @@ use std::fmt;
 
 /// Maps (source, group) to entries, for both address families.
 ///
-/// Readers are wait-free: a look-up takes no lock, retries nothing, makes no read-modify-write and runs no destructor. It never
-/// misses a flow while its entry is being replaced or the table grows. Writers may block each other, but never a reader.
+/// Readers are wait-free: a look-up takes no lock, retries nothing, makes no read-modify-write and runs no destructor.
+/// It never misses a flow while its entry is being replaced or the table grows. Writers may block each other, but never
+/// a reader.
 ///
-/// A replaced or withdrawn entry is kept until no reader can see it any more. A reader that stalls in the middle of a burst
-/// therefore holds entries back: at most a quarter of the capacity and 256 more. Publishing then returns [`PublishError::Full`],
-/// while look-ups and withdrawals go on.
+/// A replaced or withdrawn entry is kept until no reader can see it any more. A reader that stalls in the middle of a
+/// burst therefore holds entries back: at most a quarter of the capacity and 256 more. Publishing then returns
+/// [`PublishError::Full`], while look-ups and withdrawals go on.
 ///
-/// The table grows with its entries up to its capacity, and never shrinks. Growing delays the writer that causes it by a time
-/// proportional to the number of entries.
+/// The table grows with its entries up to its capacity, and never shrinks. Growing delays the writer that causes it by
+/// a time proportional to the number of entries.
 pub struct ForwardingTable {
     entries: HandleTable<Entry>,
     /// The first bucket array; later arrays are linked to it.
@@ -52,15 +53,16 @@ struct Writer {
 /// Is called with the flow of each entry that was published, replaced or withdrawn.
 type Watcher = dyn Fn(Flow) + Send + Sync;
 
-/// The slots beyond a quarter of the capacity for entries that wait for readers. None under loom, so that models see slots reused.
+/// The slots beyond a quarter of the capacity for entries that wait for readers. None under loom, so that models see
+/// slots reused.
 const SPARE_SLOTS: u32 = if cfg!(loom) { 0 } else { 256 };
 
 /// The largest capacity. With its spare slots it is smaller than the limit of a handle table.
 const MAX_CAPACITY: u32 = 1 << 23;
 
 impl ForwardingTable {
-    /// Makes a table of at most `capacity` entries, with stamps that are checked against `owners`. A capacity above 2^23 is taken as
-    /// 2^23.
+    /// Makes a table of at most `capacity` entries, with stamps that are checked against `owners`. A capacity above
+    /// 2^23 is taken as 2^23.
     #[must_use]
     pub fn new(capacity: u32, owners: Arc<OwnerWords>) -> ForwardingTable {
         ForwardingTable::with_hash(capacity, owners, FlowHash::new())
@@ -83,12 +85,12 @@ impl ForwardingTable {
         }
     }
 
-    /// Registers the one watcher of the table, which is called after each publish, replace and withdraw. Returns `false` if the
-    /// table has a watcher already. Planes use it to mirror the entries in a kernel or in hardware.
+    /// Registers the one watcher of the table, which is called after each publish, replace and withdraw. Returns
+    /// `false` if the table has a watcher already. Planes use it to mirror the entries in a kernel or in hardware.
     ///
-    /// The writer calls it, possibly with locks held: the watcher must only note the flow for another thread, and must not panic. It
-    /// is not called when a stamp ceases to be current. The thread that ends an ownership replaces or withdraws the entries that
-    /// depend on it soon afterwards.
+    /// The writer calls it, possibly with locks held: the watcher must only note the flow for another thread, and must
+    /// not panic. It is not called when a stamp ceases to be current. The thread that ends an ownership replaces or
+    /// withdraws the entries that depend on it soon afterwards.
     pub fn watch(&self, watcher: impl Fn(Flow) + Send + Sync + 'static) -> bool {
         self.watcher.set(Box::new(watcher)).is_ok()
     }
@@ -114,25 +116,26 @@ impl ForwardingTable {
     /// Allocates the counters of a new flow, all at zero. [`Self::free_counter`] frees them. May block.
     ///
     /// # Errors
-    /// [`PublishError::Full`] when as many flows have counters as the table may hold entries; [`PublishError::NoMemory`].
+    /// [`PublishError::Full`] when as many flows have counters as the table may hold entries;
+    /// [`PublishError::NoMemory`].
     pub fn alloc_counter(&self) -> Result<FlowCounterId, PublishError> {
         self.counters.alloc()
     }
 
-    /// Frees the counters of a flow whose entry is withdrawn, with those of its outgoing interfaces. Returns `false` if they were
-    /// free already. May block.
+    /// Frees the counters of a flow after its entry was withdrawn, with those of its outgoing interfaces. Returns
+    /// `false` if they were free already. May block.
     ///
-    /// They are allocated again under another identifier, at zero. What a worker still counts under the old identifier does not
-    /// count under the new one.
+    /// They are allocated again under another identifier, at zero. What a worker still counts under the old identifier
+    /// does not count under the new one.
     pub fn free_counter(&self, id: FlowCounterId) -> bool {
         self.counters.free(id)
     }
 
-    /// Allocates the counters of one outgoing interface of a flow, all at zero. [`Self::free_oif_counter`] frees them, or
-    /// [`Self::free_counter`] with those of the flow. May block.
+    /// Allocates the counters of one outgoing interface of a flow, all at zero. [`Self::free_oif_counter`] frees them,
+    /// or [`Self::free_counter`] with those of the flow. May block.
     ///
-    /// The first four interfaces of a flow are counted in the same cache line as the flow's packets, and seven in each further line.
-    /// Returns [`OifCounterId::NONE`] for a flow whose counters are free, and when 2^28 lines are in use.
+    /// The first four interfaces of a flow are counted in the same cache line as the flow's packets, and seven in each
+    /// further line. Returns [`OifCounterId::NONE`] for a flow with free counters, and when 2^28 lines are in use.
     ///
     /// # Errors
     /// [`NoMemory`] when the allocator refuses memory for the counters.
@@ -140,7 +143,8 @@ impl ForwardingTable {
         self.counters.alloc_oif(flow)
     }
 
-    /// Frees the counters of an outgoing interface that no entry refers to. Returns `false` if they were free already. May block.
+    /// Frees the counters of an outgoing interface that no entry refers to. Returns `false` if they were free already.
+    /// May block.
     pub fn free_oif_counter(&self, id: OifCounterId) -> bool {
         self.counters.free_oif(id)
     }
@@ -177,8 +181,8 @@ impl ForwardingTable {
         Ok(())
     }
 
-    /// Replaces a flow's entry with a new one in one step: a reader finds the old entry or the new one. May block on other
-    /// writers.
+    /// Replaces a flow's entry with a new one in one step: a reader finds the old entry or the new one. May block on
+    /// other writers.
     ///
     /// # Errors
     /// [`PublishError::Missing`]; [`PublishError::Full`] when no slot is left for the new entry beside the old one;
@@ -206,7 +210,8 @@ impl ForwardingTable {
         let mut writer = self.writer.lock();
         let buckets = self.buckets.current();
         let Some(old) = self.find_handle(buckets, hash, flow) else { return false };
-        // Empties the lane before the entry is retired: an index in a lane never leads to an entry whose grace period has begun.
+        // Empties the lane before the entry is retired: an index in a lane never leads to an entry with a grace period
+        // under way.
         buckets.remove(hash, old.index());
         faults::point(points::ENTRY_WITHDRAWN);
         self.retire(old);
@@ -251,8 +256,8 @@ impl ForwardingTable {
 
     /// Returns the entry that a lane leads to, and its handle. The caller holds the writer lock.
     fn entry_of_lane(&self, index: u32) -> Option<(Handle, &Entry)> {
-        // SAFETY: only writers remove entries, with the lock that the caller holds, and after they have emptied the entry's lane. No
-        // other code has the handles.
+        // SAFETY: only writers remove entries, with the lock that the caller holds, and after they have emptied the
+        // entry's lane. No other code has the handles.
         unsafe { self.entries.get_unpinned(index) }
     }
 

@@ -17,7 +17,6 @@ mod support;
 use fixture::{Fixture, NEXT_OWNER, OTHERS, holds_a_protocol_lock, holds_the_membership_lock, steps_to};
 use mgm::fault_points;
 use mgm::faults::{self, Point, Stop};
-use mgm::handle::{ClaimError, OwnershipTable, RetireError};
 use mgm::manager::{MembershipError, NoOwner, StateChange};
 use peers::{Done, Peer};
 use std::sync::mpsc::channel;

@@ -1,8 +1,8 @@
 //! Identifiers of counters: [`FlowCounterId`] for a flow and [`OifCounterId`] for one of its outgoing interfaces.
 //!
-//! Counters are kept in lines (`counter_shards.rs`). A line belongs to one flow for as long as the flow's identifier is allocated.
-//! The flow's identifier names its first line, which has places for the copies to a few outgoing interfaces. Further lines have
-//! places for more:
+//! Counters are kept in lines (`counter_shards.rs`). A line belongs to one flow for as long as the flow's identifier is
+//! allocated. The flow's identifier names its first line, which has places for the copies to a few outgoing interfaces.
+//! Further lines have places for more:
 //!
 //! ```text
 //!                          31                        3 2     0   31                        0
@@ -11,18 +11,18 @@
 //!                         +---------------------------+-------+ +---------------------------+
 //! ```
 
-/// Identifies the counters of one flow. It stays allocated as long as the flow lives, so that no count is lost when the entry is
-/// replaced, or withdrawn and published again.
+/// Identifies the counters of one flow. It stays allocated as long as the flow lives, so that no count is lost when the
+/// entry is replaced, or withdrawn and published again.
 ///
-/// A freed identifier is allocated again with a new generation. Counts carry the generation too: what was counted under a freed
-/// identifier never appears under its successor.
+/// A freed identifier is allocated again with a new generation. Counts carry the generation too: what was counted under
+/// a freed identifier never appears under its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowCounterId {
     pub(in crate::forwarding) line: LineId,
 }
 
-/// Identifies the counters of one outgoing interface of a flow. It stays allocated until the flow's [`FlowCounterId`] is freed,
-/// so that no count is lost while an entry omits the interface.
+/// Identifies the counters of one outgoing interface of a flow. It stays allocated until the flow's [`FlowCounterId`]
+/// is freed, so that no count is lost while an entry omits the interface.
 ///
 /// It carries a generation as [`FlowCounterId`] does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,8 @@ const PLACE_BITS: u32 = 3;
 /// A place that no line has.
 pub(in crate::forwarding) const NO_PLACE: u8 = (1 << PLACE_BITS) - 1;
 
-/// The maximum number of lines. It is lower than the number of indexes, so that one index is left for [`OifCounterId::NONE`].
+/// The maximum number of lines. It is lower than the number of indexes, so that one index is left for
+/// [`OifCounterId::NONE`].
 pub(in crate::forwarding) const MAX_LINES: usize = 1 << (u32::BITS - PLACE_BITS - 1);
 
 impl FlowCounterId {

@@ -1,10 +1,11 @@
 //! [`CounterLine`]: a cache line of counters that one worker writes and any thread reads.
 //!
-//! No thread clears a line when its identifier is freed. A worker may still hold an entry that refers to the line, and waiting until
-//! none does would tie the counters to grace periods. Instead, the line stores the generation of the identifier that its counts
-//! belong to. A worker that meets an older generation than its own clears the line and goes on. A worker that meets a newer generation
-//! counts for a freed identifier, and drops the count. A reader accepts the counts only if the line has the requested generation
-//! before and after it loads them. Generations never recur, so the reader needs no retry.
+//! No thread clears a line when its identifier is freed. A worker may still hold an entry that refers to the line, and
+//! waiting until none does would tie the counters to grace periods. Instead, the line stores the generation of the
+//! identifier that its counts belong to. A worker that meets an older generation than its own clears the line and goes
+//! on. A worker that meets a newer generation counts for a freed identifier, and drops the count. A reader accepts the
+//! counts only if the line has the requested generation before and after it loads them. Generations never recur, so the
+//! reader needs no retry.
 
 use super::counter_id::NO_PLACE;
 use super::totals::FlowCounter;
@@ -25,7 +26,8 @@ const _: () = assert!(LINE <= NO_PLACE as usize);
 #[derive(Default)]
 #[repr(C)]
 pub(super) struct Block<const N: usize> {
-    /// The generation of the counts; 0, which no identifier has, before the first use and while the counts are being cleared.
+    /// The generation of the counts; 0, which no identifier has, before the first use and while the counts are being
+    /// cleared.
     generation: AtomicU32,
     counts: Counts<N>,
 }
@@ -46,7 +48,8 @@ pub(super) struct CounterLine(Block<LINE>);
 
 const _: () = assert!(cfg!(loom) || size_of::<CounterLine>() == 64);
 
-// SAFETY: an empty block is a generation 0 and counts 0, which are zeros (`repr(C)`, atomic integers), and it has a size.
+// SAFETY: an empty block is a generation 0 and counts 0, which are zeros (`repr(C)`, atomic integers), and it has a
+// size.
 unsafe impl<const N: usize> Element for Block<N> {
     const ZEROED: bool = true;
 
@@ -65,8 +68,8 @@ unsafe impl Element for CounterLine {
 }
 
 impl CounterLine {
-    /// Returns the line for counting under a generation, cleared if its counts belonged to an older one; `None` if they belong to
-    /// a newer one. Only the worker of the shard calls this.
+    /// Returns the line for counting under a generation, cleared if its counts belonged to an older one; `None` if they
+    /// belong to a newer one. Only the worker of the shard calls this.
     #[inline]
     pub(super) fn current(&self, generation: u32) -> Option<CurrentLine<'_>> {
         let block = &self.0;
@@ -96,7 +99,7 @@ impl CurrentLine<'_> {
         self.0.count(place.into(), n);
     }
 
-    /// Adds a copy at each of the `len` places from `first` on whose bit is set in `made`.
+    /// Adds a copy at each of the `len` places from `first` on that has its bit set in `made`.
     #[inline]
     pub(in crate::forwarding) fn add_run(self, first: u8, len: u8, made: u64) {
         let Some(places) = self.0.counts.0.get(usize::from(first)..) else { return };
@@ -137,8 +140,8 @@ impl<const N: usize> Block<N> {
     /// Returns whether the block belongs to this generation, after clearing it if it belonged to an older one.
     #[inline]
     fn is_current(&self, generation: u32) -> bool {
-        // Relaxed: only this worker stores it; a worker that adopted the shard is ordered after the previous one by the counters'
-        // lock.
+        // Relaxed: only this worker stores it; a worker that adopted the shard is ordered after the previous one by the
+        // counters' lock.
         let present = self.generation.load(Ordering::Relaxed);
         present == generation || self.advance(present, generation)
     }
@@ -167,8 +170,8 @@ impl<const N: usize> Block<N> {
         }
         // Relaxed: the fences below and in `restart` order these loads.
         let counts = std::array::from_fn(|at| self.counts.0[at].load(Ordering::Relaxed));
-        // Pairs with the fence in `restart`: if a count above was stored after that fence, the load below no longer returns the
-        // generation.
+        // Pairs with the fence in `restart`: if a count above was stored after that fence, the load below no longer
+        // returns the generation.
         fence(Ordering::Acquire);
         // Relaxed: ordered after the counts by the fence.
         (self.generation.load(Ordering::Relaxed) == generation).then_some(counts)

@@ -1,8 +1,8 @@
 //! [`CounterShard`]: the counters of one worker.
 //!
-//! Each worker has a shard. In it, a cache line of the flow's own holds the hot counters, which every forwarded packet changes, and
-//! the copies to the flow's first four outgoing interfaces. Each further line holds the copies to seven more. The cold counters are
-//! in a separate array, whose memory costs nothing until it is written:
+//! Each worker has a shard. In it, a cache line of the flow's own holds the hot counters, which every forwarded packet
+//! changes, and the copies to the flow's first four outgoing interfaces. Each further line holds the copies to seven
+//! more. The cold counters are in a separate array, with memory that costs nothing until it is written:
 //!
 //! ```text
 //!               +------------+---------+--------+--------+--------+-----+-----+-----+
@@ -14,12 +14,13 @@
 //!               +------------+------------------------------------------------------+
 //! ```
 //!
-//! The three cold counters of an outgoing interface are copies not made because of its TTL, because of its MTU, and for another
-//! reason. In the cold block of a first line, the nine counters of the first three positions are the six cold counters of the flow.
+//! The three cold counters of an outgoing interface are copies not made because of its TTL, because of its MTU, and for
+//! another reason. In the cold block of a first line, the nine counters of the first three positions are the six cold
+//! counters of the flow.
 //!
-//! A packet with at most four copies is therefore counted in one line, which is looked up once. Only one worker at a time writes a
-//! shard, so that adding is a load and a store. The arrays never move, and grow when an identifier is allocated, so that a worker
-//! never allocates memory.
+//! A packet with at most four copies is therefore counted in one line, which is looked up once. Only one worker at a
+//! time writes a shard, so that adding is a load and a store. The arrays never move, and grow when an identifier is
+//! allocated, so that a worker never allocates memory.
 
 use super::counter_id::{LineId, MAX_LINES, OifCounterId};
 use super::counter_line::{Block, CounterLine, CurrentLine, HOT, LINE};
@@ -65,7 +66,8 @@ impl CounterShards {
         shard.make_room(lines)?;
         let mut link = &self.first;
         loop {
-            // The list does not rely on the counters' lock: the shard is appended where the link holds this shard afterwards.
+            // The list does not rely on the counters' lock: the shard is appended where the link holds this shard
+            // afterwards.
             let linked = link.get_or_init(|| shard.clone());
             if Arc::ptr_eq(linked, &shard) {
                 return Ok(shard);
@@ -105,8 +107,8 @@ impl CounterShard {
         }
     }
 
-    /// Returns a line for counting, cleared if its counts belonged to an older generation; `None` if the identifier is no longer in
-    /// use. Only the worker of the shard calls this.
+    /// Returns a line for counting, cleared if its counts belonged to an older generation; `None` if the identifier is
+    /// no longer in use. Only the worker of the shard calls this.
     #[inline]
     pub(in crate::forwarding) fn line(&self, id: LineId) -> Option<CurrentLine<'_>> {
         self.lines.get(id.index)?.current(id.generation)

@@ -21,12 +21,13 @@ struct Line {
     in_use: bool,
     /// Whether the line is a flow's first line, which identifies the flow.
     is_first: bool,
-    /// The next place to allocate. Each place is allocated once in a generation, so that its count begins with the generation.
+    /// The next place to allocate. Each place is allocated once in a generation, so that its count begins with the
+    /// generation.
     next_place: u8,
     /// A bit for each allocated place.
     places: u8,
-    /// Links the lines of a flow: the first line to the newest further line, and each further line to the one before it. The last
-    /// one is linked to itself.
+    /// Links the lines of a flow: the first line to the newest further line, and each further line to the one before
+    /// it. The last one is linked to itself.
     further: u32,
 }
 
@@ -36,7 +37,8 @@ impl LineAllocator {
         self.lines.len()
     }
 
-    /// Reserves memory for one more line, so that neither allocating nor freeing it can fail. Returns the number of lines with it.
+    /// Reserves memory for one more line, so that neither allocating nor freeing it can fail. Returns the number of
+    /// lines with it.
     fn reserve_one(&mut self) -> Result<usize, NoMemory> {
         let len = self.lines.len() + usize::from(self.free.is_empty());
         memory::reserve(&mut self.lines, usize::from(self.free.is_empty()))?;
@@ -45,8 +47,8 @@ impl LineAllocator {
         Ok(len)
     }
 
-    /// Allocates a free line, after `make_room` has made room for that number of lines in each shard. Returns `None` when
-    /// [`MAX_LINES`] are in use.
+    /// Allocates a free line, after `make_room` has made room for that number of lines in each shard. Returns `None`
+    /// when [`MAX_LINES`] are in use.
     fn alloc_line(
         &mut self,
         is_first: bool,

@@ -27,8 +27,8 @@ use std::fmt;
 
 /// The counters of a table's flows. A clone refers to the same counters.
 ///
-/// A plane counts through a [`WorkerCounters`] for each of its threads. Any thread reads the sums, with the identifiers that the
-/// entries carry:
+/// A plane counts through a [`WorkerCounters`] for each of its threads. Any thread reads the sums, with the identifiers
+/// that the entries carry:
 ///
 /// ```
 /// # use mgm::forwarding::{Entry, ForwardingTable};
@@ -51,8 +51,8 @@ impl Counters {
         Counters { state: Arc::new(CounterState::new(max_flows)) }
     }
 
-    /// Returns counters for a new worker. It adopts the shard of a worker that was dropped, if there is one. May block: call it when
-    /// a worker starts. If the allocator refuses the memory, the process aborts.
+    /// Returns counters for a new worker. It adopts the shard of a worker that was dropped, if there is one. May block:
+    /// call it when a worker starts. If the allocator refuses the memory, the process aborts.
     #[must_use]
     pub fn worker(&self) -> WorkerCounters {
         let mut control = self.state.control.lock();
@@ -72,8 +72,8 @@ impl Counters {
 
     /// Returns the counters of a flow, summed over all workers, dropped ones included. Wait-free; it delays no worker.
     ///
-    /// The sums are exact once the workers rest. While they count, each counter has a value that it had during the call. A freed
-    /// identifier keeps its counts until it is allocated again.
+    /// The sums are exact once the workers rest. While they count, each counter has a value that it had during the
+    /// call. A freed identifier keeps its counts until it is allocated again.
     #[must_use]
     pub fn totals(&self, id: FlowCounterId) -> FlowTotals {
         let (mut hot, mut cold) = ([0_u64; HOT], [0_u64; COLD]);
@@ -131,7 +131,8 @@ impl Counters {
         freed
     }
 
-    /// Allocates the counters of an outgoing interface of a flow, all at zero; none for a flow whose own counters are free.
+    /// Allocates the counters of an outgoing interface of a flow, all at zero; none if the flow's own counters are
+    /// free.
     pub(super) fn alloc_oif(&self, flow: FlowCounterId) -> Result<OifCounterId, NoMemory> {
         self.state.control.lock().lines.alloc_oif(flow, |lines| self.make_room(lines))
     }
@@ -141,7 +142,8 @@ impl Counters {
         self.state.control.lock().lines.free_oif(id)
     }
 
-    /// Makes room for this number of lines in every shard, before any thread can know the new identifier: workers never allocate.
+    /// Makes room for this number of lines in every shard, before any thread can know the new identifier: workers never
+    /// allocate.
     fn make_room(&self, lines: usize) -> Result<(), NoMemory> {
         self.state.shards.iter().try_for_each(|shard| shard.make_room(lines))
     }

@@ -15,8 +15,8 @@
 //!           +----------------------+-------------+-----------------+
 //! ```
 //!
-//! With places, a packet path reads nothing of the entry but its one line. With runs it mostly reads one line more, because the
-//! counters of a flow's interfaces are usually allocated one after the other.
+//! With places, a packet path reads nothing of the entry but its one line. With runs it mostly reads one line more,
+//! because the counters of a flow's interfaces are usually allocated one after the other.
 
 use super::counter_id::{FlowCounterId, LineId, NO_PLACE, OifCounterId};
 use crate::memory::{self, NoMemory};
@@ -203,7 +203,8 @@ impl OifCounters {
         if self.word.addr() & 1 != 0 {
             return None;
         }
-        // SAFETY: an even word is the address of the slice given to `of_runs`, which is freed only when `self` is dropped.
+        // SAFETY: an even word is the address of the slice given to `of_runs`, which is freed only when `self` is
+        // dropped.
         let len = unsafe { *self.word }.line.index;
         Some(ptr::slice_from_raw_parts_mut(self.word, 1 + len as usize))
     }

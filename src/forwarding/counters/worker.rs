@@ -28,8 +28,8 @@ impl WorkerCounters {
         self.shard.add(id.line, counter as usize, n);
     }
 
-    /// Counts a forwarded packet: its octets, IP header included, and its copies. It has the effect of an [`add`](Self::add) for each
-    /// counter. Wait-free.
+    /// Counts a forwarded packet: its octets, IP header included, and its copies. It has the effect of an
+    /// [`add`](Self::add) for each counter. Wait-free.
     #[inline]
     pub fn forwarded(&mut self, id: FlowCounterId, octets: u64, copies: u64) {
         if let Some(line) = self.shard.line(id.line) {

@@ -1,5 +1,5 @@
-//! Readers look up flows that writers replace, publish and withdraw while the table grows, and check each result against what the
-//! writers had announced.
+//! Readers look up flows that writers replace, publish and withdraw while the table grows, and check each result
+//! against what the writers had announced.
 
 use super::*;
 use std::sync::Barrier;
@@ -24,8 +24,8 @@ impl Progress {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Makes a change and announces it. A change that is given up stays under way for ever, and no change follows it: a reader in its
-    /// last look-ups must not see it announced.
+    /// Makes a change and announces it. A change that is given up stays under way for ever, and no change follows it: a
+    /// reader in its last look-ups must not see it announced.
     fn change(&self, change: impl FnOnce(u32) -> bool) {
         let progress = self.0.load(Ordering::Relaxed);
         if progress % 2 == 1 {
@@ -56,8 +56,8 @@ impl Chase {
         Chase { owner, table, counter, progress, started: Barrier::new(3), over: AtomicBool::new(false) }
     }
 
-    /// Repeats a change while the table is full, that is, while a reader rests in a look-up. Returns `false` if the test ended before
-    /// the change was made.
+    /// Repeats a change while the table is full, that is, while a reader rests in a look-up. Returns `false` if the
+    /// test ended before the change was made.
     fn retry(&self, write: impl Fn() -> Result<(), PublishError>) -> bool {
         while let Err(error) = write() {
             assert!(matches!(error, PublishError::Full(_)), "{error}");
@@ -112,7 +112,7 @@ impl Chase {
                 let progress = &self.progress[*n as usize];
                 let before = progress.load();
                 let found = reader.lookup(&flow(*n)).map(|entry| version(entry, *n));
-                // The second load cannot move before the look-up, whose loads are acquire loads.
+                // The second load cannot move before the look-up, which makes acquire loads.
                 self.check(*n, before, found, progress.load());
                 checked += 1;
             }
@@ -149,7 +149,8 @@ fn readers_beside_writers_find_what_was_there() {
                     chase.run_reader(turn, search)
                 })
             });
-            // Six replacements for each publication: with more, the thread only waits for readers to release replaced entries.
+            // Six replacements for each publication: with more, the thread only waits for readers to release replaced
+            // entries.
             let (sender, receiver) = std::sync::mpsc::channel();
             let replacing = scope.spawn({
                 let chase = &chase;

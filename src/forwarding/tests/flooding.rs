@@ -32,7 +32,7 @@ fn unseeded(flow: &Flow) -> u64 {
     foldhash::quality::FixedState::default().hash_one(word)
 }
 
-/// Returns flows whose unseeded hashes all select bucket 0 of an array of at most 2^10 buckets.
+/// Returns flows with unseeded hashes that all select bucket 0 of an array of at most 2^10 buckets.
 fn crafted(count: usize) -> Vec<Flow> {
     let all = (0..u32::MAX).map(|n| v4(SOURCE + (n >> 12), GROUP + (n & 0xfff)));
     all.filter(|flow| unseeded(flow) >> 32 & 0x3ff == 0).take(count).collect()
@@ -54,7 +54,8 @@ fn choices() -> Vec<(&'static str, Vec<Flow>)> {
     ]
 }
 
-/// Inserts hashes as the table does, and returns the buckets that a look-up reads: the maximum, and the sum over all look-ups.
+/// Inserts hashes as the table does, and returns the buckets that a look-up reads: the maximum, and the sum over all
+/// look-ups.
 fn buckets_read(hashes: &[u64]) -> (usize, usize) {
     let first = BucketArray::default();
     for (index, hash) in (0..).zip(hashes) {
@@ -99,7 +100,8 @@ fn every_table_has_a_seed_of_its_own() {
     assert_eq!(tables[0].of(&v4(SOURCE, GROUP)), tables[0].clone().of(&v4(SOURCE, GROUP)));
 }
 
-/// If all flows had the same home bucket, the table would refuse the one that passes too many buckets, and keep the others.
+/// If all flows had the same home bucket, the table would refuse the one that passes too many buckets, and keep the
+/// others.
 #[test]
 fn too_many_flows_in_one_bucket_are_refused() {
     let owner = Owner::new();

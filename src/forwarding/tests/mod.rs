@@ -35,7 +35,8 @@ impl Owner {
         ForwardingTable::with_hash(capacity, self.table.owners().clone(), hash)
     }
 
-    /// Makes an entry that encodes its flow and its version in its interfaces, so that [`version`] detects a torn or foreign entry.
+    /// Makes an entry that encodes its flow and its version in its interfaces, so that [`version`] detects a torn or
+    /// foreign entry.
     fn entry(&self, counter: FlowCounterId, n: u32, version: u32) -> Draft {
         let stamp = self.stamp();
         let incoming = Incoming::new(VifIndex(n), stamp);

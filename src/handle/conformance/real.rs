@@ -141,9 +141,10 @@ impl Real {
     }
 
     fn play(&self, system: &System, thread: usize, report: Sender<Event>, wait: Receiver<()>) {
-        // When the receiver is dropped the run is over: continue without leave.
+        // When the receiver is dropped the run is over: continue without leave. Until then a thread keeps its id, even after its
+        // script: another thread with that id would write its descriptor, which the run still compares.
         let about = std::rc::Rc::new(move |event| {
-            if report.send(event).is_ok() && matches!(event, Event::About(_)) {
+            if report.send(event).is_ok() && matches!(event, Event::About(_) | Event::Over) {
                 let _ = wait.recv();
             }
         });

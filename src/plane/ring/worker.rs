@@ -3,11 +3,11 @@
 use super::RingTotals;
 use super::egress::{EgressPorts, PacketCopies};
 use super::frames::{FrameReceiver, FrameSender};
-use crate::forwarding::{Family, Flow, Verdict};
+use crate::forwarding::{Family, Flow, OwnedForwardingReader, Verdict};
 use crate::manager::{GroupManager, Interface, Upcall};
 use crate::memory;
 use crate::plane::classify::classify_fast_v4;
-use crate::plane::{Class, Control, Data, DropCounters, EntryReader, Link, PacketProcessor, Port, classify};
+use crate::plane::{Class, Control, Data, DropCounters, Link, PacketProcessor, Port, classify};
 use crate::prefetch::prefetch;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -22,7 +22,7 @@ pub const BURST: usize = 32;
 /// makes it.
 pub struct RingWorker {
     manager: Arc<GroupManager>,
-    reader: EntryReader,
+    reader: OwnedForwardingReader,
     processor: PacketProcessor,
     ports: EgressPorts,
     /// The flows of a burst's packets; the elements behind them are unspecified.
@@ -66,7 +66,7 @@ impl RingWorker {
         ports: impl IntoIterator<Item = (Port, FrameSender)>,
     ) -> RingWorker {
         RingWorker {
-            reader: EntryReader::new(manager.clone()),
+            reader: manager.forwarding().owned_reader(),
             processor: PacketProcessor::new(manager.forwarding().counters()),
             ports: EgressPorts::new(manager.clone(), ports),
             manager,
