@@ -6,6 +6,9 @@
 //!
 //! The router has two ports, each a pair of rings in memory. A plane for real network cards has queues of a driver in their
 //! place. One thread runs the router; the main thread plays a sender on `lan0` and a host on `lan1`.
+//!
+//! [`RingRouter`] runs the loop: it makes upcalls, processes them, and advances the clock. `own_plane.rs` shows such a loop
+//! by hand.
 
 use mgm::forwarding::Family;
 use mgm::manager::{GroupManager, Interface, ManagerConfig};

@@ -1,8 +1,11 @@
 //! A table of sessions: clients keep handles as cookies, and no cookie ever names another client's session.
 //!
 //! ```sh
-//! cargo run --example session_table --no-default-features
+//! cargo run -p multicast-group-manager --no-default-features --example session_table
 //! ```
+//!
+//! `-p` selects the library alone: in the root directory the features of all members unify, and the other members use the
+//! default features. The first build of an example takes some minutes, because it builds the development dependencies.
 //!
 //! Worker threads look cookies up without a lock. The main thread logs clients in and out, and ends idle sessions meanwhile.
 //!

@@ -1,14 +1,38 @@
 //! A multicast group manager: the part of a router that lets several multicast routing protocols share one box.
 //!
-//! The rooms, from the ground up; each uses only those above it in this list:
+//! Protocols register, take the interfaces they run on, report where receivers are, and leave again. A forwarding plane reads
+//! the resulting entries for every packet and never waits for a protocol.
+//!
+//! # Rooms
+//!
+//! Listed from the ground floor up: a room uses only rooms that stand before it.
 //!
 //! - [`handle`]: a lock-free, generation-tagged handle table with an ownership step. Knows nothing of multicast.
-//! - [`wire`]: packet formats. Imports nothing of the crate.
-//! - [`forwarding`]: the (source, group) table that a packet path reads. Knows interfaces, not protocols.
-//! - [`manager`]: who is registered, who owns which interface, who wants which group.
-//! - [`rpf`]: learned and configured routes towards sources.
-//! - [`protocol`]: clients that ship with the crate, written only against the manager's public face.
-//! - [`plane`]: where packets come from and go to.
+//! - `wire`: packet formats. Imports nothing of the crate.
+//! - `forwarding`: the (source, group) table that a packet path reads. Knows interfaces, not protocols.
+//! - `manager`: clients, ownership of interfaces, memberships, and the entries that follow from them.
+//! - `rpf`: learned and configured routes towards sources.
+//! - `protocol`: clients that ship with the crate, written only against the manager's public face.
+//! - `plane`: moves packets between interfaces by the entries.
+//!
+//! # Features
+//!
+//! - `manager` (default): everything but the handle table, and the capture plane.
+//! - `capture`: the capture plane, which reads and writes pcap and pcapng files.
+//! - `serde`: handles, interfaces, protocols, groups and flows can be written and read.
+//!
+//! Without default features the crate is the handle table alone:
+//!
+//! ```
+//! use mgm::handle::HandleTable;
+//!
+//! let sessions = HandleTable::with_limit(1000)?;
+//! let session = sessions.insert("10.0.0.1")?;
+//! assert_eq!(sessions.get(session).as_deref(), Some(&"10.0.0.1"));
+//! sessions.remove(session)?;
+//! assert!(!sessions.contains(session), "stale from now on");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #[macro_use]
 mod planted;

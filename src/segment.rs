@@ -46,15 +46,11 @@ struct Header {
 
 const LINE: usize = 64;
 
-/// Returns the alignment of a segment's first octet: at least a cache line, so that an element of one line lies in one.
+/// Returns the alignment of a segment's first octet: that of its elements, and at least a cache line, so that an element of
+/// one line lies in one, or a large page, for segments that fill one.
 const fn alignment<T>(octets: usize, pages: Pages) -> usize {
-    if matches!(pages, Pages::Large) && octets >= LARGE_PAGE {
-        LARGE_PAGE
-    } else if align_of::<T>() > LINE {
-        align_of::<T>()
-    } else {
-        LINE
-    }
+    let pages = if matches!(pages, Pages::Large) && octets >= LARGE_PAGE { LARGE_PAGE } else { LINE };
+    if align_of::<T>() > pages { align_of::<T>() } else { pages }
 }
 
 /// Allocates a segment of `len` empty elements. The caller owns it and frees it with [`free`].
@@ -73,8 +69,13 @@ pub(crate) fn allocate<T: Element>(len: usize, pages: Pages) -> Result<NonNull<T
     let layout = Layout::from_size_align(space, align_of::<Header>().max(size_of::<Header>()))
         .map_err(|_| NoMemory)?;
     granted()?;
-    // SAFETY: the layout is not empty: it has room for the alignment.
-    let memory = unsafe { if zeroed { alloc_zeroed(layout) } else { alloc(layout) } };
+    let memory = if zeroed {
+        // SAFETY: the layout is not empty: it has room for the alignment.
+        unsafe { alloc_zeroed(layout) }
+    } else {
+        // SAFETY: as above.
+        unsafe { alloc(layout) }
+    };
     if memory.is_null() {
         return Err(NoMemory);
     }
@@ -85,9 +86,12 @@ pub(crate) fn allocate<T: Element>(len: usize, pages: Pages) -> Result<NonNull<T
     if pages == Pages::Large {
         in_large_pages(segment, octets);
     }
-    // SAFETY: there is room for a header before the segment, and the segment is aligned to more than a header is.
-    unsafe { segment.cast::<Header>().sub(1).write(Header { memory, octets: space }) };
+    // SAFETY: there is room for a header between the memory's begin and the segment.
+    let header = unsafe { segment.cast::<Header>().sub(1) };
+    // SAFETY: as above, and the segment is aligned to a multiple of a header's alignment and size.
+    unsafe { header.write(Header { memory, octets: space }) };
     let first = segment.cast::<T>();
+    assert!(first.is_aligned(), "a segment is aligned to its elements");
     if !zeroed {
         for at in 0..len {
             // SAFETY: element `at` lies in the segment, which is aligned for the type.
@@ -104,8 +108,10 @@ pub(crate) fn allocate<T: Element>(len: usize, pages: Pages) -> Result<NonNull<T
 /// # Safety
 /// `first` came from [`allocate`] with this `len`, has not been freed, and no thread uses it any more.
 pub(crate) unsafe fn free<T>(first: NonNull<T>, len: usize) {
-    // SAFETY: `allocate` wrote the header there.
-    let header = unsafe { first.cast::<Header>().sub(1).read() };
+    // SAFETY: `allocate` left room for a header there.
+    let header = unsafe { first.cast::<Header>().sub(1) };
+    // SAFETY: `allocate` wrote the header.
+    let header = unsafe { header.read() };
     let elements = NonNull::slice_from_raw_parts(first, len);
     // SAFETY: all elements are initialized, and no thread uses them.
     unsafe { elements.drop_in_place() };
@@ -131,6 +137,17 @@ mod tests {
         }
     }
 
+    /// Aligned to more than a large page.
+    #[repr(align(0x40_0000))]
+    struct BeyondLargePages(#[expect(dead_code, reason = "for its size")] u8);
+    // SAFETY: zero is the number that `empty` has.
+    unsafe impl Element for BeyondLargePages {
+        const ZEROED: bool = true;
+        fn empty() -> Self {
+            BeyondLargePages(0)
+        }
+    }
+
     struct Owning(Arc<()>);
     std::thread_local! { static SHARED: Arc<()> = Arc::default(); }
     // SAFETY: it says that zeros are no value.
@@ -150,6 +167,14 @@ mod tests {
                 // SAFETY: allocated just now, and used nowhere else.
                 unsafe { free(segment, len) };
             }
+        }
+        // Several at once: the first may be aligned by chance.
+        let segments =
+            [1, 2, 1, 1, 3].map(|len| (allocate::<BeyondLargePages>(len, Pages::Large).unwrap(), len));
+        for (segment, len) in segments {
+            assert!(segment.is_aligned());
+            // SAFETY: as above.
+            unsafe { free(segment, len) };
         }
         let segment = allocate::<Owning>(5, Pages::Small).unwrap();
         assert_eq!(segment.addr().get() % LINE, 0);

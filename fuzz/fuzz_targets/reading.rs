@@ -87,6 +87,7 @@ fn end(error: ReadError) -> End {
         ReadError::NotACapture => End::NotACapture,
         ReadError::CutShort { at } => End::CutShort(at),
         ReadError::Damaged { at, what } => End::Damaged(at, what),
+        other => panic!("an error that this target does not know: {other}"),
     }
 }
 

@@ -9,7 +9,7 @@ use loom::thread;
 use loom_tests::{Watched, explore};
 use mgm::forwarding::parts::Array;
 use mgm::forwarding::{
-    FlowCounter, Flow, FlowCounterId, ForwardingTable, NewEntry, OifCounterId, OifCounter, PublishError,
+    Flow, FlowCounter, FlowCounterId, ForwardingTable, NewEntry, OifCounter, OifCounterId, PublishError,
 };
 use mgm::handle::OwnershipTable;
 use std::sync::Arc;

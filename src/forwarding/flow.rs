@@ -113,7 +113,7 @@ impl Flow {
     }
 
     #[inline]
-    const fn to_address(&self, integer: u128) -> IpAddr {
+    const fn to_address(self, integer: u128) -> IpAddr {
         match self.family() {
             Family::V4 => IpAddr::V4(Ipv4Addr::from_bits(integer as u32)),
             Family::V6 => IpAddr::V6(Ipv6Addr::from_bits(integer)),

@@ -40,6 +40,7 @@ pub(crate) use packet_counts::PacketCounts;
 pub use reader::ForwardingReader;
 pub use stamp::Stamp;
 pub use table::ForwardingTable;
+pub(crate) use table::MAX_CAPACITY;
 pub use view::ForwardingView;
 
 /// Parts that have loom models of their own.

@@ -28,7 +28,7 @@ impl Stamp {
     }
 
     /// Makes a stamp of both words of the pair that contains `id`, given in the pair's order
-    /// ([`new_resource_pair`](crate::handle::HandleTable::new_resource_pair)).
+    /// ([`new_resource_pair`](crate::handle::OwnershipTable::new_resource_pair)).
     #[inline]
     #[must_use]
     pub const fn pair(id: ResourceId, [word, other]: [OwnerWord; 2]) -> Stamp {

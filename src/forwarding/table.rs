@@ -58,7 +58,7 @@ type Watcher = dyn Fn(Flow) + Send + Sync;
 const SPARE_SLOTS: u32 = if cfg!(loom) { 0 } else { 256 };
 
 /// The largest capacity. With its spare slots it is smaller than the limit of a handle table.
-const MAX_CAPACITY: u32 = 1 << 23;
+pub(crate) const MAX_CAPACITY: u32 = 1 << 23;
 
 impl ForwardingTable {
     /// Makes a table of at most `capacity` entries, with stamps that are checked against `owners`. A capacity above

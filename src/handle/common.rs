@@ -55,6 +55,9 @@ macro_rules! table_methods {
             /// # Errors
             /// [`Full`] returns `make`, uncalled. As [`insert`](Self::insert).
             ///
+            /// The error carries the closure and everything that the closure borrows. To return it as a `Box<dyn Error>` with
+            /// `?`, make the closure `move` and let it own what it uses, or replace the error by `map_err`.
+            ///
             /// ```
             /// use mgm::handle::{Handle, HandleTable};
             /// struct Session {
@@ -84,6 +87,9 @@ macro_rules! table_methods {
             }
 
             /// Calls `f` with the object, if the handle is live.
+            ///
+            /// The calling thread is pinned while `f` runs. Slots that `f` frees are not used again before it returns: an insert
+            /// from `f` may find the table full.
             #[inline]
             pub fn with<R>(&self, handle: Handle, f: impl FnOnce(&T) -> R) -> Option<R> {
                 self.get(handle).map(|value| f(&value))
@@ -102,7 +108,8 @@ macro_rules! table_methods {
             }
 
             /// Returns an iterator over the live objects and their handles: every one that is live throughout the walk, and
-            /// perhaps some that are not. Each [`Ref`] pins: drop it before the next step of a long walk.
+            /// perhaps some that are not. Each [`Ref`] pins: drop it before the next step of a long walk. Slots that are freed
+            /// meanwhile are not used again before it is dropped, so an insert may find the table full.
             pub fn iter(&self) -> Iter<'_, Self> {
                 Iter::new(self)
             }

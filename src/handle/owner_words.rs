@@ -85,7 +85,8 @@ impl OwnerWord {
         OwnerWord(stamp << SLOT_BITS | owner)
     }
 
-    const FIRST: OwnerWord = OwnerWord(0).next(None);
+    /// The word of a resource that was never claimed. It recurs after 2^44 changes, as stamps do.
+    pub(crate) const FIRST: OwnerWord = OwnerWord(0).next(None);
 }
 
 /// Two words in one cache line, for resources that are checked together.

@@ -58,6 +58,9 @@ impl<T> HandleTable<T> {
     /// Removes the objects for which `keep` returns `false`, among those that are live throughout the walk and perhaps
     /// others. Other threads may insert and remove meanwhile.
     ///
+    /// The calling thread is pinned during each call of `keep`, as in [`with`](Self::with): slots that `keep` frees are not used
+    /// again before it returns, so an insert from `keep` may find the table full.
+    ///
     /// ```
     /// use mgm::handle::HandleTable;
     /// let table = HandleTable::new();

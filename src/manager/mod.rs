@@ -140,7 +140,7 @@ impl GroupManager {
             min: 1,
             max: ManagerConfig::MAX_CLIENTS,
         })?;
-        let (interfaces, allocator) = InterfaceTable::new(config.interfaces);
+        let (interfaces, allocator) = InterfaceTable::new(config.interfaces, clients.table.owners().clone());
         let clock = Arc::<Clock>::default();
         let table = ForwardingTable::new(config.entries, clients.table.owners().clone());
         let forwarding = ForwardingView::new(Arc::new(table));
@@ -248,10 +248,13 @@ impl GroupManager {
         self.interfaces.find(interface).map(|record| record.vif)
     }
 
-    /// Returns the interface of a VIF index; `None` when the index was never assigned. Wait-free.
+    /// Returns the interface of a VIF index; `None` when no taken interface has it. Wait-free.
     #[must_use]
     pub fn interface(&self, vif: VifIndex) -> Option<Interface> {
-        self.interfaces.get(vif).map(|record| record.interface)
+        self.interfaces
+            .get(vif)
+            .filter(|record| self.interfaces.was_taken(record))
+            .map(|record| record.interface)
     }
 
     /// Moves the manager's clock forward, and ends the entries that have reached the end of their lifetime. The clock counts from the making of the

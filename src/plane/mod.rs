@@ -12,6 +12,44 @@
 //! Two planes come with the crate. The capture plane (feature `capture`) forwards the packets of a capture file and loses
 //! none. The [ring plane](ring) forwards from memory to memory, as planes of network cards do, and drops a copy that finds
 //! its ring full.
+//!
+//! # Writing a plane
+//!
+//! `examples/own_plane.rs` is a whole plane in one file. Each turn of its loop makes these calls, in this order:
+//!
+//! 1. Take a burst of packets, and look their flows up: [`OwnedForwardingReader::lookup`], or
+//!    [`lookup_burst`](crate::forwarding::OwnedForwardingReader::lookup_burst) for all of them together.
+//! 2. Check each packet's entry: [`Entry::check`]. Make a copy for each interface of [`Entry::live_outgoing`], and count:
+//!    [`WorkerCounters`]. A [`PacketProcessor`] does all of this step.
+//! 3. For a packet without a usable entry call [`upcall`](crate::manager::GroupManager::upcall), which does not wait. Keep
+//!    the packet, or drop it.
+//! 4. Call [`process_upcalls`](crate::manager::GroupManager::process_upcalls). It makes the entries and runs callbacks of
+//!    clients. Another thread may do this.
+//! 5. Look the kept packets up again. Drop and count a packet that still has no usable entry: there may be no room for one.
+//! 6. Call [`advance`](crate::manager::GroupManager::advance) with the time, so that entries end with their lifetime.
+//! 7. If nothing arrived, [`park`](crate::forwarding::OwnedForwardingReader::park) the reader before the thread idles. A
+//!    reader that is not parked holds removed entries back.
+//!
+//! [`ring::RingRouter`] runs such a loop. The verdicts mean:
+//!
+//! | verdict | the packet | counted by the plane | also call |
+//! |---|---|---|---|
+//! | [`Accept`](crate::forwarding::Verdict::Accept) | copy it to each live outgoing interface | [`forwarded`](crate::forwarding::WorkerCounters::forwarded) and, for each copy, [`add_oif`](crate::forwarding::WorkerCounters::add_oif); without a live interface [`NoReceivers`](crate::forwarding::FlowCounter::NoReceivers) | |
+//! | [`WrongInterface`](crate::forwarding::Verdict::WrongInterface) | drop it | [`WrongInterface`](crate::forwarding::FlowCounter::WrongInterface) | [`wrong_interface`](crate::manager::GroupManager::wrong_interface), which alerts the owner and counts nothing |
+//! | [`NoReceivers`](crate::forwarding::Verdict::NoReceivers) | drop it | [`NoReceivers`](crate::forwarding::FlowCounter::NoReceivers) | |
+//! | [`Stale`](crate::forwarding::Verdict::Stale), or no entry | keep or drop it | nothing | [`upcall`](crate::manager::GroupManager::upcall), which may count it ([`Uninitialized`](crate::forwarding::FlowCounter::Uninitialized), [`QueueOverflow`](crate::forwarding::FlowCounter::QueueOverflow)) |
+//!
+//! [`PacketProcessor::process`] makes the counts of the first three rows. The plane makes the calls of the last column.
+//!
+//! [`vif_index`](crate::manager::GroupManager::vif_index) returns `None` for an interface that no protocol has taken yet. The
+//! plane treats the packet as any other, with a number that no entry contains, such as `VifIndex(u32::MAX)`. So no entry
+//! accepts the packet. [`PortMap::arrival`] returns such a number. An interface may be taken later, so the plane asks again;
+//! a number once assigned never changes.
+//!
+//! [`OwnedForwardingReader::lookup`]: crate::forwarding::OwnedForwardingReader::lookup
+//! [`Entry::check`]: crate::forwarding::Entry::check
+//! [`Entry::live_outgoing`]: crate::forwarding::Entry::live_outgoing
+//! [`WorkerCounters`]: crate::forwarding::WorkerCounters
 
 #[cfg(feature = "capture")]
 pub mod capture;

@@ -21,7 +21,10 @@ pub enum FlowCounter {
     HeaderErrors,
     /// Packets discarded because the queue of flows without an entry was full.
     QueueOverflow,
-    /// Packets that arrived while the flow's entry was being made.
+    /// Packets that arrived while the flow's entry was being made, without the first one: its upcall queued the flow and
+    /// does not count it ([`GroupManager::upcall`](crate::manager::GroupManager::upcall)).
+    ///
+    /// A plane that keeps such packets and forwards them later counts them as [`Packets`](Self::Packets) as well.
     Uninitialized,
 }
 

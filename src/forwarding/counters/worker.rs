@@ -28,8 +28,11 @@ impl WorkerCounters {
         self.shard.add(id.line, counter as usize, n);
     }
 
-    /// Counts a forwarded packet: its octets, IP header included, and its copies. It has the effect of an
-    /// [`add`](Self::add) for each counter. Wait-free.
+    /// Counts a forwarded packet of the flow of [`Entry::counter`](crate::forwarding::Entry::counter). `octets` is the length
+    /// of the packet, IP header included; `copies` is the number of copies made.
+    ///
+    /// It has the effect of an [`add`](Self::add) of 1 packet, of the octets and of the copies. The copies of each outgoing
+    /// interface are counted in addition, by [`add_oif`](Self::add_oif): neither call counts for the other. Wait-free.
     #[inline]
     pub fn forwarded(&mut self, id: FlowCounterId, octets: u64, copies: u64) {
         if let Some(line) = self.shard.line(id.line) {
@@ -49,7 +52,9 @@ impl WorkerCounters {
         self.shard.prefetch(id.line());
     }
 
-    /// Adds to a counter of an outgoing interface of a flow, as [`add`](Self::add). Wait-free.
+    /// Adds to a counter of an outgoing interface of a flow, as [`add`](Self::add). `id` is the
+    /// [`Outgoing::counter`](crate::forwarding::Outgoing::counter) of the interface. Changes no counter of the flow itself.
+    /// Wait-free.
     #[inline]
     pub fn add_oif(&mut self, id: OifCounterId, counter: OifCounter, n: u32) {
         match counter {

@@ -7,10 +7,22 @@ use crate::handle::Handle;
 use std::fmt;
 
 /// A protocol instance: a protocol number and an instance number. Unique among the registered clients.
+///
+/// The number has the layout of `PROTOCOL_ID` in `routprot.h` of the Windows SDK:
+///
+/// | bits | part | values |
+/// |---|---|---|
+/// | 31, 30 | type | 1 for multicast routing protocols |
+/// | 29 to 16 | vendor | 311 is Microsoft; 0 and 16383 are reserved there |
+/// | 15 to 0 | protocol | chosen by the vendor |
+///
+/// A third party takes type 1, a vendor number of its own, and a protocol number of its choice. A protocol that never runs on
+/// Windows may do without a vendor: `0x4000_0001` is multicast type, vendor 0, protocol 1. Except for
+/// [`IGMP`](Self::IGMP), the manager gives no number a meaning; it compares numbers only.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Protocol {
-    /// The protocol number, formed as `PROTOCOL_ID` in `routprot.h` of the Windows SDK.
+    /// The protocol number, formed as `PROTOCOL_ID` in `routprot.h` of the Windows SDK: see [`Protocol`].
     pub id: u32,
     /// The instance of the protocol.
     pub component: u32,
@@ -20,7 +32,8 @@ impl Protocol {
     /// The number of IGMP and MLD, `MS_IP_IGMP` of `routprot.h`: the one protocol that shares an interface with another.
     pub const IGMP: u32 = 0x4137_000A;
 
-    /// Returns the name of a protocol instance.
+    /// Returns the name of a protocol instance. See [`Protocol`] for the choice of `id`. `component` is 0 unless a protocol has
+    /// several instances.
     #[must_use]
     pub const fn new(id: u32, component: u32) -> Protocol {
         Protocol { id, component }
@@ -82,6 +95,9 @@ pub trait Client: Send + Sync {
     }
 
     /// Reports receivers on interfaces of other clients: the client should ask upstream for these packets.
+    ///
+    /// A protocol without rules for single flows may ignore alerts with
+    /// [`Cause::Entry`](crate::manager::Cause::Entry), which follow entries rather than memberships.
     ///
     /// Source: `PMGM_JOIN_ALERT_CALLBACK`; RFC 2715, Join alert.
     fn join_alert(&self, alert: &JoinAlert) {

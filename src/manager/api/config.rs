@@ -101,7 +101,7 @@ impl ManagerConfig {
             ("interfaces", u64::from(self.interfaces), 1, 1 << 20),
             ("memberships", u64::from(self.memberships), 1, U32_MAX),
             ("memberships_per_interface", u64::from(self.memberships_per_interface), 1, U32_MAX),
-            ("entries", u64::from(self.entries), 1, 1 << 24),
+            ("entries", u64::from(self.entries), 1, crate::forwarding::MAX_CAPACITY.into()),
             ("entries_per_interface", u64::from(self.entries_per_interface), 1, U32_MAX),
             ("negative_entries", u64::from(self.negative_entries), 1, U32_MAX),
             ("negative_entries_per_interface", negative_per_interface, 1, U32_MAX),

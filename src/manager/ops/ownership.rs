@@ -84,7 +84,7 @@ impl GroupManager {
     /// [`TakeError`]; a client that takes what it owns is refused like every other.
     pub fn take(&self, client: Handle, interface: Interface) -> Result<(), TakeError> {
         let role = self.clients.role(client).ok_or(TakeError::Stale)?;
-        let record = match self.interfaces.find(interface) {
+        let record = match self.interfaces.find_record(interface) {
             Some(record) => record,
             // A client that is still registered was refused for want of room, which never comes back, or of memory.
             None => match self.make_record(interface) {
@@ -207,7 +207,7 @@ impl GroupManager {
 
     fn make_record(&self, interface: Interface) -> Result<&InterfaceRecord, TakeError> {
         let mut allocator = self.allocator.lock();
-        if let Some(record) = self.interfaces.find(interface) {
+        if let Some(record) = self.interfaces.find_record(interface) {
             return Ok(record);
         }
         let owners = || self.clients.table.new_resource_pair();

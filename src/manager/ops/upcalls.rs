@@ -52,6 +52,16 @@ impl GroupManager {
     /// clients of packets on the wrong interface. Returns the number processed, which is less than `max` only when the queues
     /// are empty. Any number of threads may call it.
     ///
+    /// An entry that cannot be made ([`NewFlowError`]) is no error of this call:
+    ///
+    /// - `Full`, `NoMemory`: the flow leaves the queue and keeps its counts for a while, unless too many flows do. Its next
+    ///   upcall queues it again.
+    /// - `Building`: another thread makes the entry, or its interfaces changed too often meanwhile. The flow leaves the
+    ///   queue. The entry may appear shortly, or with the next upcall.
+    ///
+    /// So a packet that a plane has kept may still find no entry afterwards. The plane then drops it: one that makes another
+    /// upcall for the same packet each time may do so for ever, as long as the table is full.
+    ///
     /// Runs callbacks, with no lock held. May wait for the membership lock.
     pub fn process_upcalls(&self, max: usize) -> usize {
         self.upcalls.tidy(self.clock.now(), |key| self.upcall_quota(key));

@@ -8,13 +8,13 @@
 use super::{Role, UpcallQuota};
 use crate::faults;
 use crate::forwarding::VifIndex;
-use crate::handle::{NewResourceError, ResourceId};
+use crate::handle::{NewResourceError, OwnerWord, OwnerWords, ResourceId};
 use crate::manager::Interface;
 use crate::manager::points;
 use crate::memory::{self, NoMemory};
 use crate::segment::{Element, Pages};
 use crate::segmented_array::DoublingArray;
-use crate::sync::OnceLock;
+use crate::sync::{Arc, OnceLock};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
@@ -80,6 +80,8 @@ pub(in crate::manager) struct InterfaceTable {
     /// The position of the present index in `indexes`.
     present: AtomicUsize,
     hasher: foldhash::fast::RandomState,
+    /// The owner words of the records.
+    owners: Arc<OwnerWords>,
     max: u32,
 }
 
@@ -89,12 +91,14 @@ pub(in crate::manager) struct InterfaceAllocator {
 }
 
 impl InterfaceTable {
-    pub(in crate::manager) fn new(max: u32) -> (InterfaceTable, InterfaceAllocator) {
+    /// Makes a table of at most `max` records, with owner words of `owners`.
+    pub(in crate::manager) fn new(max: u32, owners: Arc<OwnerWords>) -> (InterfaceTable, InterfaceAllocator) {
         let table = InterfaceTable {
             records: DoublingArray::default(),
             indexes: std::array::from_fn(|_| OnceLock::new()),
             present: AtomicUsize::new(0),
             hasher: foldhash::fast::RandomState::default(),
+            owners,
             max,
         };
         (table, InterfaceAllocator { made: 0 })
@@ -105,8 +109,23 @@ impl InterfaceTable {
         self.records.get(vif.0)?.0.get()
     }
 
-    /// Returns the record of an interface. Wait-free: at most as many steps as the index has places, few on average.
+    /// Returns the record of an interface that was taken before. Wait-free, as [`find_record`](Self::find_record).
+    ///
+    /// The first take makes a record before it claims an owner word. If that claim fails, the record stays, but the
+    /// interface is as unknown as before: a call that fails must not be noticed by others. The owner words decide, so an
+    /// interface becomes known at the very instant when its first take takes effect.
     pub(in crate::manager) fn find(&self, interface: Interface) -> Option<&InterfaceRecord> {
+        self.find_record(interface).filter(|record| self.was_taken(record))
+    }
+
+    /// Returns whether a role of the interface was ever claimed.
+    pub(in crate::manager) fn was_taken(&self, record: &InterfaceRecord) -> bool {
+        Role::BOTH.into_iter().any(|role| self.owners.word(record.owner(role)) != Some(OwnerWord::FIRST))
+    }
+
+    /// Returns the record of an interface, taken or not. Wait-free: at most as many steps as the index has places, few on
+    /// average.
+    pub(in crate::manager) fn find_record(&self, interface: Interface) -> Option<&InterfaceRecord> {
         // SeqCst, paired with the store in `make` that puts a larger index in place: the index is complete by then.
         let index = self.indexes[self.present.load(Ordering::SeqCst)].get()?;
         for at in self.probe(interface, index.len()) {
@@ -209,20 +228,35 @@ mod tests {
     use super::*;
     use crate::handle::OwnershipTable;
 
+    /// A record whose first take failed is no trace of that take.
+    #[test]
+    fn an_interface_is_unknown_until_a_claim_takes_effect() {
+        let owners = OwnershipTable::with_limit(1).unwrap();
+        let client = owners.insert(()).unwrap();
+        let (table, mut allocator) = InterfaceTable::new(1, owners.owners().clone());
+        let interface = Interface::v4(1);
+        let record = table.make(&mut allocator, interface, || owners.new_resource_pair()).unwrap();
+        assert!(table.find(interface).is_none() && table.find_record(interface).is_some());
+        owners.claim(client, record.igmp).unwrap();
+        assert!(table.find(interface).is_some());
+        owners.release(client, record.igmp).unwrap();
+        assert!(table.find(interface).is_some(), "known from then on");
+    }
+
     #[test]
     fn every_interface_is_found_through_many_growths() {
         let owners = OwnershipTable::<()>::with_limit(1).unwrap();
-        let (table, mut allocator) = InterfaceTable::new(5000);
+        let (table, mut allocator) = InterfaceTable::new(5000, owners.owners().clone());
         for n in 0..5000 {
             let interface = Interface::v4(n * 7);
-            assert!(table.find(interface).is_none());
+            assert!(table.find_record(interface).is_none());
             let made = table.make(&mut allocator, interface, || owners.new_resource_pair()).unwrap();
             assert_eq!(made.vif, VifIndex(n));
         }
         for n in 0..5000 {
-            assert_eq!(table.find(Interface::v4(n * 7)).unwrap().vif, VifIndex(n));
+            assert_eq!(table.find_record(Interface::v4(n * 7)).unwrap().vif, VifIndex(n));
             assert_eq!(table.get(VifIndex(n)).unwrap().interface, Interface::v4(n * 7));
-            assert!(table.find(Interface::v6(n * 7)).is_none());
+            assert!(table.find_record(Interface::v6(n * 7)).is_none());
         }
         let refused = table.make(&mut allocator, Interface::v4(1), || owners.new_resource_pair());
         assert!(matches!(refused, Err(NewResourceError::Full { max: 5000 })));

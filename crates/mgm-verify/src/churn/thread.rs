@@ -246,7 +246,7 @@ impl Drop for ChurnThread<'_> {
 /// Returns a flow of a thread. No packet has its source (RFC 1112 section 4, RFC 6666); its group is reserved for
 /// documentation (RFC 6676).
 fn own_flow(thread: u16, at: u16) -> Result<Flow, mgm::forwarding::FlowError> {
-    let (source, group): (IpAddr, IpAddr) = if at % 2 == 0 {
+    let (source, group): (IpAddr, IpAddr) = if at.is_multiple_of(2) {
         let [high, low] = thread.to_be_bytes();
         (Ipv4Addr::new(240, high, low, at as u8).into(), Ipv4Addr::new(233, 252, 0, 1).into())
     } else {
