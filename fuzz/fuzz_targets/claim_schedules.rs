@@ -118,7 +118,7 @@ fn call(shared: &Shared, operation: history::Operation) -> Outcome {
             Err(ReleaseError::Stale) => Outcome::Stale,
             Err(_) => panic!("the words belong to the table"),
         },
-        Retire(handle) => match table.check_and_retire(handle) {
+        Retire(handle) => match table.check_and_retire(handle).map(drop) {
             Ok(()) => Outcome::Retired,
             Err(RetireError::StillOwns(count)) => Outcome::StillOwns(count),
             Err(_) => Outcome::Stale,

@@ -26,7 +26,7 @@ fn claim_and_retire() {
     explore("claim_and_retire", 5, || {
         let (table, client, resource) = table();
         let shared = table.clone();
-        let retiring = thread::spawn(move || shared.check_and_retire(client));
+        let retiring = thread::spawn(move || shared.check_and_retire(client).map(drop));
         let claim = table.claim(client, resource);
         if claim.is_err() {
             assert!(!table.contains(client), "Stale for a live handle");
@@ -62,7 +62,7 @@ fn claim_and_reuse() {
         if let Some(next) = other.join().unwrap() {
             assert_eq!(claim, Err(ClaimError::Stale));
             assert_eq!(table.owner_of(resource), None);
-            assert_eq!(table.check_and_retire(next), Ok(()));
+            assert_eq!(table.check_and_retire(next).map(drop), Ok(()));
         }
     });
 }
@@ -78,7 +78,7 @@ fn claim_and_claim() {
         let other = thread::spawn(move || shared.claim(red, resource));
         let own = table.claim(blue, resource);
         if own.is_ok() {
-            assert_eq!(table.check_and_retire(red), Ok(()), "red never owned anything");
+            assert_eq!(table.check_and_retire(red).map(drop), Ok(()), "red never owned anything");
         }
         let other = other.join().unwrap();
         match (own, other) {
@@ -100,7 +100,7 @@ fn claim_twice() {
         let own = table.claim(client, resource).is_ok();
         assert!(own != other.join().unwrap(), "one of the two");
         assert_eq!(stamp(&table, resource), before + 1);
-        assert_eq!(table.check_and_retire(client), Err(RetireError::StillOwns(1)));
+        assert_eq!(table.check_and_retire(client).map(drop), Err(RetireError::StillOwns(1)));
     });
 }
 
@@ -118,12 +118,12 @@ fn helping() {
         });
         assert!(table.claim(client, third).is_ok());
         other.join().unwrap();
-        assert_eq!(table.check_and_retire(client), Err(RetireError::StillOwns(3)));
+        assert_eq!(table.check_and_retire(client).map(drop), Err(RetireError::StillOwns(3)));
         for resource in [first, second, third] {
             assert_eq!(table.owner_of(resource), Some(client));
             assert!(table.release(client, resource).is_ok());
         }
-        assert_eq!(table.check_and_retire(client), Ok(()));
+        assert_eq!(table.check_and_retire(client).map(drop), Ok(()));
     });
 }
 
@@ -140,7 +140,7 @@ fn claim_and_release() {
         assert_eq!(stamp(&table, resource), before + 1 + u64::from(released));
         assert_eq!(table.owner_of(resource), (!released).then_some(client));
         let held = if released { Ok(()) } else { Err(RetireError::StillOwns(1)) };
-        assert_eq!(table.check_and_retire(client), held);
+        assert_eq!(table.check_and_retire(client).map(drop), held);
     });
 }
 
@@ -152,7 +152,7 @@ fn release_and_retire() {
         table.claim(client, resource).unwrap();
         let shared = table.clone();
         let retiring = thread::spawn(move || {
-            let retire = shared.check_and_retire(client);
+            let retire = shared.check_and_retire(client).map(drop);
             if retire.is_ok() {
                 assert_eq!(shared.owner_of(resource), None);
             }
@@ -161,10 +161,10 @@ fn release_and_retire() {
         assert!(table.release(client, resource).is_ok());
         assert_eq!(table.owner_of(resource), None);
         match retiring.join().unwrap() {
-            Ok(()) => assert_eq!(table.check_and_retire(client), Err(RetireError::Stale)),
+            Ok(()) => assert_eq!(table.check_and_retire(client).map(drop), Err(RetireError::Stale)),
             Err(error) => {
                 assert_eq!(error, RetireError::StillOwns(1));
-                assert_eq!(table.check_and_retire(client), Ok(()));
+                assert_eq!(table.check_and_retire(client).map(drop), Ok(()));
             }
         }
     });

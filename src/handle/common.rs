@@ -34,15 +34,14 @@ macro_rules! table_methods {
             /// advance the epoch to get there. So a table with removed objects and without pinned readers has room.
             ///
             /// # Errors
-            /// [`Full`] returns the value when the limit is reached, or when there is no memory for more slots. The limit
-            /// counts, beside the live objects:
+            /// [`InsertError`] returns the value and the reason. The limit counts, beside the live objects:
             ///
             /// - removed objects that a reader may still see;
             /// - slots that have used up their generations (after at least 2^31 objects each);
             /// - free slots that a stopped thread was about to give back in the middle of an insert or a removal: at most
             ///   128 for each such thread.
             #[inline]
-            pub fn insert(&self, value: T) -> Result<Handle, Full<T>> {
+            pub fn insert(&self, value: T) -> Result<Handle, InsertError<T>> {
                 self.raw.insert(value)
             }
 
@@ -53,7 +52,7 @@ macro_rules! table_methods {
             /// away before this call returns.
             ///
             /// # Errors
-            /// [`Full`] returns `make`, uncalled. As [`insert`](Self::insert).
+            /// [`InsertError`] returns `make`, uncalled. As [`insert`](Self::insert).
             ///
             /// The error carries the closure and everything that the closure borrows. To return it as a `Box<dyn Error>` with
             /// `?`, make the closure `move` and let it own what it uses, or replace the error by `map_err`.
@@ -67,7 +66,7 @@ macro_rules! table_methods {
             /// let handle = sessions.insert_with_key(|own| Session { own }).unwrap();
             /// assert_eq!(sessions.with(handle, |session| session.own), Some(handle));
             /// ```
-            pub fn insert_with_key<F: FnOnce(Handle) -> T>(&self, make: F) -> Result<Handle, Full<F>> {
+            pub fn insert_with_key<F: FnOnce(Handle) -> T>(&self, make: F) -> Result<Handle, InsertError<F>> {
                 self.raw.insert_with_key(make)
             }
 
@@ -164,8 +163,9 @@ macro_rules! table_methods {
             /// structures that publish indices of this table and know when objects are removed.
             ///
             /// # Safety
-            /// The object that lives in the slot, if one does, is not removed while this is called or the reference is used:
-            /// the caller holds back every thread that could remove it.
+            /// The slot of the object that lives in it, if one does, does not enter limbo while this is called or the reference
+            /// is used. The caller holds back every thread that could remove the object by `remove`, and every thread that could
+            /// drop the [`Retired`] of the object. The object may be retired meanwhile, as long as its `Retired` is kept.
             #[must_use]
             pub unsafe fn get_unpinned(&self, index: u32) -> Option<(Handle, &T)> {
                 // SAFETY: passed on.

@@ -3,6 +3,7 @@
 use super::Handle;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 const STALE: &str = "the handle is stale: its object is removed, or it is of another table";
 const UNKNOWN_RESOURCE: &str = "the resource id is of another table";
@@ -29,32 +30,96 @@ impl fmt::Display for LimitError {
 
 impl Error for LimitError {}
 
-/// The table is full. Returns the value that was to be inserted, or the closure that would have made it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Full<T>(pub T);
+/// Reclamation has stood still: retired objects wait, and pinned readers hold them back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Standstill {
+    /// For how long no grace period has ended.
+    pub since: Duration,
+    /// About how many participants are pinned: Readers, and threads in the middle of an access.
+    pub pinned: usize,
+}
 
-impl<T> Full<T> {
+impl fmt::Display for Standstill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Standstill { since, pinned } = self;
+        write!(f, "reclamation has stood still for {since:.1?}, held back by {pinned} pinned readers")
+    }
+}
+
+/// The reason why an object was not inserted. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InsertRefusal {
+    /// As many objects are alive as the limit allows.
+    Full {
+        /// The limit.
+        limit: u32,
+    },
+    /// Fewer objects are alive than the limit allows, but no slot is free: retired objects wait for readers.
+    NoFreeSlot {
+        /// About how many objects are alive.
+        alive: usize,
+        /// About how many retired objects wait.
+        waiting: usize,
+        /// How long reclamation has stood still, if it has for a while.
+        standstill: Option<Standstill>,
+    },
+    /// There is no memory for more slots.
+    NoMemory,
+}
+
+impl fmt::Display for InsertRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { limit } => {
+                write!(f, "the table is full: {limit} objects are alive; remove one, or choose a larger limit")
+            }
+            Self::NoFreeSlot { alive, waiting, standstill } => {
+                write!(f, "no slot is free: about {alive} objects are alive, and {waiting} wait for readers")?;
+                standstill.iter().try_for_each(|standstill| write!(f, "; {standstill}"))
+            }
+            Self::NoMemory => f.write_str("out of memory for more slots: retry when there is some"),
+        }
+    }
+}
+
+/// An object was not inserted. Holds the value that was to be inserted, or the closure that would have made it.
+#[derive(Clone, Copy)]
+pub struct InsertError<T> {
+    inner: T,
+    reason: InsertRefusal,
+}
+
+impl<T> InsertError<T> {
+    pub(super) fn new(inner: T, reason: InsertRefusal) -> Self {
+        InsertError { inner, reason }
+    }
+
     /// Returns the value or closure.
     pub fn into_inner(self) -> T {
-        self.0
+        self.inner
+    }
+
+    /// Returns the reason.
+    pub fn reason(&self) -> InsertRefusal {
+        self.reason
     }
 }
 
-impl<T> fmt::Debug for Full<T> {
+impl<T> fmt::Debug for InsertError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Full(..)")
+        f.debug_tuple("InsertError").field(&self.reason).finish()
     }
 }
 
-impl<T> fmt::Display for Full<T> {
+impl<T> fmt::Display for InsertError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the table is full: remove an object, let stalled readers go on, or choose a larger limit",
-        )
+        self.reason.fmt(f)
     }
 }
 
-impl<T> Error for Full<T> {}
+impl<T> Error for InsertError<T> {}
 
 /// The handle names no object of this table, any more or at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

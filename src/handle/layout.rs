@@ -2,6 +2,7 @@
 
 use super::claim_word::{ClaimField, ClaimWord};
 use super::handle::INDEX_BITS;
+use super::label::{LabelField, LabelWord};
 use super::owner_words::{self, OwnerWords};
 use super::state_word::NIL;
 use crate::sync::Arc;
@@ -17,6 +18,8 @@ pub trait Layout: Send + Sync + 'static {
     type Align: Default + Send + Sync;
     /// The claim word, if slots have one.
     type Claim: ClaimField;
+    /// The label of an object, if slots have one.
+    type Label: LabelField;
     /// The owner words, if the table has them.
     type OwnerWords: Default + Send + Sync;
 }
@@ -34,6 +37,7 @@ impl Layout for Plain {
     const MAX_LIMIT: u32 = NIL;
     type Align = ();
     type Claim = ();
+    type Label = ();
     type OwnerWords = ();
 }
 
@@ -43,5 +47,6 @@ impl Layout for Claims {
     const MAX_LIMIT: u32 = (1 << owner_words::SLOT_BITS) - 2;
     type Align = CachePadded<()>;
     type Claim = ClaimWord;
+    type Label = LabelWord;
     type OwnerWords = Arc<OwnerWords>;
 }

@@ -41,6 +41,7 @@ mod free_list;
 #[expect(clippy::module_inception, reason = "the main subject of the module is the handle itself")]
 mod handle;
 mod iter;
+mod label;
 mod layout;
 mod limbo;
 mod owner_words;
@@ -48,6 +49,7 @@ mod ownership_table;
 pub(crate) mod points;
 mod raw_table;
 mod reader;
+mod retired;
 mod slot;
 mod slot_alloc;
 mod slot_array;
@@ -60,7 +62,10 @@ mod thread_id;
 pub use crate::memory::NoMemory;
 pub use builder::Builder;
 pub use common::Table;
-pub use error::{ClaimError, Full, LimitError, NewResourceError, ReleaseError, RetireError, Stale};
+pub use error::{
+    ClaimError, InsertError, InsertRefusal, LimitError, NewResourceError, ReleaseError, RetireError, Stale,
+    Standstill,
+};
 pub use handle::{Handle, Kind};
 pub use iter::{Iter, Keys};
 #[cfg(feature = "manager")]
@@ -68,6 +73,7 @@ pub(crate) use owner_words::WordPtr;
 pub use owner_words::{OwnerWord, OwnerWords, ResourceId};
 pub use ownership_table::OwnershipTable;
 pub use reader::{Pinned, Reader, Ref};
+pub use retired::Retired;
 pub use table::HandleTable;
 
 /// Parts that have loom models of their own.

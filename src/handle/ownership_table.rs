@@ -2,12 +2,12 @@
 
 use super::claim::ClaimProtocol;
 use super::common::{Table, sealed, table_methods};
-use super::error::{ClaimError, Full, LimitError, NewResourceError, ReleaseError, RetireError};
+use super::error::{ClaimError, InsertError, LimitError, NewResourceError, ReleaseError, RetireError};
 use super::layout::Claims;
 use super::owner_words::{OwnerWord, OwnerWords, ResourceId};
 use super::raw_table::RawTable;
 use super::slot_array::SlotArray;
-use super::{Builder, Handle, Iter, Keys, Kind, Reader, Ref};
+use super::{Builder, Handle, Iter, Keys, Kind, Reader, Ref, Retired};
 use crate::sync::Arc;
 
 /// A lock-free table of objects that can own resources; an object is retired only when it owns none.
@@ -29,10 +29,10 @@ use crate::sync::Arc;
 /// let wire = clients.new_resource().unwrap();
 /// let word = clients.claim(red, wire).unwrap();
 /// assert_eq!(clients.claim(blue, wire), Err(ClaimError::Owned(red)));
-/// assert_eq!(clients.check_and_retire(red), Err(RetireError::StillOwns(1)));
+/// assert_eq!(clients.check_and_retire(red).unwrap_err(), RetireError::StillOwns(1));
 /// clients.release(red, wire).unwrap();
 /// assert!(!clients.owners().unchanged(wire, word));
-/// assert_eq!(clients.check_and_retire(red), Ok(()));
+/// assert_eq!(*clients.check_and_retire(red).unwrap(), "red");
 /// ```
 pub struct OwnershipTable<T> {
     pub(super) raw: RawTable<T, Claims>,
@@ -95,14 +95,41 @@ impl<T> OwnershipTable<T> {
         self.protocol().owner_of(id)
     }
 
-    /// Retires the handle if its object owns nothing, in one step. The value is dropped once no reader can see it. Lock-free;
-    /// never allocates until the object is retired.
+    /// Retires the handle if its object owns nothing, in one step, and returns the object. Lock-free; never allocates until
+    /// the object is retired.
+    ///
+    /// The object is readable until the [`Retired`] is dropped. Its value is dropped afterwards, once no reader can see it.
     ///
     /// # Errors
     /// [`RetireError`]; nothing changed then.
     #[inline]
-    pub fn check_and_retire(&self, handle: Handle) -> Result<(), RetireError> {
+    pub fn check_and_retire(&self, handle: Handle) -> Result<Retired<'_, T>, RetireError> {
         self.protocol().check_and_retire(handle)?;
-        self.raw.slots().retired(handle)
+        // Always there: the protocol found it.
+        let slot = self.raw.array.get(handle.index()).ok_or(RetireError::Stale)?;
+        // SAFETY: the protocol retired the handle for this thread, after it had loaded the handle from the state word.
+        Ok(unsafe { self.raw.retired(slot, handle) })
+    }
+
+    /// Inserts the object that `make` returns, with a label. As [`insert_with_key`](Self::insert_with_key).
+    ///
+    /// A label is a number of the caller's that [`label`](Self::label) reads without a pin. The label of an object that is
+    /// inserted in another way is 0.
+    ///
+    /// # Errors
+    /// [`InsertError`] returns `make`, uncalled.
+    pub fn insert_labelled<F: FnOnce(Handle) -> T>(&self, label: u64, make: F) -> Result<Handle, InsertError<F>> {
+        self.raw.insert_labelled(label, make)
+    }
+
+    /// Returns the label of the object, if the handle is live. Wait-free, without a pin: three loads and two compares.
+    #[inline]
+    #[must_use]
+    pub fn label(&self, handle: Handle) -> Option<u64> {
+        let slot = self.raw.array.get(handle.index())?;
+        // `holds` acquires the label that was stored before this handle. A label of a later object was stored after this
+        // handle was retired, which `get` acquires, and the second `holds` reads.
+        let label = slot.holds(handle).then(|| slot.label().get())?;
+        slot.holds(handle).then_some(label)
     }
 }

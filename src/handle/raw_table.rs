@@ -2,13 +2,15 @@
 
 use super::builder::Parameters;
 use super::epoch;
-use super::error::{Full, Stale};
+use super::error::{InsertError, InsertRefusal, Stale};
 use super::layout::Layout;
 use super::points;
+use super::retired::IntoLimbo;
 use super::slot::Slot;
 use super::slot_alloc::{SlotAllocator, Slots};
 use super::slot_array::SlotArray;
-use super::{Handle, Ref};
+use super::state_word::NIL;
+use super::{Handle, Ref, Retired};
 use crate::faults;
 use crate::prefetch::prefetch;
 use std::fmt;
@@ -36,7 +38,7 @@ impl<T, L: Layout> RawTable<T, L> {
     }
 
     #[inline]
-    pub(super) fn insert(&self, value: T) -> Result<Handle, Full<T>> {
+    pub(super) fn insert(&self, value: T) -> Result<Handle, InsertError<T>> {
         match self.slots().pop_local() {
             // SAFETY: the slot was popped, so it belongs to this thread.
             Some(index) => unsafe { self.open(index, value) },
@@ -46,11 +48,11 @@ impl<T, L: Layout> RawTable<T, L> {
 
     #[cold]
     #[inline(never)]
-    fn insert_slowly(&self, value: T) -> Result<Handle, Full<T>> {
+    fn insert_slowly(&self, value: T) -> Result<Handle, InsertError<T>> {
         match self.slots().pop() {
             // SAFETY: the slot was popped, so it belongs to this thread.
-            Some(index) => unsafe { self.open(index, value) },
-            None => Err(Full(value)),
+            Ok(index) => unsafe { self.open(index, value) },
+            Err(reason) => Err(InsertError::new(value, reason)),
         }
     }
 
@@ -59,16 +61,27 @@ impl<T, L: Layout> RawTable<T, L> {
     /// # Safety
     /// The slot is free and belongs to the caller.
     #[inline]
-    unsafe fn open(&self, index: u32, value: T) -> Result<Handle, Full<T>> {
-        let Some(slot) = self.array.get(index) else { return Err(Full(value)) };
+    unsafe fn open(&self, index: u32, value: T) -> Result<Handle, InsertError<T>> {
+        // Every index on a list was in use once, so its slot is there.
+        let Some(slot) = self.array.get(index) else {
+            return Err(InsertError::new(value, InsertRefusal::NoMemory));
+        };
         faults::point(points::SLOT_TAKEN);
         let handle = slot.next_handle(self.parameters.kind, index);
         // SAFETY: passed on.
-        unsafe { slot.open(handle, value) };
+        unsafe { slot.open(handle, 0, value) };
         Ok(handle)
     }
 
-    pub(super) fn insert_with_key<F: FnOnce(Handle) -> T>(&self, make: F) -> Result<Handle, Full<F>> {
+    pub(super) fn insert_with_key<F: FnOnce(Handle) -> T>(&self, make: F) -> Result<Handle, InsertError<F>> {
+        self.insert_labelled(0, make)
+    }
+
+    pub(super) fn insert_labelled<F: FnOnce(Handle) -> T>(
+        &self,
+        label: u64,
+        make: F,
+    ) -> Result<Handle, InsertError<F>> {
         /// Gives the slot back if the closure panics.
         struct Popped<'t, T, L: Layout>(Slots<'t, T, L>, u32);
         impl<T, L: Layout> Drop for Popped<'_, T, L> {
@@ -77,9 +90,14 @@ impl<T, L: Layout> RawTable<T, L> {
             }
         }
         let slots = self.slots();
-        let Some(index) = slots.pop_local().or_else(|| slots.pop()) else { return Err(Full(make)) };
+        let index = match slots.pop_local().map_or_else(|| slots.pop(), Ok) {
+            Ok(index) => index,
+            Err(reason) => return Err(InsertError::new(make, reason)),
+        };
         // Every index on a list was in use once, so its slot is there.
-        let Some(slot) = self.array.get(index) else { return Err(Full(make)) };
+        let Some(slot) = self.array.get(index) else {
+            return Err(InsertError::new(make, InsertRefusal::NoMemory));
+        };
         let popped = Popped(slots, index);
         let handle = slot.next_handle(self.parameters.kind, index);
         let value = make(handle);
@@ -87,8 +105,30 @@ impl<T, L: Layout> RawTable<T, L> {
         faults::point(points::SLOT_TAKEN);
         // SAFETY: the slot was popped, so it is free and belongs to this thread; the handle is its next one, since no other
         // thread writes the word of a free slot.
-        unsafe { slot.open(handle, value) };
+        unsafe { slot.open(handle, label, value) };
         Ok(handle)
+    }
+
+    /// Removes an object from a table without ownership and returns it.
+    pub(super) fn take(&self, handle: Handle) -> Option<Retired<'_, T>> {
+        let slot = self.array.get(handle.index())?;
+        // SAFETY: `retire` has retired the handle for this thread, by an exchange that read the handle and acquired what
+        // opened the slot.
+        slot.retire(handle, NIL).then(|| unsafe { self.retired(slot, handle) })
+    }
+
+    /// Returns the object of a handle that the caller has retired.
+    ///
+    /// # Safety
+    /// The caller retired the handle, whose slot this is, and puts the slot into limbo only by the value that is returned.
+    /// Before, it acquired what opened the slot.
+    #[inline]
+    pub(super) unsafe fn retired<'t>(&'t self, slot: &'t Slot<T, L>, handle: Handle) -> Retired<'t, T> {
+        // SAFETY: the slot held a live object until the caller retired it, and its grace period begins only when the
+        // `Retired` is dropped. So no pin is needed to keep the value until then.
+        let value = unsafe { slot.value() };
+        self.allocator.keep();
+        Retired::new(self, handle, value)
     }
 
     /// Removes an object from a table without ownership.
@@ -139,8 +179,8 @@ impl<T, L: Layout> RawTable<T, L> {
         let slot = self.array.get(index)?;
         // An index beyond the limit leads to another slot.
         let handle = slot.occupant().filter(|handle| handle.index() == index)?;
-        // SAFETY: `occupant` has acquired what opened the slot. By the contract the object is not removed, so no pin is
-        // needed to outlast its removal.
+        // SAFETY: `occupant` has acquired what opened the slot. By the contract the slot does not enter limbo, so no pin
+        // is needed to outlast its grace period.
         Some((handle, unsafe { slot.value() }))
     }
 
@@ -164,6 +204,13 @@ impl<T, L: Layout> RawTable<T, L> {
             }
         }
         None
+    }
+}
+
+impl<T, L: Layout> IntoLimbo for RawTable<T, L> {
+    #[inline]
+    fn into_limbo(&self, handle: Handle) {
+        self.slots().retired(handle);
     }
 }
 

@@ -51,8 +51,8 @@ impl<T: fmt::Display> fmt::Display for Ref<'_, T> {
 ///
 /// Objects that are retired while a Reader is pinned are not reclaimed before the Reader's next call after that, or the end
 /// of its [`Pinned`]. So a Reader that goes idle should [`park`](Self::park), or be dropped. A Reader that neither calls nor
-/// parks holds back reclamation in every table of the process. Inserts then return [`Full`](super::Full) when their limit
-/// is used up, and everything else goes on.
+/// parks holds back reclamation in every table of the process. Inserts then return
+/// [`InsertRefusal::NoFreeSlot`](super::InsertRefusal::NoFreeSlot) when the slots are used up, and everything else goes on.
 ///
 /// Every method is wait-free, except for a bounded chore every so often that the epoch distributes over all participants. No
 /// method runs the destructor of a value.

@@ -1,4 +1,4 @@
-//! A slot: a state word, a value, and in tables with ownership a claim word.
+//! A slot: a state word, a value, and in tables with ownership a claim word and a label.
 //!
 //! The life of a slot, and which thread may use it:
 //!
@@ -13,6 +13,7 @@
 
 use super::claim_word::ClaimField;
 use super::handle::{Handle, Kind};
+use super::label::LabelField;
 use super::layout::Layout;
 use super::points;
 use super::state_word::{self, dead};
@@ -28,6 +29,7 @@ pub(super) struct Slot<T, L: Layout> {
     align: L::Align,
     state: SteppedWord,
     claim: L::Claim,
+    label: L::Label,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
@@ -57,6 +59,10 @@ impl<T, L: Layout> Slot<T, L> {
         &self.claim
     }
 
+    pub(super) fn label(&self) -> &L::Label {
+        &self.label
+    }
+
     /// Returns whether the handle's object lives in this slot.
     #[inline(always)]
     pub(super) fn holds(&self, handle: Handle) -> bool {
@@ -81,13 +87,13 @@ impl<T, L: Layout> Slot<T, L> {
         Handle::new(generation, kind, index)
     }
 
-    /// Puts a value into a free slot and makes it live under the slot's next handle.
+    /// Puts a value and a label into a free slot and makes it live under the slot's next handle.
     ///
     /// # Safety
     /// The slot is free, and it belongs to the calling thread, which popped it from a free list or was given its unused
     /// index. `handle` is the slot's [`next_handle`](Self::next_handle).
     #[inline]
-    pub(super) unsafe fn open(&self, handle: Handle, value: T) {
+    pub(super) unsafe fn open(&self, handle: Handle, label: u64, value: T) {
         self.value.with_mut(|cell| {
             // SAFETY: no other thread reads or writes the cell. Its earlier readers are gone: the slot is unused, or it
             // came through limbo, where its batch became ready after every reader that could see the last value had
@@ -96,6 +102,7 @@ impl<T, L: Layout> Slot<T, L> {
             unsafe { (*cell).write(value) };
         });
         self.claim.open(handle.generation());
+        self.label.set(label);
         faults::point(points::SLOT_HALF_OPENED);
         let order = if planted!("publish-relaxed") { Ordering::Relaxed } else { Ordering::Release };
         // Release, paired with `holds` and `occupant`: publishes the value and the claim word. No stronger order is
@@ -184,7 +191,7 @@ impl<T, L: Layout> Slot<T, L> {
     }
 }
 
-// SAFETY: zeros are a valid state word, a valid claim field (see `ClaimField`) and a `MaybeUninit`; `Align` has no octets.
+// SAFETY: zeros are a valid state word, a valid claim field and label (see `ClaimField`, `LabelField`) and a `MaybeUninit`; `Align` has no octets.
 // They equal the slot that `empty` makes. A slot holds at least a state word, so its size is not zero.
 unsafe impl<T, L: Layout> Element for Slot<T, L> {
     const ZEROED: bool = true;
@@ -194,6 +201,7 @@ unsafe impl<T, L: Layout> Element for Slot<T, L> {
             align: L::Align::default(),
             state: SteppedWord::new(0),
             claim: L::Claim::default(),
+            label: L::Label::default(),
             value: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }

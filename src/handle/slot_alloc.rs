@@ -11,7 +11,7 @@
 
 use super::Handle;
 use super::epoch;
-use super::error::Stale;
+use super::error::{InsertRefusal, Stale};
 use super::free_list::{FreeList, Links};
 use super::layout::Layout;
 use super::limbo::{Batches, Chain, Head, Limbo};
@@ -24,8 +24,10 @@ use crate::cfg::handle::{
     ADVANCES, BATCH, IN_CIRCULATION, MAX_CHUNK, MAX_SHARDS, MIN_CHUNKS, PATIENT_ADVANCES,
 };
 use crate::faults;
+use crate::memory::NoMemory;
 use crate::sync::{Ordering, Word, yield_now};
 use crossbeam_utils::CachePadded;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, LazyLock};
 
@@ -53,6 +55,8 @@ pub(super) struct SlotAllocator {
     pub(super) last_generation: u32,
     /// The number of slots that have ever been handed out, in chunks: slots from this index on are unused.
     high_water: CachePadded<Word>,
+    /// The number of retired slots that a [`Retired`](super::Retired) keeps out of limbo. A count, by Relaxed accesses.
+    kept: CachePadded<Word>,
 }
 
 /// The slots of a table and their allocator.
@@ -88,6 +92,7 @@ impl SlotAllocator {
             base_generation: first_generation - 1,
             last_generation: u32::MAX,
             high_water: CachePadded::new(Word::new(0)),
+            kept: CachePadded::new(Word::new(0)),
         }
     }
 
@@ -125,12 +130,32 @@ impl SlotAllocator {
         let popped: u64 = self.shards.iter().map(|shard| shard.free.popped()).sum();
         // Relaxed: a count.
         let used = popped + self.high_water.load(Ordering::Relaxed).div_ceil(u64::from(self.chunk));
-        usize::try_from(used.saturating_sub(self.batches.closed() + self.in_limbo())).unwrap_or(usize::MAX)
+        usize::try_from(used.saturating_sub(self.batches.closed() + self.in_limbo() + self.kept())).unwrap_or(usize::MAX)
     }
 
     /// Returns about how many slots were retired and are not free yet.
     pub(super) fn pending(&self) -> usize {
-        usize::try_from(self.in_limbo() + self.batches.pending()).unwrap_or(usize::MAX)
+        usize::try_from(self.kept() + self.in_limbo() + self.batches.pending()).unwrap_or(usize::MAX)
+    }
+
+    /// Returns why an insert found no slot.
+    #[cold]
+    fn refusal(&self) -> InsertRefusal {
+        let (alive, waiting) = (self.live(), self.pending());
+        if waiting == 0 && alive >= self.limit as usize {
+            InsertRefusal::Full { limit: self.limit }
+        } else {
+            InsertRefusal::NoFreeSlot { alive, waiting, standstill: None }
+        }
+    }
+
+    fn kept(&self) -> u64 {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Counts a slot that was retired and is kept out of limbo.
+    pub(super) fn keep(&self) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
     }
 
     fn in_limbo(&self) -> u64 {
@@ -160,44 +185,56 @@ impl<T, L: Layout> Slots<'_, T, L> {
     }
 
     /// Returns a free slot from wherever there is one. It then belongs to the caller. Lock-free.
-    pub(super) fn pop(self) -> Option<u32> {
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    pub(super) fn pop(self) -> Result<u32, InsertRefusal> {
         let shard = self.allocator.shard();
-        shard.free.pop(self.array).or_else(|| self.refill_or_steal(shard))
+        shard.free.pop(self.array).map_or_else(|| self.refill_or_steal(shard), Ok)
     }
 
-    fn refill_or_steal(self, shard: &Shard) -> Option<u32> {
+    fn refill_or_steal(self, shard: &Shard) -> Result<u32, InsertRefusal> {
         if let Some(index) = self.reclaim_batch(shard) {
-            return Some(index);
+            return Ok(index);
         }
         let SlotAllocator { shards, high_water, .. } = self.allocator;
         let steal = || shards.iter().find_map(|shard| shard.free.pop(self.array));
-        let open_chunk = || self.open_chunk(shard);
+        let mut no_memory = false;
+        let mut open_chunk = || {
+            self.open_chunk(shard).unwrap_or_else(|NoMemory| {
+                no_memory = true;
+                None
+            })
+        };
         // Relaxed: a heuristic.
         let circulating = high_water.load(Ordering::Relaxed).saturating_sub(self.allocator.live() as u64);
         let few = circulating < IN_CIRCULATION * shards.len() as u64;
         let found = if few { open_chunk().or_else(steal) } else { steal().or_else(open_chunk) };
-        if found.is_some() {
-            return found;
+        if let Some(index) = found {
+            return Ok(index);
         }
         for attempt in 0..ADVANCES {
             // Read before the search: a slot that is not pending any more is free or in use by then.
             let pending = self.allocator.pending() > 0;
             if let Some(index) = self.reclaim_batch(shard).or_else(steal) {
-                return Some(index);
+                return Ok(index);
             }
             if !pending {
-                return None;
+                break;
             }
             if attempt >= PATIENT_ADVANCES {
                 yield_now();
             }
             self.allocator.close_and_advance();
         }
-        self.reclaim_batch(shard).or_else(steal)
+        if no_memory {
+            return Err(InsertRefusal::NoMemory);
+        }
+        self.reclaim_batch(shard).or_else(steal).ok_or_else(|| self.allocator.refusal())
     }
 
     /// Takes a chunk of unused slots: returns the first and pushes the others to the shard.
-    fn open_chunk(self, shard: &Shard) -> Option<u32> {
+    fn open_chunk(self, shard: &Shard) -> Result<Option<u32>, NoMemory> {
         let SlotAllocator { limit, chunk, base_generation, high_water, batches, .. } = self.allocator;
         let (limit, chunk) = (u64::from(*limit), u64::from(*chunk));
         // Acquire, here and below, paired with the exchange: a thread that sees a chunk taken sees its slots in transit.
@@ -237,9 +274,9 @@ impl<T, L: Layout> Slots<'_, T, L> {
                 shard.free.push(self.array, second, last);
             }
             batches.arrived(rest);
-            return Some(first);
+            return Ok(Some(first));
         }
-        None
+        Ok(None)
     }
 
     /// Gives back a free slot that the caller popped and did not use.
@@ -275,9 +312,9 @@ impl<T, L: Layout> Slots<'_, T, L> {
         self.into_limbo(shard, handle, head)
     }
 
-    /// Puts the slot of a handle that the caller retired into limbo. Lock-free. Always `Ok`.
+    /// Puts the slot of a handle that the caller retired and kept into limbo. Lock-free.
     #[inline]
-    pub(super) fn retired<E>(self, handle: Handle) -> Result<(), E> {
+    pub(super) fn retired(self, handle: Handle) {
         match self.allocator.known_shard() {
             Some(shard) => self.retired_into(shard, handle),
             None => self.retired_first(handle),
@@ -287,17 +324,18 @@ impl<T, L: Layout> Slots<'_, T, L> {
     /// Puts the first slot that a thread retired into limbo.
     #[cold]
     #[inline(never)]
-    fn retired_first<E>(self, handle: Handle) -> Result<(), E> {
-        self.retired_into(self.allocator.shard(), handle)
+    fn retired_first(self, handle: Handle) {
+        self.retired_into(self.allocator.shard(), handle);
     }
 
     #[inline]
-    fn retired_into<E>(self, shard: &Shard, handle: Handle) -> Result<(), E> {
+    fn retired_into(self, shard: &Shard, handle: Handle) {
         let head = shard.limbo.head();
         if let Some(slot) = self.array.get(handle.index()) {
             slot.link_retired(handle, head.first());
         }
-        self.into_limbo(shard, handle, head)
+        self.allocator.kept.fetch_add(u64::MAX, Ordering::Relaxed);
+        let _ = self.into_limbo::<Infallible>(shard, handle, head);
     }
 
     #[inline]

@@ -12,6 +12,7 @@ use super::slot::Slot;
 use super::state_word::NIL;
 use crate::cfg::handle::SLOT_SEGMENTS;
 use crate::faults;
+use crate::memory::NoMemory;
 use crate::segment::Pages;
 use crate::segmented_array::{Geometry, SegmentedArray};
 use std::marker::PhantomData;
@@ -73,14 +74,17 @@ impl<T, L: Layout> SlotArray<T, L> {
         self.slots.cursor()
     }
 
-    /// Returns the slot of an index, and allocates its segment if need be; `None` beyond the limit and without memory.
-    pub(super) fn ensure(&self, index: u32) -> Option<&Slot<T, L>> {
+    /// Returns the slot of an index, and allocates its segment if need be.
+    ///
+    /// # Errors
+    /// [`NoMemory`] when there is none, and for an index beyond the limit.
+    pub(super) fn ensure(&self, index: u32) -> Result<&Slot<T, L>, NoMemory> {
         if index >= self.limit {
-            return None;
+            return Err(NoMemory);
         }
         // The first segment may be the only one. Look-ups in a table of many slots would wait for address translation.
         let pages = if index >> Slot::<T, L>::SEGMENT_BITS == 0 { Pages::Small } else { Pages::Large };
-        self.slots.ensure(index, pages, || faults::point(points::SEGMENT_ALLOCATED)).ok()
+        self.slots.ensure(index, pages, || faults::point(points::SEGMENT_ALLOCATED))
     }
 }
 
@@ -121,7 +125,7 @@ mod tests {
             }
             assert!((0..limit).all(|index| slots.get(index).unwrap().link() == index));
             for index in [limit, (1 << 24) - 1, u32::MAX] {
-                assert!(slots.ensure(index).is_none());
+                assert!(slots.ensure(index).is_err());
                 assert!(slots.get(index).is_none_or(|slot| slot.occupant().is_none()));
             }
         }

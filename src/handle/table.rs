@@ -1,10 +1,10 @@
 //! [`HandleTable`]: the table without ownership.
 
 use super::common::{Table, sealed, table_methods};
-use super::error::{Full, LimitError, Stale};
+use super::error::{InsertError, LimitError, Stale};
 use super::layout::Plain;
 use super::raw_table::RawTable;
-use super::{Builder, Handle, Iter, Keys, Kind, Reader, Ref};
+use super::{Builder, Handle, Iter, Keys, Kind, Reader, Ref, Retired};
 
 /// A lock-free table of objects named by generation-tagged handles.
 ///
@@ -36,8 +36,8 @@ impl<T> HandleTable<T> {
         self.raw.remove(handle)
     }
 
-    /// Removes the object and returns it, readable until the [`Ref`] is dropped. One of the threads that remove an object
-    /// gets it.
+    /// Removes the object and returns it, readable until the [`Retired`] is dropped. One of the threads that remove an object
+    /// gets it. Needs no pin. As many objects as one likes may be held that way; each keeps its slot.
     ///
     /// The value stays in the table for readers that found it before, so it cannot be moved out. To get values back, insert
     /// `Arc`s and clone them, or use an `Option` in a lock.
@@ -49,10 +49,8 @@ impl<T> HandleTable<T> {
     /// assert_eq!(table.take(handle).as_deref().map(String::as_str), Some("red"));
     /// assert!(table.take(handle).is_none());
     /// ```
-    pub fn take(&self, handle: Handle) -> Option<Ref<'_, T>> {
-        let value = self.get(handle)?;
-        self.remove(handle).ok()?;
-        Some(value)
+    pub fn take(&self, handle: Handle) -> Option<Retired<'_, T>> {
+        self.raw.take(handle)
     }
 
     /// Removes the objects for which `keep` returns `false`, among those that are live throughout the walk and perhaps

@@ -2,7 +2,7 @@
 //! single-threaded model.
 
 use mgm::handle::{
-    ClaimError, Full, Handle, HandleTable, OwnershipTable, Reader, ReleaseError, ResourceId, RetireError,
+    ClaimError, Handle, InsertError, HandleTable, OwnershipTable, Reader, ReleaseError, ResourceId, RetireError,
     Stale, Table,
 };
 use proptest::prelude::*;
@@ -87,7 +87,7 @@ impl Model {
 /// The operations of a table: those that both tables have under the same name, and those in which they differ.
 trait Subject: Table<Value = Counted> + Sized {
     fn make() -> Self;
-    fn insert(&self, value: Counted) -> Result<Handle, Full<Counted>>;
+    fn insert(&self, value: Counted) -> Result<Handle, InsertError<Counted>>;
     fn contains(&self, handle: Handle) -> bool;
     fn with(&self, handle: Handle) -> Option<u64>;
     fn all(&self) -> HashMap<Handle, u64>;
@@ -113,7 +113,7 @@ macro_rules! alike {
             // Small generations, which the garbage comes near to.
             Self::builder().limit(CAPACITY).first_generation(1).build().unwrap()
         }
-        fn insert(&self, value: Counted) -> Result<Handle, Full<Counted>> {
+        fn insert(&self, value: Counted) -> Result<Handle, InsertError<Counted>> {
             self.insert(value)
         }
         fn contains(&self, handle: Handle) -> bool {
@@ -166,7 +166,7 @@ impl Subject for OwnershipTable<Counted> {
         self.owners().word(resources[0]).unwrap().stamp()
     }
     fn remove(&self, handle: Handle) -> Result<(), RetireError> {
-        self.check_and_retire(handle)
+        self.check_and_retire(handle).map(drop)
     }
     fn ownership(
         &self,
@@ -241,8 +241,8 @@ fn run<B: Subject>(calls: Vec<Call>) -> Result<(), TestCaseError> {
                         model.live.insert(handle, name);
                         model.ever.push(handle);
                     }
-                    Err(Full(value)) => {
-                        prop_assert_eq!(value.0, name);
+                    Err(refused) => {
+                        prop_assert_eq!(refused.into_inner().0, name);
                         let used = model.live.len() + table.pending();
                         prop_assert_eq!(used, CAPACITY as usize, "full too early");
                     }

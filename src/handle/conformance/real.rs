@@ -84,7 +84,7 @@ impl Real {
                 let handle = opened.next_handle(Kind::DEFAULT, index);
                 // SAFETY: a slot on the list was never used or was retired, and the thread that pops it has it alone. Its
                 // value has no octets, so no reader's grace period matters.
-                unsafe { opened.open(handle, ()) };
+                unsafe { opened.open(handle, 0, ()) };
                 Outcome::Inserted(model_handle(handle))
             }
             Operation::Claim(handle, word) => match step.claim(real_handle(handle), self.word_id(word)) {

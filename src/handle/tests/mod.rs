@@ -60,7 +60,7 @@ fn insert_soon<B: Table>(table: &B, mut value: B::Value) -> Handle {
     loop {
         match sealed::Table::raw(table).insert(value) {
             Ok(handle) => return handle,
-            Err(Full(back)) => value = back,
+            Err(refused) => value = refused.into_inner(),
         }
         assert!(Instant::now() < deadline, "the table stays full");
     }

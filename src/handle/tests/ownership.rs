@@ -12,12 +12,12 @@ fn garbage_numbers_claim_and_retire_nothing() {
     for garbage in numbers.filter_map(Handle::from_bits) {
         assert_eq!(table.claim(garbage, resource), Err(ClaimError::Stale), "{garbage:?}");
         assert_eq!(table.release(garbage, resource), Err(ReleaseError::Stale));
-        assert_eq!(table.check_and_retire(garbage), Err(RetireError::Stale));
+        assert_eq!(table.check_and_retire(garbage).map(drop), Err(RetireError::Stale));
     }
     assert_eq!(table.claim(live, ResourceId(77)), Err(ClaimError::UnknownResource));
     assert_eq!(table.release(live, ResourceId(u32::MAX)), Err(ReleaseError::UnknownResource));
     assert_eq!(table.owner_of(ResourceId(u32::MAX)), None);
-    assert_eq!(table.check_and_retire(live), Ok(()));
+    assert_eq!(table.check_and_retire(live).map(drop), Ok(()));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn claims_from_many_threads_add_up() {
                         }
                         assert_ne!(table.owner_of(resources[round % 4]), Some(Handle::STALE));
                         changes += usize::from(table.release(shared, resource).is_ok());
-                        match table.check_and_retire(own) {
+                        match table.check_and_retire(own).map(drop) {
                             Ok(()) => {}
                             Err(RetireError::StillOwns(1)) => {
                                 table.release(own, resource).unwrap();
@@ -110,7 +110,7 @@ fn claims_from_many_threads_add_up() {
     let stamps: u64 = resources.iter().zip(first).map(|(id, first)| stamp(id) - first).sum();
     assert_eq!(stamps, changes as u64, "a stamp grows once for each success");
     let owned = resources.iter().filter(|&&id| table.owner_of(id) == Some(shared)).count();
-    match table.check_and_retire(shared) {
+    match table.check_and_retire(shared).map(drop) {
         Ok(()) => assert_eq!(owned, 0),
         Err(error) => assert_eq!(error, RetireError::StillOwns(owned as u32)),
     }

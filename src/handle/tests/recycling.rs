@@ -20,7 +20,7 @@ fn slots_retired_by_check_and_retire_come_back() {
     for _ in 0..3 {
         let handles = fill(&table, &object);
         assert_eq!(slots(&handles).len(), 100);
-        handles.iter().for_each(|handle| table.check_and_retire(*handle).unwrap());
+        handles.iter().for_each(|handle| drop(table.check_and_retire(*handle).unwrap()));
         reclaim_all(&table);
         assert_eq!(Arc::strong_count(&object), 1);
     }

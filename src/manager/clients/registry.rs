@@ -140,7 +140,7 @@ impl ClientRegistry {
     ) -> Result<Option<Arc<ClientChannel>>, DeregisterError> {
         let protocol = self.index.get(handle).ok_or(DeregisterError::Stale)?;
         // The effect. A name that still leads to the dead handle counts as free.
-        self.table.check_and_retire(handle).map_err(|error| match error {
+        self.table.check_and_retire(handle).map(drop).map_err(|error| match error {
             RetireError::Stale => DeregisterError::Stale,
             RetireError::StillOwns(n) => DeregisterError::StillOwns(n),
         })?;

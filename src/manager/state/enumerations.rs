@@ -1,7 +1,7 @@
 //! [`Enumerations`]: the open enumerations of groups.
 
 use super::cursor::Cursor;
-use crate::handle::{Full, Handle, HandleTable, Kind};
+use crate::handle::{Handle, HandleTable, Kind};
 use crate::manager::Membership;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl Enumerations {
         for attempt in 0..YIELDS + SLEEPS {
             match self.table.insert(enumeration) {
                 Ok(handle) => return Some(handle),
-                Err(Full(back)) => enumeration = back,
+                Err(refused) => enumeration = refused.into_inner(),
             }
             if attempt < YIELDS { std::thread::yield_now() } else { std::thread::sleep(SLEEP) }
         }
