@@ -5,7 +5,7 @@
 //! there: two threads inside foreign code could otherwise wait for each other.
 //!
 //! Foreign code nests when it calls what runs foreign code again. Work that would nest too deeply is put off
-//! ([`put_off`]) until the thread's stack has room again. A call further out on the same thread takes it up, at the latest
+//! ([`put_off_without_room`]) until the thread's stack has room again. A call further out on the same thread takes it up, at the latest
 //! the outermost, whichever table or manager the work belongs to.
 
 use std::any::Any;
@@ -100,17 +100,32 @@ impl Drop for Inside {
 /// # Errors
 /// [`Panicked`] when the code panicked.
 pub fn run<R>(code: impl FnOnce() -> R) -> Result<R, Panicked> {
+    let result = contain(code);
+    run_put_off();
+    result
+}
+
+/// Runs foreign code and contains its panic, for a caller that other threads may wait for. The caller has to call
+/// [`run_put_off`] when they need not wait any more. Must be called with no lock held.
+///
+/// # Errors
+/// [`Panicked`] when the code panicked.
+pub fn contain<R>(code: impl FnOnce() -> R) -> Result<R, Panicked> {
     let result = {
         let _inside = Inside::enter();
         catch_unwind(AssertUnwindSafe(code))
     };
-    run_put_off();
     result.map_err(Panicked::new)
+}
+
+/// Does the work if the stack of the calling thread has room, and puts it off otherwise. Must be called with no lock held.
+pub fn put_off_without_room(work: Arc<dyn PutOff>) {
+    if has_stack_room() { work.run() } else { put_off(work) }
 }
 
 /// Leaves work to a call further out on this thread's stack. Does it at once if the calling thread is not inside foreign
 /// code, is about to end, or has no memory to remember it.
-pub fn put_off(work: Arc<dyn PutOff>) {
+fn put_off(work: Arc<dyn PutOff>) {
     let kept = is_inside()
         && PUT_OFF
             .try_with(|queue| {
@@ -130,6 +145,7 @@ pub fn put_off(work: Arc<dyn PutOff>) {
 /// Does the work that was put off on this thread, as long as the stack has room. Must be called with no lock held.
 pub fn run_put_off() {
     while has_stack_room()
+        && !planted!("put-off-forgotten")
         && let Ok(Some(work)) = PUT_OFF.try_with(|queue| queue.borrow_mut().pop_front())
     {
         work.run();
@@ -179,11 +195,11 @@ mod tests {
         let work = Arc::<Count>::default();
         nested(MAX_DEPTH, &mut || {
             assert!(!has_stack_room());
-            put_off(work.clone());
+            put_off_without_room(work.clone());
             assert_eq!(work.0.load(Ordering::Relaxed), 0);
         });
         assert_eq!(work.0.load(Ordering::Relaxed), 1);
-        put_off(work.clone());
+        put_off_without_room(work.clone());
         assert_eq!(work.0.load(Ordering::Relaxed), 2, "at once outside foreign code");
     }
 }

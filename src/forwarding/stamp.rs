@@ -41,6 +41,11 @@ impl Stamp {
         other.words().into_iter().flatten().all(|word| self.words().contains(&Some(word)))
     }
 
+    /// Returns whether every word of the stamp is among these words of its interface.
+    pub(crate) fn holds_under(&self, words: [(ResourceId, OwnerWord); 2]) -> bool {
+        self.words().into_iter().flatten().all(|word| words.contains(&word))
+    }
+
     fn words(&self) -> [Option<(ResourceId, OwnerWord)>; 2] {
         let other = self.other;
         let other = (other != OwnerWord(0)).then_some((self.id.pair()[1], other));

@@ -73,10 +73,16 @@ impl fmt::Display for InsertRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full { limit } => {
-                write!(f, "the table is full: {limit} objects are alive; remove one, or choose a larger limit")
+                write!(
+                    f,
+                    "the table is full: {limit} objects are alive; remove one, or choose a larger limit"
+                )
             }
             Self::NoFreeSlot { alive, waiting, standstill } => {
-                write!(f, "no slot is free: about {alive} objects are alive, and {waiting} wait for readers")?;
+                write!(
+                    f,
+                    "no slot is free: about {alive} objects are alive, and {waiting} wait for readers"
+                )?;
                 standstill.iter().try_for_each(|standstill| write!(f, "; {standstill}"))
             }
             Self::NoMemory => f.write_str("out of memory for more slots: retry when there is some"),

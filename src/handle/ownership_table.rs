@@ -118,7 +118,11 @@ impl<T> OwnershipTable<T> {
     ///
     /// # Errors
     /// [`InsertError`] returns `make`, uncalled.
-    pub fn insert_labelled<F: FnOnce(Handle) -> T>(&self, label: u64, make: F) -> Result<Handle, InsertError<F>> {
+    pub fn insert_labelled<F: FnOnce(Handle) -> T>(
+        &self,
+        label: u64,
+        make: F,
+    ) -> Result<Handle, InsertError<F>> {
         self.raw.insert_labelled(label, make)
     }
 

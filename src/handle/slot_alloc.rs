@@ -130,7 +130,8 @@ impl SlotAllocator {
         let popped: u64 = self.shards.iter().map(|shard| shard.free.popped()).sum();
         // Relaxed: a count.
         let used = popped + self.high_water.load(Ordering::Relaxed).div_ceil(u64::from(self.chunk));
-        usize::try_from(used.saturating_sub(self.batches.closed() + self.in_limbo() + self.kept())).unwrap_or(usize::MAX)
+        usize::try_from(used.saturating_sub(self.batches.closed() + self.in_limbo() + self.kept()))
+            .unwrap_or(usize::MAX)
     }
 
     /// Returns about how many slots were retired and are not free yet.

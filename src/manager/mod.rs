@@ -87,6 +87,8 @@ pub use api::{
 #[doc(hidden)]
 pub use clients::rundown;
 
+use crate::faults;
+use crate::foreign_code;
 use crate::forwarding::{ForwardingTable, VifIndex};
 use api::ChangeFeed;
 use clients::ClientRegistry;
@@ -111,7 +113,8 @@ pub mod parts {
 ///
 /// Share it in an [`Arc`]. A client that keeps it should keep a [`std::sync::Weak`], because the manager keeps its clients.
 pub struct GroupManager {
-    clients: ClientRegistry,
+    /// Shared with the deliveries that a thread puts off.
+    clients: Arc<ClientRegistry>,
     interfaces: InterfaceTable,
     forwarding: ForwardingView,
     changes: ChangeFeed,
@@ -123,8 +126,8 @@ pub struct GroupManager {
     upcalls: UpcallQueue,
     /// Separate from the membership lock, so that the first take of an interface never waits for that.
     allocator: Mutex<InterfaceAllocator>,
-    /// The membership lock.
-    state: Mutex<State>,
+    /// The membership lock. Shared as the clients are.
+    state: Arc<Mutex<State>>,
 }
 
 impl GroupManager {
@@ -148,7 +151,7 @@ impl GroupManager {
         Ok(GroupManager {
             forwarding,
             changes: ChangeFeed::default(),
-            clients,
+            clients: Arc::new(clients),
             interfaces,
             routes,
             route_version: RouteVersion::default(),
@@ -156,7 +159,7 @@ impl GroupManager {
             upcalls: UpcallQueue::new(&config),
             config,
             allocator: Mutex::new(allocator),
-            state: Mutex::new(State::new(flows)),
+            state: Arc::new(Mutex::new(State::new(flows))),
             clock,
         })
     }
@@ -165,18 +168,24 @@ impl GroupManager {
     /// client is deregistered.
     ///
     /// Gives the client its handle ([`Client::registered`]) before it returns, and before any other callback. Alerts may come
-    /// before it returns. The client is not notified of memberships that exist already. May wait for another registration or
-    /// deregistration.
+    /// before it returns: first one for each group that other clients have joined, if the client
+    /// [wants them](Client::wants_present_joins).
+    ///
+    /// The client becomes visible in one step: by its handle, by [`clients`](Self::clients) and to the changes that it is
+    /// notified of. May wait for another registration or deregistration, and for the membership lock.
     ///
     /// # Errors
     /// [`RegisterError`]; a protocol instance is registered at most once at a time.
     pub fn register(&self, protocol: Protocol, client: Arc<dyn Client>) -> Result<Handle, RegisterError> {
-        let channel = self.clients.register(protocol, client)?;
+        let mut more = false;
+        let channel = self.clients.register(protocol, client, &self.state, |state, channel| {
+            more = channel.wishes.present_joins && state.queue_present_joins(channel);
+        })?;
         channel.start(&self.clients.table);
-        let handle = channel.handle;
-        self.deliver(channel);
+        self.tell_present_joins(&channel, more);
+        channel.deliver();
         self.clients.runner.run_destructors();
-        Ok(handle)
+        Ok(channel.handle)
     }
 
     /// Deregisters a client (`MgmDeRegisterMProtocol`). Either the client owns nothing and its handle is stale from then on,
@@ -189,7 +198,7 @@ impl GroupManager {
     /// # Errors
     /// [`DeregisterError`]; every interface has to be released first.
     pub fn deregister(&self, client: Handle) -> Result<(), DeregisterError> {
-        self.finish_deregister(client, !clients::in_callback())
+        self.finish_deregister(client, !foreign_code::is_inside())
     }
 
     /// Deregisters a client as [`deregister`](Self::deregister) does, but never waits for running callbacks.
@@ -202,14 +211,22 @@ impl GroupManager {
 
     /// Retires a client and closes its channel. Waits for its running callbacks if asked to.
     fn finish_deregister(&self, client: Handle, wait: bool) -> Result<(), DeregisterError> {
-        let channel = self.clients.retire(client)?;
-        self.enumerations.end_dead(|owner| self.clients.validate(owner));
-        if let Some(channel) = channel {
-            channel.close(&self.clients.table, &|reply| self.apply(&reply));
-            if wait {
-                channel.wait();
-            }
+        let retiring = self.clients.retire(client)?;
+        if planted!("late-client-visible") && !retiring.channel.is_started() {
+            // As if the channel had not been found, since it was listed after the client became visible.
+            _ = retiring.give_back(&self.state.lock());
+            return Ok(());
         }
+        retiring.channel.close();
+        self.enumerations.end_dead(|owner| self.clients.validate(owner));
+        faults::point(points::DEREGISTER_CLOSED);
+        let channel = retiring.give_back(&self.state.lock());
+        // Drops what is queued.
+        channel.deliver();
+        if wait {
+            channel.wait();
+        }
+        drop(channel);
         self.clients.runner.run_destructors();
         Ok(())
     }
@@ -218,6 +235,14 @@ impl GroupManager {
     #[must_use]
     pub fn forwarding(&self) -> &ForwardingView {
         &self.forwarding
+    }
+
+    /// Returns the number of memberships, flows, clients and interfaces that were looked at under the membership lock so far.
+    /// For tests of the bound of its holds.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.state.lock().looks
     }
 
     /// Returns the forwarding table itself. For tests: entries published here are unknown to the manager.

@@ -1,10 +1,10 @@
 //! The fault points of the manager: see `crate::faults`.
 
 crate::faults::points! {
-    /// a handle in the table of clients, and its protocol not indexed; the index is locked in part
-    CLIENT_UNINDEXED,
-    /// a client in the table, and no channel to it; the index is locked in part
-    CLIENT_WITHOUT_CHANNEL,
+    /// a client's name entered, and the client not visible; no other client can register
+    CLIENT_NAMED,
+    /// a client visible, and not started
+    CLIENT_VISIBLE,
     /// an interface's record created that is not in the index; no other can be created
     INTERFACE_UNLISTED,
     /// an interface taken, and nothing done that follows from it
@@ -13,6 +13,10 @@ crate::faults::points! {
     RELEASE_EFFECTIVE,
     /// a client's handle retired, and nothing done that follows from it
     DEREGISTER_EFFECTIVE,
+    /// a client's handle retired, and its run-down not closed
+    DEREGISTER_UNNAMED,
+    /// a client's run-down closed, and its slot not given back
+    DEREGISTER_CLOSED,
     /// the membership lock held, and an interface marked as in use
     MEMBERSHIP_LOCKED,
     /// the membership lock held, and a membership added, and its entries not published

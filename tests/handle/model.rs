@@ -2,8 +2,8 @@
 //! single-threaded model.
 
 use mgm::handle::{
-    ClaimError, Handle, InsertError, HandleTable, OwnershipTable, Reader, ReleaseError, ResourceId, RetireError,
-    Stale, Table,
+    ClaimError, Handle, HandleTable, InsertError, OwnershipTable, Reader, ReleaseError, ResourceId,
+    RetireError, Stale, Table,
 };
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};

@@ -56,8 +56,19 @@ fn joining_any_source_of_a_group() {
         ),
         // Every client is alerted about both address families.
         ("", "p joins (*,G6) on 1'", "q: join (*,G6) TRUE \n r: join (*,G6) TRUE \n g: join (*,G6) TRUE"),
-        // A client that registers later is not alerted about existing memberships. Later changes alert it.
-        ("p joins (*,G) on 2", "n registers; n takes 7", ""),
+        // A client that registers later is told of what is there, once, and of later changes.
+        ("p joins (*,G) on 2", "n registers; n takes 7", "n: join (*,G) TRUE"),
+        (
+            "p joins (*,H) on 2; q joins (*,G) on 3; r joins (*,*) on 5; p joins (*,G) on 2; q joins (S,G) on 3; \
+             p joins (*,G6) on 1'",
+            "n registers",
+            "n: join (*,*) TRUE \n n: join (*,G) TRUE \n n: join (*,H) TRUE \n n: join (*,G6) TRUE",
+        ),
+        (
+            "p joins (*,G) on 2; n registers; n takes 7",
+            "p leaves (*,G) on 2",
+            "q: prune (*,G) at 2 TRUE \n r: prune (*,G) at 2 TRUE \n n: prune (*,G) at 2 TRUE \n g: prune (*,G) at 2 TRUE",
+        ),
         (
             "p joins (*,G) on 2; n registers; n takes 7",
             "p joins (*,H) on 2",
@@ -107,7 +118,7 @@ fn leaving_any_source_of_a_group() {
 }
 
 /// `PMGM_JOIN_ALERT_CALLBACK` and `PMGM_PRUNE_ALERT_CALLBACK` for (s,g): only the owner of the interface
-/// towards the source is alerted, when the first client joins and when the last client has left.
+/// towards the source is alerted, when the first other client joins and when the last other client has left.
 #[test]
 fn one_source_of_a_group() {
     check_table(&[
@@ -122,8 +133,11 @@ fn one_source_of_a_group() {
             "r leaves (S,G) on 5",
             "p: prune (S,G) at 1 TRUE",
         ),
-        // The owner is not alerted about its own calls.
+        // The owner is not alerted about its own calls. It is about those of others, also when it joined itself.
         ("", "p joins (S,G) on 2", ""),
+        ("p joins (S,G) on 2", "q joins (S,G) on 3", "p: join (S,G) TRUE"),
+        ("q joins (S,G) on 3", "p joins (S,G) on 2; p leaves (S,G) on 2", ""),
+        ("p joins (S,G) on 2; q joins (S,G) on 3", "q leaves (S,G) on 3", "p: prune (S,G) at 1 TRUE"),
         ("p joins (S,G) on 2", "p leaves (S,G) on 2", ""),
         (
             "p joins (S,G) on 2; q joins (S,G) on 3; p leaves (S,G) on 2",
@@ -180,7 +194,8 @@ fn one_source_of_a_group_after_its_route_changed() {
 }
 
 /// (\*,\*): the alert pages give no rule. The same rule is applied to the clients that joined (\*,\*). In RFC
-/// 2715 section 2.2 such components count for every group.
+/// 2715 section 2.2 such components count for every group; here the kinds of keys count independently, so that the alerts of
+/// each key alternate.
 #[test]
 fn every_source_of_every_group() {
     check_table(&[
@@ -199,12 +214,27 @@ fn every_source_of_every_group() {
             "q joins (*,*) on 3",
             "p: join (*,*) TRUE \n r: join (*,*) TRUE \n g: join (*,*) TRUE",
         ),
-        // A (*,*) membership counts for every group.
-        ("p joins (*,*) on 2", "p joins (*,G) on 2; p leaves (*,G) on 2", ""),
-        ("p joins (*,*) on 2", "q joins (*,G) on 3", "p: join (*,G) TRUE"),
-        ("p joins (*,*) on 2; q joins (*,*) on 3", "r joins (*,G) on 5", ""),
-        ("p joins (*,*) on 2; q joins (*,G) on 3", "q leaves (*,G) on 3", "p: prune (*,G) at 3 TRUE"),
-        ("p joins (*,*) on 2; p joins (*,G) on 1; q joins (*,G) on 3", "p leaves (*,G) on 1", ""),
+        // Nor does a (*,*) membership count for (*,G).
+        (
+            "p joins (*,*) on 2",
+            "p joins (*,G) on 2",
+            "q: join (*,G) TRUE \n r: join (*,G) TRUE \n g: join (*,G) TRUE",
+        ),
+        (
+            "p joins (*,*) on 2; q joins (*,*) on 3",
+            "r joins (*,G) on 5",
+            "p: join (*,G) TRUE \n q: join (*,G) TRUE \n g: join (*,G) TRUE",
+        ),
+        (
+            "p joins (*,*) on 2; q joins (*,G) on 3",
+            "q leaves (*,G) on 3",
+            "p: prune (*,G) at 3 TRUE \n r: prune (*,G) at 3 TRUE \n g: prune (*,G) at 3 TRUE",
+        ),
+        (
+            "p joins (*,*) on 2; p joins (*,G) on 1; q joins (*,G) on 3",
+            "p leaves (*,G) on 1",
+            "q: prune (*,G) at 1 TRUE",
+        ),
         // Changes of (*,*) raise one alert for (*,*), none for single groups.
         (
             "p joins (*,*) on 2; q joins (*,G) on 3",

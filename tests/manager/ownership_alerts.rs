@@ -39,14 +39,26 @@ fn releasing_an_interface() {
              r: prune (*,G) at 3 TRUE \n \
              g: prune (*,G) at 3 TRUE",
         ),
-        // The owner is not alerted about its own calls, nor about an interface that it has released.
+        // The owner of an entry is not alerted about its own calls. The owner of the interface towards the source gets the
+        // prune that takes back its join when it releases that interface, and the next owner gets the join.
         (
             "p joins (*,G) on 2; packet (S,G)",
             "p releases 2",
             "q: prune (*,G) at 2 TRUE \n r: prune (*,G) at 2 TRUE \n g: prune (*,G) at 2 TRUE",
         ),
         ("r joins (S,G) on 5; p releases 1", "r leaves (S,G) on 5", ""),
-        ("r joins (S,G) on 5", "p releases 1", ""),
+        ("r joins (S,G) on 5", "p releases 1", "p: prune (S,G) at 1 TRUE"),
+        ("p joins (S,G) on 2", "p releases 1", ""),
+        ("p joins (S,G) on 2; p releases 1", "q takes 1", "q: join (S,G) TRUE"),
+        ("r joins (S,G) on 5; p releases 1", "p takes 1", "p: join (S,G) TRUE"),
+        ("r joins (S,G) on 5; p releases 1", "r takes 1", ""),
+        ("r joins (S,G) on 5; p joins (S,G) on 2; p releases 1", "r takes 1", "r: join (S,G) TRUE"),
+        ("route S 7; r joins (S,G) on 5", "q takes 7", "q: join (S,G) TRUE"),
+        (
+            "route S 6; r joins (S,G) on 5",
+            "q takes 6",
+            "g: prune (S,G) at 6 TRUE \n g: disable 6 \n g: enable 6 \n q: join (S,G) TRUE",
+        ),
     ]);
 }
 

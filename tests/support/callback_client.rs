@@ -30,6 +30,11 @@ pub(crate) fn callback_client(f: impl Fn(Callback) + Send + Sync + 'static) -> A
 }
 
 impl<F: Fn(Callback) + Send + Sync> Client for CallbackClient<F> {
+    /// Its first callback is caused by a change, so that a test knows which.
+    fn wants_present_joins(&self) -> bool {
+        false
+    }
+
     fn reverse_path(&self, question: &mut ReversePathQuestion<'_>) {
         self.0(Callback::ReversePath(question.flow()));
     }

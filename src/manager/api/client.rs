@@ -63,10 +63,20 @@ impl fmt::Display for Protocol {
 /// those changes. A notice that is raised during a notice of the same client is delivered after it.
 ///
 /// The first notice may arrive as soon as [`registered`](Client::registered) has returned, which can be before
-/// [`register`](crate::manager::GroupManager::register) returns. Notices report changes: a client is not told of
-/// memberships that exist when it registers. It reads them with
-/// [`memberships`](crate::manager::GroupManager::memberships) or
-/// [`enumerate_groups`](crate::manager::GroupManager::enumerate_groups).
+/// [`register`](crate::manager::GroupManager::register) returns.
+///
+/// # Joins and prunes alternate
+///
+/// A client is told of each key whether any *other* client has joined it. There are three kinds of keys, which count
+/// independently: (\*,\*), (\*,g) and (s,g). For (\*,\*) and (\*,g) every client is told. For (s,g) the client is told that
+/// decides about packets from s: the owner of the RPF interface towards s. It gets a [`join_alert`](Client::join_alert) when the
+/// first other client joins, and a [`prune_alert`](Client::prune_alert) when the last other client has left, whichever call
+/// caused that: a deleted membership, a released interface, a change of the routes, another owner of the RPF interface. So for
+/// each key joins and prunes alternate, and a join comes first. A client's own joins and leaves change nothing of what it was
+/// told of others. These are the alerts with [`Cause::Membership`](crate::manager::Cause::Membership).
+///
+/// A client that registers late is told of what is there, unless it
+/// [declines](Client::wants_present_joins); then its first alert of a key may be a prune.
 ///
 /// Source: the callbacks of `ROUTING_PROTOCOL_CONFIG` in the Windows SDK; RFC 2715 section 3.
 pub trait Client: Send + Sync {
@@ -94,7 +104,8 @@ pub trait Client: Send + Sync {
         let _ = alert;
     }
 
-    /// Reports receivers on interfaces of other clients: the client should ask upstream for these packets.
+    /// Reports receivers of other clients: the client should ask upstream for these packets. See
+    /// [above](Client#joins-and-prunes-alternate).
     ///
     /// A protocol without rules for single flows may ignore alerts with
     /// [`Cause::Entry`](crate::manager::Cause::Entry), which follow entries rather than memberships.
@@ -104,7 +115,8 @@ pub trait Client: Send + Sync {
         let _ = alert;
     }
 
-    /// Reports that no receivers are left on interfaces of other clients: the client need not ask upstream any more.
+    /// Reports that no receivers of other clients are left: the client need not ask upstream for them any more. An owner of
+    /// the RPF interface that has released it gets the prune that takes back its join.
     ///
     /// Source: `PMGM_PRUNE_ALERT_CALLBACK`; RFC 2715, Prune alert.
     fn prune_alert(&self, alert: &mut PruneAlert) {
@@ -147,6 +159,13 @@ pub trait Client: Send + Sync {
         false
     }
 
+    /// Returns whether the client is told at registration of the memberships for which other clients count already: one
+    /// [`join_alert`](Client::join_alert) for each (\*,\*) and (\*,g), after [`registered`](Client::registered) and before
+    /// `register` returns. Asked once, by `register`, before the client has a handle.
+    fn wants_present_joins(&self) -> bool {
+        true
+    }
+
     /// Reports packets of a flow that arrive on an interface of this client which is not the flow's incoming one. Only for
     /// clients that [want it](Client::wants_wrong_interface).
     ///
@@ -164,4 +183,8 @@ pub trait Client: Send + Sync {
 }
 
 /// A client without callbacks.
-impl Client for () {}
+impl Client for () {
+    fn wants_present_joins(&self) -> bool {
+        false
+    }
+}

@@ -30,9 +30,19 @@ pub enum RegisterError {
     /// The protocol instance is registered already.
     #[error("{0} is registered already: use another component number, or deregister it first")]
     AlreadyRegistered(Protocol),
-    /// The table of clients is full.
+    /// As many clients are registered as the limit allows.
     #[error("no room for another client: deregister one, or raise ManagerConfig::clients above {0}")]
     Full(u32),
+    /// Fewer clients are registered than the limit allows, but the slots of clients that left cannot be used again: a stalled
+    /// reader may still see them, in this table or in another one of the process.
+    #[error(
+        "no free slot for another client: {waiting} clients that left wait for a stalled reader; let it go on, or end its \
+         thread"
+    )]
+    NoFreeSlot {
+        /// About how many slots wait.
+        waiting: usize,
+    },
     /// There is no memory for another client.
     #[error("{NO_MEMORY}")]
     NoMemory,

@@ -1,32 +1,11 @@
-//! [`CallbackRunner`]: runs code of clients: callbacks, destructors and the routes.
-//!
-//! Such code may panic, take long, and call every function of the manager.
+//! [`CallbackRunner`]: runs code of clients: callbacks, destructors and the routes. All of it is foreign code
+//! (`foreign_code.rs`).
 
+use crate::foreign_code::{self, PutOff};
 use crate::manager::Client;
 use parking_lot::Mutex;
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-thread_local! {
-    /// The number of nested calls of client code on this thread, over all managers. It has no destructor, so that it can be
-    /// used until the thread ends.
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-}
-
-/// The number of nested calls of client code above which a further call waits until some have returned.
-const MAX_DEPTH: u32 = 32;
-
-/// Returns whether this thread is inside client code. Such a thread must not wait for another callback to return.
-pub(in crate::manager) fn in_callback() -> bool {
-    DEPTH.get() > 0
-}
-
-/// Returns whether this thread's stack has room for another call of client code.
-pub(in crate::manager) fn has_stack_room() -> bool {
-    DEPTH.get() < MAX_DEPTH
-}
 
 /// Runs client code, counts its panics, and keeps departed clients until their destructors can run.
 #[derive(Default)]
@@ -40,23 +19,15 @@ pub(in crate::manager) struct CallbackRunner {
 
 impl CallbackRunner {
     /// Runs client code and returns its answer; `None` when it panicked. Counts and logs the panic. Must be called with no
-    /// lock held.
-    pub(in crate::manager) fn run<R>(&self, what: &str, f: impl FnOnce() -> R) -> Option<R> {
-        DEPTH.set(DEPTH.get() + 1);
-        let result = catch_unwind(AssertUnwindSafe(f));
-        DEPTH.set(DEPTH.get() - 1);
-        match result {
-            Ok(answer) => Some(answer),
-            Err(payload) => {
+    /// lock held. The caller has to call [`foreign_code::run_put_off`] when it has left everything that others wait for.
+    pub(in crate::manager) fn run<R>(&self, what: &str, code: impl FnOnce() -> R) -> Option<R> {
+        foreign_code::contain(code)
+            .map_err(|panicked| {
+                // Relaxed: a count.
                 self.panics.fetch_add(1, Ordering::Relaxed);
-                let message = payload.downcast_ref::<&str>().copied();
-                let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                tracing::error!("{what} panicked: {}", message.unwrap_or("(no message)"));
-                // The payload is client code as well: its destructor may panic.
-                std::mem::forget(payload);
-                None
-            }
-        }
+                tracing::error!("{what} panicked: {panicked}");
+            })
+            .ok()
     }
 
     /// Returns the number of panics of client code.
@@ -74,8 +45,19 @@ impl CallbackRunner {
         self.has_departed.store(true, Ordering::Relaxed);
     }
 
-    /// Runs the deferred destructors. Must be called with no lock held.
-    pub(in crate::manager) fn run_destructors(&self) {
+    /// Runs the deferred destructors, then what was put off on this thread. Must be called with no lock held.
+    ///
+    /// A destructor may deregister other clients, which have destructors themselves. Without room on the stack they wait for
+    /// a call further out.
+    pub(in crate::manager) fn run_destructors(self: &Arc<Self>) {
+        // Relaxed: see `defer_destructor`.
+        if self.has_departed.load(Ordering::Relaxed) {
+            foreign_code::put_off_without_room(self.clone());
+        }
+        foreign_code::run_put_off();
+    }
+
+    fn run_departed(&self) {
         while self.has_departed.load(Ordering::Relaxed) {
             let departed = {
                 let mut departed = self.departed.lock();
@@ -89,8 +71,14 @@ impl CallbackRunner {
     }
 }
 
+impl PutOff for CallbackRunner {
+    fn run(&self) {
+        self.run_departed();
+    }
+}
+
 impl Drop for CallbackRunner {
     fn drop(&mut self) {
-        self.run_destructors();
+        self.run_departed();
     }
 }

@@ -6,16 +6,19 @@
 //!
 //! A new channel is held: its notices wait, and its questions are unanswered, until the client has received its handle.
 
-use super::ClientTable;
 use super::callback_runner::CallbackRunner;
 use super::outbox::{Next, Outbox};
-use super::rundown::Rundown;
+use super::registry::{ClientRegistry, ClientTable};
+use super::rundown::{Rundown, RundownGuard};
+use crate::foreign_code::{self, PutOff};
 use crate::forwarding::{Flow, Stamp};
 use crate::handle::Handle;
+use crate::manager::ops::State;
 use crate::manager::state::Handover;
 use crate::manager::{Client, Interface, JoinAlert, Membership, Protocol, PruneAlert, WrongInterfaceAlert};
-use std::sync::Arc;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A notice to a client.
@@ -47,10 +50,9 @@ struct Queued {
 pub(in crate::manager) struct ClientChannel {
     pub(in crate::manager) handle: Handle,
     pub(in crate::manager) protocol: Protocol,
-    pub(in crate::manager) wants_wrong_interface: bool,
-    /// The sequence number of the registration.
-    pub(in crate::manager) registration: u64,
+    pub(in crate::manager) wishes: Wishes,
     callbacks: Option<Arc<dyn Client>>,
+    home: Home,
     /// Whether the client has received its handle.
     started: AtomicBool,
     rundown: Rundown,
@@ -60,13 +62,27 @@ pub(in crate::manager) struct ClientChannel {
     runner: Arc<CallbackRunner>,
 }
 
+/// What a client asked for when it registered.
+#[derive(Clone, Copy)]
+pub(in crate::manager) struct Wishes {
+    pub(in crate::manager) wrong_interface: bool,
+    pub(in crate::manager) present_joins: bool,
+}
+
+/// The parts of a manager that a delivery needs. A put-off delivery may outlive its manager; then it is dropped.
+#[derive(Clone)]
+pub(in crate::manager) struct Home {
+    pub(in crate::manager) clients: Weak<ClientRegistry>,
+    pub(in crate::manager) state: Weak<Mutex<State>>,
+}
+
 /// The constant parts of a channel.
 pub(super) struct ChannelParts {
     pub(super) handle: Handle,
     pub(super) protocol: Protocol,
-    pub(super) wants_wrong_interface: bool,
-    pub(super) registration: u64,
+    pub(super) wishes: Wishes,
     pub(super) callbacks: Arc<dyn Client>,
+    pub(super) home: Home,
     pub(super) limit: usize,
     pub(super) runner: Arc<CallbackRunner>,
 }
@@ -77,9 +93,9 @@ impl ClientChannel {
         ClientChannel {
             handle: parts.handle,
             protocol: parts.protocol,
-            wants_wrong_interface: parts.wants_wrong_interface,
-            registration: parts.registration,
+            wishes: parts.wishes,
             callbacks: Some(parts.callbacks),
+            home: parts.home,
             started: AtomicBool::new(false),
             rundown: Rundown::default(),
             outbox: Outbox::held(),
@@ -91,15 +107,18 @@ impl ClientChannel {
     /// Gives the client its handle and ends the hold. The caller has to deliver afterwards. Must be called once, with no
     /// lock held.
     pub(in crate::manager) fn start(&self, table: &ClientTable) {
-        {
-            let guard = self.rundown.enter(|| table.contains(self.handle));
-            if guard.is_some() {
-                self.call("registered", |client| client.registered(self.handle));
-            }
+        if let Some(guard) = self.rundown.enter(|| table.contains(self.handle)) {
+            self.call(guard, "registered", |client| client.registered(self.handle));
         }
-        // Release, paired with `ask`: the callback comes before every question.
+        // Release, paired with `is_started`: the callback comes before every question.
         self.started.store(true, Ordering::Release);
         self.outbox.release();
+    }
+
+    /// Returns whether the client has received its handle.
+    pub(in crate::manager) fn is_started(&self) -> bool {
+        // Acquire, paired with `start`.
+        self.started.load(Ordering::Acquire)
     }
 
     /// Asks the client a question. Returns `None` when the client has left, has not received its handle yet, or panics.
@@ -110,17 +129,20 @@ impl ClientChannel {
         what: &str,
         question: impl FnOnce(&dyn Client) -> R,
     ) -> Option<R> {
-        // Acquire, paired with `start`.
-        if !self.started.load(Ordering::Acquire) {
+        if !self.is_started() {
             return None;
         }
-        let _guard = self.rundown.enter(|| table.contains(self.handle))?;
-        self.call(what, question)
+        let guard = self.rundown.enter(|| table.contains(self.handle))?;
+        self.call(guard, what, question)
     }
 
-    fn call<R>(&self, what: &str, call: impl FnOnce(&dyn Client) -> R) -> Option<R> {
+    /// Runs a callback, then leaves the run-down, then does what the callback put off: no thread has to wait for that.
+    fn call<R>(&self, guard: RundownGuard<'_>, what: &str, call: impl FnOnce(&dyn Client) -> R) -> Option<R> {
         let callbacks = self.callbacks.as_deref()?;
-        self.runner.run(what, || call(callbacks))
+        let answer = self.runner.run(what, || call(callbacks));
+        drop(guard);
+        foreign_code::run_put_off();
+        answer
     }
 
     /// Queues a notice, which is delivered only while the stamp is current. Must be called under the membership lock. The
@@ -144,11 +166,17 @@ impl ClientChannel {
         self.outbox.push_or_merge(queued, self.limit, merge)
     }
 
-    /// Delivers the queued notices, unless another thread is delivering or the channel is held. Must be called with no lock
-    /// held; `reply` may take locks.
-    pub(in crate::manager) fn deliver(&self, table: &ClientTable, reply: &dyn Fn(Reply<'_>)) {
+    /// Delivers the queued notices, unless another thread is delivering or the channel is held. When callbacks are nested too
+    /// deeply, leaves the delivery to a call further out on this thread's stack: clients that cause each other's notices must
+    /// not overflow it. Must be called with no lock held.
+    pub(in crate::manager) fn deliver(self: &Arc<Self>) {
+        foreign_code::put_off_without_room(self.clone());
+    }
+
+    fn deliver_now(&self, clients: &ClientRegistry, state: &Mutex<State>) {
+        let table = &clients.table;
         self.outbox.deliver(|next| match next {
-            Next::Item(queued) => self.notify(table, queued, reply),
+            Next::Item(queued) => self.notify(table, queued, &|reply| state.lock().apply(&reply)),
             Next::Lost(count) => {
                 _ = self.ask(table, "notices_lost", |client| client.notices_lost(count));
             }
@@ -162,50 +190,59 @@ impl ClientChannel {
             requires.is_none_or(|stamp| stamp.is_current(table.owners())).then_some(guard)
         };
         let guard = enter();
-        match notice {
-            Notice::Handover(handover) => {
-                let wanted = guard.is_some();
-                if wanted {
-                    self.call("disable_igmp", |client| client.disable_igmp(handover.interface));
-                }
-                drop(guard);
-                reply(Reply::HandoverDelivered(&handover));
-                // The client may have released the interface meanwhile, or have left: then IGMP is not enabled again.
-                if wanted && let Some(_guard) = enter() {
-                    self.call("enable_igmp", |client| client.enable_igmp(handover.interface));
-                }
+        if let Notice::Handover(handover) = notice {
+            let wanted = guard.is_some();
+            if let Some(guard) = guard {
+                self.call(guard, "disable_igmp", |client| client.disable_igmp(handover.interface));
             }
-            _ if guard.is_none() => {}
+            reply(Reply::HandoverDelivered(&handover));
+            // The client may have released the interface meanwhile, or have left: then IGMP is not enabled again.
+            if wanted && let Some(guard) = enter() {
+                self.call(guard, "enable_igmp", |client| client.enable_igmp(handover.interface));
+            }
+            return;
+        }
+        let Some(guard) = guard else { return };
+        match notice {
+            Notice::Handover(_) => {}
             Notice::Join(alert) => {
-                self.call("join_alert", |client| client.join_alert(&alert));
+                self.call(guard, "join_alert", |client| client.join_alert(&alert));
             }
             Notice::Prune(mut alert, entry) => {
-                let answered = self.call("prune_alert", |client| client.prune_alert(&mut alert));
+                let answered = self.call(guard, "prune_alert", |client| client.prune_alert(&mut alert));
                 if let (Some((flow, entry_id)), Some(()), Some(timeout)) = (entry, answered, alert.answer()) {
                     reply(Reply::PruneTimeout { flow, entry_id, timeout });
                 }
             }
             Notice::LocalJoin(interface, membership) => {
-                self.call("local_join", |client| client.local_join(interface, membership));
+                self.call(guard, "local_join", |client| client.local_join(interface, membership));
             }
             Notice::LocalLeave(interface, membership) => {
-                self.call("local_leave", |client| client.local_leave(interface, membership));
+                self.call(guard, "local_leave", |client| client.local_leave(interface, membership));
             }
             Notice::WrongInterface(alert) => {
-                self.call("wrong_interface", |client| client.wrong_interface(&alert));
+                self.call(guard, "wrong_interface", |client| client.wrong_interface(&alert));
             }
         }
     }
 
-    /// Closes the channel of a client that has left: no callback starts any more, and queued notices are dropped.
-    pub(in crate::manager) fn close(&self, table: &ClientTable, reply: &dyn Fn(Reply<'_>)) {
+    /// Closes the channel of a client that has left: no callback starts any more, and queued notices are dropped by the next
+    /// delivery. Wait-free.
+    pub(in crate::manager) fn close(&self) {
         self.rundown.close();
-        self.deliver(table, reply);
     }
 
     /// Blocks until the client's running callbacks have returned. The channel must be closed.
     pub(in crate::manager) fn wait(&self) {
         self.rundown.wait();
+    }
+}
+
+impl PutOff for ClientChannel {
+    fn run(&self) {
+        if let (Some(clients), Some(state)) = (self.home.clients.upgrade(), self.home.state.upgrade()) {
+            self.deliver_now(&clients, &state);
+        }
     }
 }
 

@@ -58,6 +58,15 @@ impl<T> fmt::Debug for Outbox<T> {
     }
 }
 
+/// A thread that delivers. Ends the delivery when the thread unwinds: the next delivery goes on with the queue.
+struct Delivering<'o, T>(&'o Outbox<T>);
+
+impl<T> Drop for Delivering<'_, T> {
+    fn drop(&mut self) {
+        self.0.state.lock().delivering = false;
+    }
+}
+
 impl<T> Outbox<T> {
     /// Returns an outbox that is held: threads queue items and leave them until [`release`](Self::release).
     #[cfg_attr(loom, allow(dead_code, reason = "models make less"))]
@@ -103,10 +112,13 @@ impl<T> Outbox<T> {
             }
             state.delivering = true;
         }
+        let delivering = Delivering(self);
         while let Some(next) = self.next() {
             faults::point(points::NOTICE_DEQUEUED);
             deliver(next);
         }
+        // `next` has ended the delivery.
+        std::mem::forget(delivering);
     }
 
     /// Takes the next item out of the queue. When there is none, ends the delivery in the same step.
@@ -170,6 +182,17 @@ mod tests {
             delivered.push(format!("{next:?}"));
         });
         assert_eq!(delivered, ["Item(1)", "Item(2)"]);
+    }
+
+    #[test]
+    fn a_delivery_that_unwinds_leaves_the_rest_to_the_next() {
+        let outbox = Outbox::default();
+        (1..=2).for_each(|n| outbox.push(n, 9));
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            outbox.deliver(|_| panic!("on purpose"));
+        }));
+        assert!(unwound.is_err());
+        assert_eq!(delivered(&outbox), ["Item(2)"]);
     }
 
     #[test]

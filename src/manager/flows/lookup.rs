@@ -3,7 +3,6 @@
 use super::record::{EntryView, FlowRecord, Phase};
 use super::{FlowContext, FlowTable, PathInfo};
 use crate::forwarding::{Flow, VifIndex};
-use crate::handle::OwnerWords;
 use crate::manager::{Membership, ReversePath};
 use std::net::IpAddr;
 use std::ops::Bound;
@@ -42,22 +41,15 @@ impl FlowTable {
         self.mentions.range(from..).next().is_some_and(|(v, _)| *v == vif)
     }
 
-    /// Returns the current entries after a flow, or all of them, in the order of flows.
-    pub(in crate::manager) fn entries(
-        &self,
-        after: Option<Flow>,
-        owners: &OwnerWords,
-    ) -> impl Iterator<Item = EntryView<'_>> {
+    /// Returns the entries after a flow, or all of them, in the order of flows, including those that are dead and not swept.
+    pub(in crate::manager) fn entries(&self, after: Option<Flow>) -> impl Iterator<Item = EntryView<'_>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.records
-            .range((from, Bound::Unbounded))
-            .filter_map(|(flow, record)| record.view(*flow))
-            .filter(|entry| entry.upstream.is_current(owners))
+        self.records.range((from, Bound::Unbounded)).filter_map(|(flow, record)| record.view(*flow))
     }
 
-    /// Returns the current entry of a flow.
-    pub(in crate::manager) fn entry(&self, flow: &Flow, owners: &OwnerWords) -> Option<EntryView<'_>> {
-        self.records.get(flow)?.view(*flow).filter(|entry| entry.upstream.is_current(owners))
+    /// Returns the entry of a flow, even if it is dead and not swept.
+    pub(in crate::manager) fn entry(&self, flow: &Flow) -> Option<EntryView<'_>> {
+        self.records.get(flow)?.view(*flow)
     }
 
     /// Returns at most `max` entries after a flow, or of all: each with its id and the answer of the routes.

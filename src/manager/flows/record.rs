@@ -74,6 +74,14 @@ pub(in crate::manager) struct EntryView<'a> {
     pub(in crate::manager) deadline: Duration,
 }
 
+impl EntryView<'_> {
+    /// Returns the interfaces that the entry depends on.
+    pub(in crate::manager) fn interfaces(&self) -> impl Iterator<Item = VifIndex> {
+        let incoming = self.upstream.incoming().map(|incoming| incoming.interface);
+        incoming.into_iter().chain(self.outgoing.iter().map(|outgoing| outgoing.interface))
+    }
+}
+
 impl FlowRecord {
     /// Returns an idle record, which the caller moves to another phase.
     pub(super) fn new() -> FlowRecord {

@@ -1,7 +1,8 @@
 //! The notices of changes: the rules of RFC 2715's dispatcher.
 //!
-//! The rules count clients, not interfaces; a client is identified by its handle. For (\*,g) they count the clients with
-//! (\*,g) or (\*,\*), for (\*,\*) those with (\*,\*):
+//! Each client is told of a key whether any other client counts for it, so that joins and prunes alternate for each client
+//! and key. The kinds of keys, (\*,\*), (\*,g) and (s,g), count independently. A client counts by its handle, on however many
+//! interfaces it has joined. For (\*,\*) and (\*,g) every client is told:
 //!
 //! ```text
 //!   the first client joins    0 -> 1    join alert to every other client
@@ -11,43 +12,30 @@
 //!   the last leaves           1 -> 0    prune alert to every other client
 //! ```
 //!
-//! For (s,g) only the first join and the last leave matter, and only to the owner of the interface towards s.
+//! For (s,g) one client is told: the one that decides about packets which arrive on the RPF interface towards s. When another
+//! client decides from then on, the old one gets a prune alert and the new one a join alert. Which client was told is kept
+//! ([`RpfJoins`](crate::manager::state::RpfJoins)).
 //!
 //! IGMP does not count where it shares an interface. The routing protocol there gets a local join and decides itself whether
 //! it joins. The owner of an entry's incoming interface is notified when the entry loses its last outgoing interface or gains
-//! its first. No client is notified of its own changes.
+//! its first, unless it caused that.
 //!
 //! Memberships that died with a change of ownership are removed before clients are counted: a release comes before
 //! everything that sees it.
 
-use super::locked::{Deliveries, LockedState};
-use super::ownership::RpfOwner;
+use super::locked::{LockedState, State};
+use crate::forwarding::Flow;
 use crate::handle::Handle;
 use crate::manager::clients::{ClientChannel, Notice};
 use crate::manager::flows::Transition;
-use crate::manager::state::{InterfaceRecord, Member, Role, RoleKey};
+use crate::manager::state::{InterfaceRecord, Member, Others, Role, RoleKey};
 use crate::manager::{
     Cause, GroupManager, Interface, JoinAlert, Membership, PruneAlert, WrongInterfaceAlert,
 };
 use std::sync::Arc;
 
-/// The clients that a join or leave matters to.
-pub(super) enum Audience {
-    NoClient,
-    One(Handle),
-    Others,
-}
-
-impl Audience {
-    /// Returns the audience of a client that joins these others, or leaves them.
-    pub(super) fn of(others: &[Handle]) -> Audience {
-        match others {
-            [] => Audience::Others,
-            [one] => Audience::One(*one),
-            _ => Audience::NoClient,
-        }
-    }
-}
+/// The number of memberships that a latecomer is told of under one hold of the membership lock.
+const PAGE: usize = 256;
 
 impl GroupManager {
     /// Queues the notices of entries that lost their last outgoing interface or gained their first.
@@ -55,7 +43,7 @@ impl GroupManager {
         for Transition { flow, entry_id, incoming, negative } in locked.state.flows.take_transitions() {
             let Some(record) = self.interfaces.get(incoming.interface) else { continue };
             let Some(client) = self.ownership(record).deciding() else { continue };
-            let Some(channel) = self.clients.channel(client).filter(|_| !causers.contains(&client)) else {
+            let Some(channel) = locked.channel(client).filter(|_| !causers.contains(&client)) else {
                 continue;
             };
             let membership = Membership::OneSource(flow);
@@ -65,7 +53,7 @@ impl GroupManager {
             } else {
                 Notice::Join(JoinAlert::new(membership, Cause::Entry))
             };
-            locked.deliveries.queue(channel, notice, Some(incoming.stamp));
+            locked.queue(channel, notice, Some(incoming.stamp));
         }
     }
 
@@ -73,10 +61,10 @@ impl GroupManager {
     pub(super) fn notify_of_wrong_interface(&self, record: &InterfaceRecord, alert: WrongInterfaceAlert) {
         self.update_state(|locked| {
             let ownership = self.ownership(record);
-            let channel = ownership.deciding().and_then(|client| self.clients.channel(client));
-            if let Some(channel) = channel.filter(|channel| channel.wants_wrong_interface) {
+            let channel = ownership.deciding().and_then(|client| locked.channel(client));
+            if let Some(channel) = channel.filter(|channel| channel.wishes.wrong_interface) {
                 let stamp = ownership.arrival_stamp(record);
-                locked.deliveries.queue(channel, Notice::WrongInterface(alert), Some(stamp));
+                locked.queue(channel, Notice::WrongInterface(alert), Some(stamp));
             }
         });
     }
@@ -93,7 +81,7 @@ impl GroupManager {
     /// Notifies the routing protocol of a shared interface of a change by IGMP.
     pub(super) fn notify_sharer(
         &self,
-        deliveries: &mut Deliveries<'_>,
+        locked: &mut LockedState<'_>,
         key: RoleKey,
         member: Member,
         notice: impl FnOnce(Interface) -> Notice,
@@ -103,45 +91,121 @@ impl GroupManager {
         let stamp = ownership.stamp(record, Role::Routing);
         // Another routing protocol has nothing to do with the member: IGMP adds its memberships again for that one.
         if member.stamp.depends_on(&stamp)
-            && let Some(channel) = ownership.by(Role::Routing).and_then(|client| self.clients.channel(client))
+            && let Some(channel) = ownership.by(Role::Routing).and_then(|client| locked.channel(client))
         {
-            deliveries.queue(channel, notice(record.interface), Some(stamp));
+            locked.queue(channel, notice(record.interface), Some(stamp));
         }
     }
 
-    /// Notifies the owner of the RPF interface, unless it is the only client that the notice is about.
-    pub(super) fn notify_upstream(
+    /// Notifies the clients to which it matters that `causer` joined (\*,\*) or (\*,g) or left it. `others` are the other
+    /// clients that count.
+    pub(super) fn notify_others(
         &self,
-        deliveries: &mut Deliveries<'_>,
-        rpf_owner: RpfOwner,
-        about: &[Handle],
-        notice: impl FnOnce(Interface) -> Notice,
-    ) {
-        let Some((interface, Some(ownership))) = rpf_owner.0 else { return };
-        let Some(record) = self.interfaces.find(interface) else { return };
-        if let Some(client) = ownership.deciding().filter(|client| about != [*client])
-            && let Some(channel) = self.clients.channel(client)
-        {
-            deliveries.queue(channel, notice(interface), Some(ownership.arrival_stamp(record)));
-        }
-    }
-
-    /// Notifies an audience of a change by `causer`.
-    pub(super) fn notify_audience(
-        &self,
-        deliveries: &mut Deliveries<'_>,
-        audience: &Audience,
+        locked: &mut LockedState<'_>,
+        membership: Membership,
+        others: Others,
         causer: Handle,
         notice: impl Fn() -> Notice,
     ) {
-        let channels: Vec<Arc<ClientChannel>> = match audience {
-            Audience::NoClient => return,
-            Audience::One(client) => self.clients.channel(*client).into_iter().collect(),
-            Audience::Others => self.clients.channels_except(causer, deliveries.registrations),
+        let told = |locked: &LockedState<'_>, channel: &ClientChannel| {
+            channel.handle != causer && locked.state.latecomers.has_been_told(channel.handle, membership)
         };
-        for channel in channels {
-            deliveries.queue(channel, notice(), None);
+        match others {
+            Others::Nobody => {
+                for channel in locked.all_channels().iter() {
+                    locked.state.looks += 1;
+                    if told(locked, channel) {
+                        locked.queue(channel.clone(), notice(), None);
+                    }
+                }
+            }
+            Others::One(client) => {
+                if let Some(channel) = locked.channel(client).filter(|channel| told(locked, channel)) {
+                    locked.queue(channel, notice(), None);
+                }
+            }
+            Others::Several => {}
         }
+    }
+
+    /// Notifies the clients concerned if another client has to know of (s,g) now: after a change of its members, of its RPF
+    /// interface, or of the owners of that.
+    pub(super) fn settle(&self, locked: &mut LockedState<'_>, flow: Flow) {
+        if let Some(join) = locked.state.rpf_joins.get(flow) {
+            self.settle_told_at(locked, flow, join.interface);
+        }
+    }
+
+    /// As [`settle`](Self::settle), after a change of the RPF interface. `told_at` is the interface that it was before.
+    pub(super) fn settle_told_at(
+        &self,
+        locked: &mut LockedState<'_>,
+        flow: Flow,
+        told_at: Option<Interface>,
+    ) {
+        let membership = Membership::OneSource(flow);
+        let Some(join) = locked.state.rpf_joins.get(flow) else { return };
+        locked.state.looks += 1;
+        let decides = |interface| self.ownership(self.interfaces.find(interface)?).deciding();
+        let members = &locked.state.members;
+        // A later change of the owners is followed by a sweep of the interface, which settles again.
+        let wanted =
+            join.interface.and_then(decides).filter(|client| members.others(membership, *client).any());
+        if !members.is_counted(membership) {
+            locked.state.rpf_joins.remove(flow);
+        }
+        if join.told == wanted {
+            return;
+        }
+        locked.state.rpf_joins.set_told(flow, wanted);
+        // No stamp: a prune takes back the join that came before it, whatever has changed since.
+        let is_late = planted!("prune-needs-stamp") && told_at.and_then(decides) != join.told;
+        if let (Some(client), Some(interface), false) = (join.told, told_at, is_late)
+            && let Some(channel) = locked.channel(client)
+        {
+            let alert = self.prune_alert(membership, interface, Cause::Membership);
+            locked.queue(channel, Notice::Prune(alert, None), None);
+        }
+        if let Some(client) = wanted
+            && let Some(channel) = locked.channel(client)
+        {
+            locked.queue(channel, Notice::Join(JoinAlert::new(membership, Cause::Membership)), None);
+        }
+    }
+
+    /// Goes on telling a client that has just registered of the (\*,\*) and (\*,g) for which other clients count. The first page
+    /// was queued when it registered.
+    pub(in crate::manager) fn tell_present_joins(&self, channel: &Arc<ClientChannel>, mut more: bool) {
+        while more {
+            channel.deliver();
+            let mut state = self.state.lock();
+            if self.clients.validate(channel.handle) {
+                more = state.queue_present_joins(channel);
+            } else {
+                more = false;
+                state.latecomers.end(channel.handle);
+            }
+        }
+    }
+}
+
+impl State {
+    /// Queues join alerts for the next page of (\*,\*) and (\*,g) for which any client counts, for a client that is just
+    /// registering and counts for none. Returns whether there may be more; then the client is a latecomer.
+    pub(in crate::manager) fn queue_present_joins(&mut self, channel: &ClientChannel) -> bool {
+        let client = channel.handle;
+        let page = self.members.groups_counted_after(self.latecomers.cursor(client), PAGE);
+        self.looks += page.len() as u64;
+        for membership in &page {
+            if self.members.others(*membership, client).any() {
+                channel.queue(Notice::Join(JoinAlert::new(*membership, Cause::Membership)), None);
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => self.latecomers.set(client, *last),
+            _ => self.latecomers.end(client),
+        }
+        page.len() == PAGE
     }
 }
 

@@ -1,8 +1,8 @@
 //! Enumerations of groups: the groups joined on the whole router at the instant when the enumeration started.
 
 use crate::handle::Handle;
+use crate::manager::state::Enumeration;
 use crate::manager::state::cursor::Cursor;
-use crate::manager::state::{Enumeration, try_read_stable};
 use crate::manager::{EnumerationError, EnumerationKind, GroupManager, GroupPage, Membership};
 use crate::memory::{self, NoMemory};
 
@@ -100,17 +100,16 @@ impl GroupManager {
     /// Returns the joined memberships at one instant, each once.
     fn joined(&self, kind: EnumerationKind) -> Result<Vec<Membership>, NoMemory> {
         let state = self.state.lock();
-        let owners = self.clients.table.owners();
-        try_read_stable(|| {
-            let live = state.members.iter().filter(|(_, _, member)| member.stamp.is_current(owners));
-            let mut joined = memory::vec(state.members.len())?;
-            joined.extend(live.map(|(_, membership, _)| match kind {
-                EnumerationKind::AllSources => membership,
-                EnumerationKind::AnySource => membership.widened(),
-            }));
-            joined.sort_unstable();
-            joined.dedup();
-            Ok(joined)
-        })
+        let mut joined = memory::vec(state.members.len())?;
+        let snapshot = self.snapshot(state.members.interfaces());
+        let live =
+            state.members.iter().filter(|(key, _, member)| snapshot.is_current(key.vif, &member.stamp));
+        joined.extend(live.map(|(_, membership, _)| match kind {
+            EnumerationKind::AllSources => membership,
+            EnumerationKind::AnySource => membership.widened(),
+        }));
+        joined.sort_unstable();
+        joined.dedup();
+        Ok(joined)
     }
 }

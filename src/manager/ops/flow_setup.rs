@@ -2,10 +2,10 @@
 
 use super::ownership::Ownership;
 use crate::faults;
+use crate::foreign_code::has_stack_room;
 use crate::forwarding::{Flow, Incoming, Outgoing, PublishError, Stamp};
 use crate::handle::Handle;
 use crate::manager::api::OfferedInterface;
-use crate::manager::clients::has_stack_room;
 use crate::manager::flows::{BeginOutcome, PathInfo, Upstream};
 use crate::manager::points;
 use crate::manager::state::{InterfaceRecord, QuotaKey, Role, RoleKey};
@@ -153,7 +153,7 @@ impl GroupManager {
         ownership: &Ownership,
     ) -> Option<(Upstream, ReversePath)> {
         let (role, client) = Role::BOTH.into_iter().find_map(|role| Some((role, ownership.by(role)?)))?;
-        let channel = self.clients.channel(client)?;
+        let channel = self.clients.channel(&self.state.lock(), client)?;
         let mut question = ReversePathQuestion::new(flow, packet, path);
         let table = &self.clients.table;
         channel.ask(table, "reverse_path", |client| client.reverse_path(&mut question))?;
@@ -185,7 +185,8 @@ impl GroupManager {
         if interfaces.is_empty() {
             return Vec::new();
         }
-        let Some(channel) = self.clients.channel(offer.client) else { return Vec::new() };
+        let channel = self.clients.channel(&self.state.lock(), offer.client);
+        let Some(channel) = channel else { return Vec::new() };
         let mut alert = CreationAlert::new(flow, incoming, &mut interfaces);
         let table = &self.clients.table;
         let answered = channel.ask(table, "creation_alert", |client| client.creation_alert(&mut alert));

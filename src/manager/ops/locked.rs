@@ -1,24 +1,25 @@
 //! [`LockedState`]: the membership lock, and the notices to deliver once it is released.
 
-use crate::forwarding::Flow;
 use crate::forwarding::Stamp;
 use crate::handle::Handle;
-use crate::manager::clients::{ClientChannel, Notice, Reply, has_stack_room};
+use crate::manager::GroupManager;
+use crate::manager::clients::{ClientChannel, ClientRegistry, Notice, Reply};
 use crate::manager::flows::{FlowContext, FlowTable};
-use crate::manager::state::{Handover, Handovers, MembershipTable};
-use crate::manager::{GroupManager, Interface, Membership};
+use crate::manager::state::{Handover, Handovers, Latecomers, MembershipTable, RpfJoins};
 use parking_lot::MutexGuard;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The data under the membership lock.
 pub(in crate::manager) struct State {
     pub(in crate::manager) members: MembershipTable,
     pub(in crate::manager) flows: FlowTable,
-    /// The RPF interface of each (s,g) that has a member which counts, as it was when the first member joined or the
-    /// routes last changed.
-    pub(in crate::manager) rpf_interfaces: BTreeMap<Flow, Interface>,
+    pub(in crate::manager) rpf_joins: RpfJoins,
     pub(in crate::manager) handovers: Handovers,
+    /// The clients that are still being told of the memberships that were there when they registered.
+    pub(in crate::manager) latecomers: Latecomers,
+    /// The number of memberships, flows and interfaces that were looked at under the lock so far.
+    pub(in crate::manager) looks: u64,
 }
 
 impl State {
@@ -26,16 +27,20 @@ impl State {
         State {
             members: MembershipTable::default(),
             flows,
-            rpf_interfaces: BTreeMap::new(),
+            rpf_joins: RpfJoins::default(),
             handovers: Handovers::default(),
+            latecomers: Latecomers::default(),
+            looks: 0,
         }
     }
 
-    /// Returns the RPF interface of a source-specific membership that has a member which counts.
-    pub(super) fn rpf_interface(&self, membership: Membership) -> Option<Interface> {
-        match membership {
-            Membership::OneSource(flow) => self.rpf_interfaces.get(&flow).copied(),
-            _ => None,
+    /// Applies what the delivery of a notice has to change.
+    pub(in crate::manager) fn apply(&mut self, reply: &Reply<'_>) {
+        match *reply {
+            Reply::HandoverDelivered(handover) => self.handovers.delivered(handover),
+            Reply::PruneTimeout { flow, entry_id, timeout } => {
+                self.flows.set_timeout(flow, entry_id, timeout);
+            }
         }
     }
 }
@@ -46,30 +51,16 @@ pub(super) struct LockedState<'m> {
     pub(super) deliveries: Deliveries<'m>,
 }
 
-impl<'m> LockedState<'m> {
-    /// Releases the lock.
-    fn unlock(self) -> Deliveries<'m> {
-        let LockedState { state, deliveries } = self;
-        drop(state);
-        deliveries
+impl LockedState<'_> {
+    /// Returns the channel to a registered client.
+    pub(super) fn channel(&self, client: Handle) -> Option<Arc<ClientChannel>> {
+        self.deliveries.clients.channel(&self.state, client)
     }
-}
 
-/// The channels with notices to deliver, in the order in which they got their first.
-#[must_use = "queued notices wait until they are delivered"]
-pub(super) struct Deliveries<'m> {
-    manager: &'m GroupManager,
-    channels: Vec<Arc<ClientChannel>>,
-    known: BTreeSet<Handle>,
-    /// The number of registrations at the instant of the change: later clients are not notified of it.
-    pub(super) registrations: u64,
-}
-
-impl Deliveries<'_> {
     /// Queues a notice, which is delivered only while the stamp is current.
     pub(super) fn queue(&mut self, channel: Arc<ClientChannel>, notice: Notice, requires: Option<Stamp>) {
         channel.queue(notice, requires);
-        self.add(channel);
+        self.deliveries.add(channel);
     }
 
     /// Queues a handover. Returns whether it is a notice of its own.
@@ -80,10 +71,37 @@ impl Deliveries<'_> {
         requires: Stamp,
     ) -> bool {
         let merged = channel.queue_handover(handover, requires);
-        self.add(channel);
+        self.deliveries.add(channel);
         !merged
     }
 
+    /// Returns the channels to all registered clients, in the order of protocols.
+    pub(super) fn all_channels(&mut self) -> Arc<[Arc<ClientChannel>]> {
+        let Deliveries { clients, all, .. } = &mut self.deliveries;
+        // Collected once: while the lock is held no further client becomes visible, and one that leaves drops its notices.
+        let (clients, state, looks) = (*clients, &*self.state, &mut 0);
+        let all = all.get_or_insert_with(|| {
+            let channels = clients.channels(state);
+            *looks = channels.len() as u64;
+            channels.into()
+        });
+        let all = all.clone();
+        self.state.looks += *looks;
+        all
+    }
+}
+
+/// The channels with notices to deliver, in the order in which they got their first.
+#[must_use = "queued notices wait until they are delivered"]
+pub(super) struct Deliveries<'m> {
+    clients: &'m Arc<ClientRegistry>,
+    channels: Vec<Arc<ClientChannel>>,
+    known: BTreeSet<Handle>,
+    /// The channels to all registered clients, once they were needed.
+    all: Option<Arc<[Arc<ClientChannel>]>>,
+}
+
+impl Deliveries<'_> {
     fn add(&mut self, channel: Arc<ClientChannel>) {
         if self.known.insert(channel.handle) {
             self.channels.push(channel);
@@ -93,15 +111,9 @@ impl Deliveries<'_> {
     /// Delivers the queued notices. Must be called with no lock held.
     fn deliver(mut self) {
         for channel in std::mem::take(&mut self.channels) {
-            self.manager.deliver(channel);
+            channel.deliver();
         }
-        let clients = &self.manager.clients;
-        while has_stack_room()
-            && let Some(channel) = clients.deferred.next_deferred()
-        {
-            self.manager.deliver(channel);
-        }
-        clients.runner.run_destructors();
+        self.clients.runner.run_destructors();
     }
 }
 
@@ -117,36 +129,17 @@ impl GroupManager {
         let mut locked = LockedState {
             state: self.state.lock(),
             deliveries: Deliveries {
-                manager: self,
+                clients: &self.clients,
                 channels: Vec::new(),
                 known: BTreeSet::new(),
-                registrations: self.clients.registrations(),
+                all: None,
             },
         };
         let result = update(&mut locked);
-        locked.unlock().deliver();
+        let LockedState { state, deliveries } = locked;
+        drop(state);
+        deliveries.deliver();
         result
-    }
-
-    /// Delivers the notices of a channel. When callbacks are nested too deeply, leaves the delivery to a call further out on
-    /// this thread's stack: clients that cause each other's notices must not overflow it.
-    pub(in crate::manager) fn deliver(&self, channel: Arc<ClientChannel>) {
-        if has_stack_room() {
-            channel.deliver(&self.clients.table, &|reply| self.apply(&reply));
-        } else {
-            self.clients.deferred.defer(channel);
-        }
-    }
-
-    /// Applies what the delivery of a notice has to change.
-    pub(in crate::manager) fn apply(&self, reply: &Reply<'_>) {
-        let mut state = self.state.lock();
-        match *reply {
-            Reply::HandoverDelivered(handover) => state.handovers.delivered(handover),
-            Reply::PruneTimeout { flow, entry_id, timeout } => {
-                state.flows.set_timeout(flow, entry_id, timeout);
-            }
-        }
     }
 
     /// Splits the state into the flow table and what it works with.

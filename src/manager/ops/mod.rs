@@ -8,6 +8,7 @@ mod locked;
 mod ownership;
 mod query;
 mod reroute;
+mod snapshot;
 mod sweep;
 mod upcalls;
 mod update_membership;

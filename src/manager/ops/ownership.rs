@@ -53,22 +53,6 @@ impl Ownership {
     }
 }
 
-/// The RPF interface of a source, if there is one, and its owners at one instant, if it was ever taken. The clients to
-/// notify are found at the instant of the change, not later under the same lock: ownership changes without it.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct RpfOwner(pub(super) Option<(Interface, Option<Ownership>)>);
-
-impl RpfOwner {
-    pub(super) fn interface(self) -> Option<Interface> {
-        self.0.map(|(interface, _)| interface)
-    }
-
-    /// Returns the client that decides about packets of the source.
-    pub(super) fn deciding(self) -> Option<Handle> {
-        self.0?.1?.deciding()
-    }
-}
-
 impl GroupManager {
     /// Makes the client the owner of an interface (`MgmTakeInterfaceOwnership`). IGMP takes it in IGMP's role, every other
     /// protocol in the routing role. An interface has at most one owner in each role.
@@ -163,46 +147,38 @@ impl GroupManager {
     /// never recur: a word that reads the same before and after has not changed in between.
     pub(super) fn ownership_while<R>(&self, record: &InterfaceRecord, f: impl Fn() -> R) -> (Ownership, R) {
         let table = &self.clients.table;
-        let words = || (table.owners().word(record.routing), table.owners().word(record.igmp));
         loop {
-            let before = words();
+            let before = self.words(record);
             let (routing, igmp) = (table.owner_of(record.routing), table.owner_of(record.igmp));
             let answer = f();
-            if let (Some(r), Some(i)) = before
-                && words() == before
+            if let Some((r, i)) = before
+                && self.words(record) == before
             {
                 return (Ownership { routing: (r, routing), igmp: (i, igmp) }, answer);
             }
         }
     }
 
-    /// Returns the owners of an interface on which the client may change memberships; and, at the same instant, the owners
-    /// of the RPF interface and the number of registrations.
+    /// Reads the owner words of an interface (routing, IGMP). Always `Some`: they belong to this very table.
+    pub(super) fn words(&self, record: &InterfaceRecord) -> Option<(OwnerWord, OwnerWord)> {
+        let owners = self.clients.table.owners();
+        Some((owners.word(record.routing)?, owners.word(record.igmp)?))
+    }
+
+    /// Returns the owners of an interface on which the client may change memberships.
     pub(super) fn owned_by(
         &self,
         client: Handle,
         role: Role,
         record: &InterfaceRecord,
-        rpf_interface: Option<Interface>,
-    ) -> Result<(Ownership, RpfOwner, u64), MembershipError> {
-        let read = || {
-            let registrations = self.clients.registrations();
-            (self.clients.validate(client), self.rpf_owner(rpf_interface), registrations)
-        };
-        let (ownership, (live, rpf_owner, registrations)) = self.ownership_while(record, read);
+    ) -> Result<Ownership, MembershipError> {
+        let (ownership, live) = self.ownership_while(record, || self.clients.validate(client));
         match ownership.by(role) {
             _ if !live => Err(MembershipError::Stale),
             None => Err(MembershipError::NotTaken(record.interface)),
-            Some(owner) if owner == client => Ok((ownership, rpf_owner, registrations)),
+            Some(owner) if owner == client => Ok(ownership),
             Some(_) => Err(MembershipError::NotOwner(record.interface)),
         }
-    }
-
-    /// Returns the owners of an RPF interface.
-    pub(super) fn rpf_owner(&self, rpf_interface: Option<Interface>) -> RpfOwner {
-        RpfOwner(rpf_interface.map(|interface| {
-            (interface, self.interfaces.find(interface).map(|record| self.ownership(record)))
-        }))
     }
 
     fn make_record(&self, interface: Interface) -> Result<&InterfaceRecord, TakeError> {
@@ -244,14 +220,14 @@ impl GroupManager {
         igmp: Option<Handle>,
         ownership: &Ownership,
     ) {
-        let Some(channel) = igmp.and_then(|igmp| self.clients.channel(igmp)) else { return };
+        let Some(channel) = igmp.and_then(|igmp| locked.channel(igmp)) else { return };
         // IGMP may have released the interface in the meantime: then it needs no notice.
         if ownership.by(Role::Igmp) != Some(channel.handle) {
             return;
         }
         let (_, tenure) = ownership.words();
         let handover = Handover { interface: record.interface, vif: record.vif, tenure, word };
-        if locked.deliveries.queue_handover(channel, handover, Stamp::one(record.igmp, tenure)) {
+        if locked.queue_handover(channel, handover, Stamp::one(record.igmp, tenure)) {
             locked.state.handovers.queued(record.vif, tenure, word);
         }
     }

@@ -1,9 +1,9 @@
 //! Reading what the manager has: entries, memberships, clients.
 
+use super::snapshot::Snapshot;
 use crate::forwarding::{Flow, FlowCounterId, FlowTotals, OifCounterId, OifTotals};
 use crate::handle::Handle;
 use crate::manager::flows::EntryView;
-use crate::manager::state::read_stable;
 use crate::manager::{
     ClientRecord, EntryRecord, FlowState, GroupManager, Interface, MembershipRecord, OutgoingRecord,
     SetEntryError,
@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What one read found of an entry, and its counters' ids.
-#[derive(PartialEq)]
 struct Uncounted {
     counter: Option<FlowCounterId>,
     outgoing: Vec<(Interface, OifCounterId)>,
@@ -25,9 +24,9 @@ impl GroupManager {
     #[must_use]
     pub fn entry(&self, flow: Flow) -> Option<EntryRecord> {
         let state = self.state.lock();
-        let owners = self.clients.table.owners();
-        let read = || state.flows.entry(&flow, owners).map(|entry| self.entry_record(&entry));
-        read_stable(read).map(|uncounted| self.counted(uncounted))
+        let entry = state.flows.entry(&flow)?;
+        let snapshot = self.snapshot(entry.interfaces());
+        is_current(&entry, &snapshot).then(|| self.counted(entry_record(&entry, &snapshot)))
     }
 
     /// Returns at most `max` of the entries after `after`, or of all of them, by family, group and source
@@ -53,12 +52,20 @@ impl GroupManager {
     #[must_use]
     pub fn entries_after(&self, after: Option<Flow>, max: usize) -> Vec<EntryRecord> {
         let state = self.state.lock();
-        let owners = self.clients.table.owners();
-        let read = || {
-            let entries = state.flows.entries(after, owners).take(max);
-            entries.map(|entry| self.entry_record(&entry)).collect::<Vec<_>>()
-        };
-        read_stable(read).into_iter().map(|uncounted| self.counted(uncounted)).collect()
+        // Entries that are dead and not swept take no place in the result.
+        let mut candidates = max;
+        loop {
+            let found: Vec<EntryView<'_>> = state.flows.entries(after).take(candidates).collect();
+            let snapshot = self.snapshot(found.iter().flat_map(EntryView::interfaces));
+            let current: Vec<Uncounted> =
+                (found.iter().filter(|entry| is_current(entry, &snapshot)).take(max))
+                    .map(|entry| entry_record(entry, &snapshot))
+                    .collect();
+            if current.len() == max || found.len() < candidates {
+                return current.into_iter().map(|uncounted| self.counted(uncounted)).collect();
+            }
+            candidates = candidates.saturating_mul(2);
+        }
     }
 
     /// Returns every entry of the manager, by family, group and source, at one instant except for the counters, which are
@@ -84,7 +91,7 @@ impl GroupManager {
     ) -> Result<(), SetEntryError> {
         let mut state = self.state.lock();
         let owners = self.clients.table.owners();
-        let entry = state.flows.entry(&flow, owners);
+        let entry = state.flows.entry(&flow).filter(|entry| entry.upstream.is_current(owners));
         let incoming = entry.as_ref().map(|entry| entry.upstream.incoming());
         let record = incoming.flatten().and_then(|incoming| self.interfaces.get(incoming.interface));
         let (owner, live) = match record {
@@ -105,31 +112,6 @@ impl GroupManager {
             }
             _ => Err(SetEntryError::NoEntry(flow)),
         }
-    }
-
-    /// Returns the record of an entry, except for its counters.
-    fn entry_record(&self, entry: &EntryView<'_>) -> Uncounted {
-        let owners = self.clients.table.owners();
-        let live = entry.outgoing.iter().filter(|out| out.stamp.is_current(owners));
-        let outgoing: Vec<_> = live
-            .filter_map(|out| self.interface(out.interface).map(|interface| (interface, out.counter)))
-            .collect();
-        let incoming = entry.upstream.incoming().and_then(|incoming| self.interfaces.get(incoming.interface));
-        let owner = incoming.and_then(|record| self.ownership(record).deciding());
-        let record = EntryRecord {
-            flow: entry.flow,
-            state: if outgoing.is_empty() { FlowState::Negative } else { FlowState::Active },
-            incoming: incoming.map(|record| record.interface),
-            incoming_protocol: owner.and_then(|client| self.clients.protocol(client)),
-            neighbour: entry.path.neighbour,
-            route: entry.path.route,
-            outgoing: Vec::new(),
-            made: entry.made,
-            expires: entry.deadline,
-            timeout: entry.deadline.saturating_sub(entry.made),
-            totals: FlowTotals::default(),
-        };
-        Uncounted { counter: entry.counter, outgoing, record }
     }
 
     /// Adds the counters to a record. Must be called under the membership lock, so that the ids still name the counters of
@@ -154,16 +136,15 @@ impl GroupManager {
     pub fn memberships(&self) -> Vec<MembershipRecord> {
         let mut found: Vec<MembershipRecord> = {
             let state = self.state.lock();
-            let owners = self.clients.table.owners();
-            read_stable(|| {
-                let live = state.members.iter().filter(|(_, _, member)| member.stamp.is_current(owners));
-                let records = live.filter_map(|(key, membership, member)| {
-                    let interface = self.interface(key.vif)?;
-                    let protocol = self.clients.protocol(member.client)?;
-                    Some(MembershipRecord { interface, membership, protocol })
-                });
-                records.collect()
-            })
+            let snapshot = self.snapshot(state.members.interfaces());
+            let live =
+                state.members.iter().filter(|(key, _, member)| snapshot.is_current(key.vif, &member.stamp));
+            let records = live.filter_map(|(key, membership, _)| {
+                let interface = snapshot.interface(key.vif)?;
+                let protocol = snapshot.protocol(key.vif, key.role)?;
+                Some(MembershipRecord { interface, membership, protocol })
+            });
+            records.collect()
         };
         found.sort_by_key(|record| {
             let membership = record.membership;
@@ -184,13 +165,43 @@ impl GroupManager {
                 }
             }
         }
-        let registered = self.clients.table.iter().map(|(handle, client)| {
+        let registered = self.clients.table.keys().filter_map(|handle| {
+            let protocol = self.clients.protocol(handle)?;
             let mut interfaces = interfaces.remove(&handle).unwrap_or_default();
             interfaces.sort_unstable();
-            ClientRecord { protocol: client.protocol, handle, interfaces }
+            Some(ClientRecord { protocol, handle, interfaces })
         });
         let mut clients: Vec<ClientRecord> = registered.collect();
         clients.sort_by_key(|client| client.protocol);
         clients
     }
+}
+
+/// Returns whether an entry's incoming interface has the owner that it had when the entry was made.
+fn is_current(entry: &EntryView<'_>, snapshot: &Snapshot<'_>) -> bool {
+    let incoming = entry.upstream.incoming();
+    incoming.is_none_or(|incoming| snapshot.is_current(incoming.interface, &incoming.stamp))
+}
+
+/// Returns the record of an entry, except for its counters.
+fn entry_record(entry: &EntryView<'_>, snapshot: &Snapshot<'_>) -> Uncounted {
+    let live = entry.outgoing.iter().filter(|out| snapshot.is_current(out.interface, &out.stamp));
+    let outgoing: Vec<_> = live
+        .filter_map(|out| snapshot.interface(out.interface).map(|interface| (interface, out.counter)))
+        .collect();
+    let incoming = entry.upstream.incoming().map(|incoming| incoming.interface);
+    let record = EntryRecord {
+        flow: entry.flow,
+        state: if outgoing.is_empty() { FlowState::Negative } else { FlowState::Active },
+        incoming: incoming.and_then(|vif| snapshot.interface(vif)),
+        incoming_protocol: incoming.and_then(|vif| snapshot.deciding(vif)),
+        neighbour: entry.path.neighbour,
+        route: entry.path.route,
+        outgoing: Vec::new(),
+        made: entry.made,
+        expires: entry.deadline,
+        timeout: entry.deadline.saturating_sub(entry.made),
+        totals: FlowTotals::default(),
+    };
+    Uncounted { counter: entry.counter, outgoing, record }
 }

@@ -2,9 +2,7 @@
 
 use super::locked::LockedState;
 use crate::forwarding::{Family, Flow};
-use crate::manager::clients::Notice;
-use crate::manager::state::read_stable;
-use crate::manager::{Cause, GroupManager, Interface, JoinAlert, Membership, ReversePath};
+use crate::manager::{GroupManager, Interface, Membership, ReversePath};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,8 +34,8 @@ impl GroupManager {
     /// of entries ended.
     ///
     /// Clients are not notified of the end of these entries. Where an affected source is joined by name, the owner of the
-    /// former RPF interface gets a prune alert, and the owner of the new one a join alert, unless they are the same client or
-    /// the only one that has joined. Neighbour and route are updated where no client replaced them. An entry that is being
+    /// former RPF interface gets a prune alert and the owner of the new one a join alert, as far as other clients have joined
+    /// (see [`Client`](crate::manager::Client#joins-and-prunes-alternate)). Neighbour and route are updated where no client replaced them. An entry that is being
     /// made at the same time follows the new routes.
     ///
     /// The routes are asked on this thread, with no lock held. May wait for the membership lock.
@@ -107,28 +105,15 @@ impl GroupManager {
         }
     }
 
-    /// Sets the RPF interface of a flow that is joined by name. If its owner is another client than before, notifies both.
+    /// Sets the RPF interface of a flow that is joined by name. If another client than before decides about the flow's packets
+    /// then, notifies both.
     fn reroute_source(&self, locked: &mut LockedState<'_>, flow: Flow, rpf_interface: Option<Interface>) {
-        let membership = Membership::OneSource(flow);
-        while self.sweep_dead(locked, membership) {}
-        let LockedState { state, deliveries } = locked;
-        let joined = state.members.counted(membership);
-        if joined.is_empty() {
-            return;
+        // Ends as the loop of `check_owner` does.
+        while self.sweep_dead(locked, Membership::OneSource(flow)) {}
+        if let Some(before) = locked.state.rpf_joins.get(flow) {
+            self.set_rpf_interface(locked, flow, rpf_interface);
+            self.settle_told_at(locked, flow, before.interface);
         }
-        let before = match rpf_interface {
-            Some(interface) => state.rpf_interfaces.insert(flow, interface),
-            None => state.rpf_interfaces.remove(&flow),
-        };
-        let (before, now) = read_stable(|| (self.rpf_owner(before), self.rpf_owner(rpf_interface)));
-        if before.deciding() == now.deciding() {
-            return;
-        }
-        self.notify_upstream(deliveries, before, &joined, |interface| {
-            Notice::Prune(self.prune_alert(membership, interface, Cause::Membership), None)
-        });
-        let alert = JoinAlert::new(membership, Cause::Membership);
-        self.notify_upstream(deliveries, now, &joined, |_| Notice::Join(alert));
     }
 
     /// Asks the routes for the reverse path to a source; `None` when they panicked. Must be called with no lock held.

@@ -1,19 +1,20 @@
 //! Removing memberships that died with a change of ownership.
 
-use super::locked::{LockedState, State};
-use super::ownership::{Ownership, RpfOwner};
+use super::locked::LockedState;
+use super::ownership::Ownership;
 use crate::forwarding::{Stamp, VifIndex};
 use crate::handle::Handle;
-use crate::manager::state::{InterfaceRecord, Member, Role, RoleKey, read_stable};
+use crate::manager::state::{InterfaceRecord, Member, Role, RoleKey};
 use crate::manager::{GroupManager, Membership, MembershipError};
-
-/// A dead member, and the owners of the RPF interface of its source.
-type DeadMember = (Membership, RoleKey, Member, RpfOwner);
 
 impl GroupManager {
     /// Removes the dead memberships of an interface, renews the entries that depend on it, and queues the notices. `causer`
     /// is the client that made the call behind the sweep, if that call is about the interface. Returns the owners of the interface at
     /// the instant of the sweep.
+    ///
+    /// The sweep decides by the interface's two owner words, which it reads once: they tell for each membership of the interface
+    /// whether it is dead. If they change afterwards, the thread that changed them sweeps again. So a sweep looks once at what
+    /// the interface has, whatever other threads do meanwhile.
     pub(super) fn sweep(
         &self,
         locked: &mut LockedState<'_>,
@@ -21,20 +22,19 @@ impl GroupManager {
         causer: Option<Handle>,
     ) -> Ownership {
         let vif = record.vif;
-        // The dead memberships, and the clients to notify, at one instant.
-        let read =
-            || (self.dead_on(&locked.state, vif), self.clients.registrations(), self.ownership(record));
-        let (dead, registrations, ownership) = read_stable(read);
-        locked.deliveries.registrations = registrations;
+        let (ownership, dead) = self.read_dead(locked, record);
         // Whichever thread sweeps, the releasing client caused the release. IGMP did not cause what ends because the routing
         // protocol changed.
         let igmp = Stamp::one(record.igmp, ownership.words().1);
         let released = dead
             .iter()
-            .filter(|(_, key, member, _)| key.role == Role::Routing || !member.stamp.depends_on(&igmp));
-        let causers: Vec<Handle> = released.map(|(_, _, member, _)| member.client).chain(causer).collect();
-        for (membership, key, _, rpf_owner) in dead {
-            self.remove_member(locked, membership, key, rpf_owner);
+            .filter(|(_, key, member)| key.role == Role::Routing || !member.stamp.depends_on(&igmp));
+        let causers: Vec<Handle> = released.map(|(_, _, member)| member.client).chain(causer).collect();
+        for (membership, key, _) in dead {
+            self.remove_member(locked, membership, key);
+        }
+        for flow in locked.state.rpf_joins.through(record.interface) {
+            self.settle(locked, flow);
         }
         let (flows, ctx) = self.split(&mut locked.state);
         flows.interface_taken(record.interface, ctx);
@@ -43,24 +43,34 @@ impl GroupManager {
         mentioning.iter().for_each(|flow| flows.end_if_dead(*flow, ctx));
         mentioning.iter().for_each(|flow| flows.renew(*flow, Some(vif), ctx));
         let in_use = flows.is_mentioned(vif) || ctx.members.mentions(vif);
-        record.set_in_use(in_use);
+        record.set_in_use(in_use || locked.state.rpf_joins.mentions(record.interface));
+        locked.state.looks += mentioning.len() as u64;
         self.notify_of_transitions(locked, &causers);
         ownership
     }
 
-    /// Returns the dead memberships of an interface, in the order of their notices.
-    fn dead_on(&self, state: &State, vif: VifIndex) -> Vec<DeadMember> {
-        let owners = self.clients.table.owners();
-        let dead_of = |key: RoleKey| {
-            state.members.of(key).filter_map(move |membership| {
-                let member = state.members.get(membership)?.get(&key)?;
-                let rpf_owner = self.rpf_owner(state.rpf_interface(membership));
-                (!member.stamp.is_current(owners)).then_some((membership, key, *member, rpf_owner))
-            })
+    /// Returns the owners of an interface, and its memberships that are dead under them.
+    fn read_dead(
+        &self,
+        locked: &mut LockedState<'_>,
+        record: &InterfaceRecord,
+    ) -> (Ownership, Vec<(Membership, RoleKey, Member)>) {
+        let look = |locked: &mut LockedState<'_>| {
+            let ownership = self.ownership(record);
+            let dead = dead_on(locked, record, &ownership);
+            (ownership, dead)
         };
-        let mut dead: Vec<_> = RoleKey::both(vif).into_iter().flat_map(dead_of).collect();
-        dead.sort_by_key(|(membership, key, ..)| (membership.group(), membership.source(), *key));
-        dead
+        if planted!("sweep-until-stable") {
+            // Looks until nothing has changed meanwhile, though a look takes long and other threads register without pause.
+            loop {
+                let before = self.clients.table.len();
+                let read = look(locked);
+                if self.clients.table.len() == before {
+                    return read;
+                }
+            }
+        }
+        look(locked)
     }
 
     /// Sweeps the interfaces with a dead member among those that count for a membership, so that the count is right. Returns
@@ -115,6 +125,30 @@ impl GroupManager {
             self.sweep(locked, record, None);
         }
     }
+}
+
+/// Returns the memberships of an interface that are dead under its owners, in the order of their notices.
+fn dead_on(
+    locked: &mut LockedState<'_>,
+    record: &InterfaceRecord,
+    ownership: &Ownership,
+) -> Vec<(Membership, RoleKey, Member)> {
+    let (members, mut looks) = (&locked.state.members, 0);
+    let mut dead = Vec::new();
+    for key in RoleKey::both(record.vif) {
+        let current = ownership.stamp(record, key.role);
+        for membership in members.of(key) {
+            looks += 1;
+            if let Some(member) = members.get(membership).and_then(|members| members.get(&key))
+                && member.stamp != current
+            {
+                dead.push((membership, key, *member));
+            }
+        }
+    }
+    locked.state.looks += looks;
+    dead.sort_by_key(|(membership, key, _)| (membership.group(), membership.source(), *key));
+    dead
 }
 
 #[cfg(test)]

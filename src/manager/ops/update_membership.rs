@@ -1,9 +1,9 @@
 //! Adding and deleting memberships.
 
-use super::alerts::Audience;
 use super::locked::{LockedState, State};
-use super::ownership::{Ownership, RpfOwner};
+use super::ownership::Ownership;
 use crate::faults;
+use crate::forwarding::Flow;
 use crate::handle::Handle;
 use crate::manager::clients::Notice;
 use crate::manager::flows::Action;
@@ -18,8 +18,6 @@ struct Request {
     client: Handle,
     interface: Interface,
     membership: Membership,
-    /// The RPF interface of (s,g) as the routes have it. The state's own one takes precedence.
-    rpf_interface: Option<Interface>,
 }
 
 impl GroupManager {
@@ -45,8 +43,8 @@ impl GroupManager {
         membership: Membership,
         change: StateChange,
     ) -> Result<(), MembershipError> {
-        // The routes are the caller's code, so they are asked before the lock. Whether the owner of the RPF interface has to
-        // be notified is decided under the lock.
+        // The routes are foreign code, so they are asked before the lock. Whether the owner of the RPF interface has to be
+        // notified is decided under the lock.
         let version = self.route_version.get();
         let rpf_interface = match membership {
             Membership::OneSource(flow) if change != StateChange::Forward => {
@@ -54,14 +52,14 @@ impl GroupManager {
             }
             _ => None,
         };
-        let request = Request { client, interface, membership, rpf_interface };
-        let result = self.update_membership(request, |locked, key, member, rpf_owner| {
+        let request = Request { client, interface, membership };
+        let result = self.update_membership(request, |locked, key, member| {
             if change != StateChange::Join || !locked.state.members.contains(membership, key) {
                 memory::room_for_records()?;
             }
             if change != StateChange::Forward {
                 self.make_room(locked, membership, key)?;
-                self.add_member(locked, membership, key, member, rpf_owner);
+                self.add_member(locked, membership, key, member, rpf_interface);
                 apply(&mut locked.state, membership, key, Action::JoinAdd);
             }
             if change != StateChange::Join {
@@ -99,13 +97,13 @@ impl GroupManager {
         membership: Membership,
         change: StateChange,
     ) -> Result<(), MembershipError> {
-        let request = Request { client, interface, membership, rpf_interface: None };
-        self.update_membership(request, |locked, key, member, rpf_owner| {
+        let request = Request { client, interface, membership };
+        self.update_membership(request, |locked, key, member| {
             if change != StateChange::Join {
                 memory::room_for_records()?;
             }
             if change != StateChange::Forward {
-                self.remove_member(locked, membership, key, rpf_owner);
+                self.remove_member(locked, membership, key);
                 apply(&mut locked.state, membership, key, Action::JoinDelete);
             }
             if change != StateChange::Join {
@@ -120,7 +118,7 @@ impl GroupManager {
     fn update_membership(
         &self,
         request: Request,
-        change: impl FnOnce(&mut LockedState<'_>, RoleKey, Member, RpfOwner) -> Result<(), MembershipError>,
+        change: impl FnOnce(&mut LockedState<'_>, RoleKey, Member) -> Result<(), MembershipError>,
     ) -> Result<(), MembershipError> {
         let Request { client, interface, membership, .. } = request;
         let role = self.clients.role(client).ok_or(MembershipError::Stale)?;
@@ -129,121 +127,119 @@ impl GroupManager {
         }
         let record = self.interfaces.find(interface).ok_or(MembershipError::NotTaken(interface))?;
         self.update_state(|locked| {
-            let (ownership, rpf_owner) = self.check_owner(locked, record, role, request)?;
+            let ownership = self.check_owner(locked, record, role, request)?;
             let counts = role == Role::Routing || ownership.without_routing();
             let member = Member { client, stamp: ownership.stamp(record, role), counts };
-            change(locked, RoleKey::new(record.vif, role), member, rpf_owner)?;
+            change(locked, RoleKey::new(record.vif, role), member)?;
             faults::point(points::MEMBERSHIP_HALF_ADDED);
             let (flows, ctx) = self.split(&mut locked.state);
-            for flow in flows.covered(membership) {
-                flows.renew(flow, None, ctx);
-            }
+            let covered = flows.covered(membership);
+            covered.iter().for_each(|flow| flows.renew(*flow, None, ctx));
+            locked.state.looks += covered.len() as u64;
             self.notify_of_transitions(locked, &[client]);
             Ok(())
         })
     }
 
-    /// Checks that the client owns the interface, at an instant at which no member that counts beside the membership is
-    /// dead. The change linearizes at that instant.
+    /// Checks that the client owns the interface, at an instant at which no member that counts for the membership is dead. The
+    /// change linearizes at that instant.
     fn check_owner(
         &self,
         locked: &mut LockedState<'_>,
         record: &InterfaceRecord,
         role: Role,
         request: Request,
-    ) -> Result<(Ownership, RpfOwner), MembershipError> {
-        let Request { client, interface, membership, rpf_interface } = request;
+    ) -> Result<Ownership, MembershipError> {
+        let Request { client, interface, membership } = request;
         // From here on a thread that changes the ownership sweeps after this call, and the ownership is read after that. The
         // change linearizes at the last such read: a later change of ownership finds the membership and sweeps it. No member
         // beside it is dead at that instant, because none is dead afterwards, and under the lock nothing comes to life. Each
-        // further read is due to a change of ownership, that is, to another call that succeeded.
+        // further read is due to a member that died meanwhile. So there are at most as many as the membership has members, and
+        // as many as other threads change an owner before they wait for this lock: one each.
         record.set_in_use(true);
         faults::point(points::MEMBERSHIP_LOCKED);
         loop {
-            let rpf_interface = locked.state.rpf_interface(membership).or(rpf_interface);
-            let (ownership, rpf_owner, registrations) = self.owned_by(client, role, record, rpf_interface)?;
+            let ownership = self.owned_by(client, role, record)?;
             let (routing, igmp) = ownership.words();
             if role == Role::Igmp && !locked.state.handovers.is_complete(record.vif, igmp, routing) {
                 return Err(MembershipError::ChangingHands(interface));
             }
             if !self.sweep_dead(locked, membership) || planted!("sweep-once") {
-                locked.deliveries.registrations = registrations;
-                return Ok((ownership, rpf_owner));
+                return Ok(ownership);
             }
         }
     }
 
-    /// Adds a member if there is none yet, and queues the notices. `rpf_owner` is the owner of the RPF interface of (s,g).
+    /// Adds a member if there is none yet, and queues the notices. `rpf_interface` is the RPF interface of (s,g) as the routes
+    /// have it, for the first member that counts.
     fn add_member(
         &self,
         locked: &mut LockedState<'_>,
         membership: Membership,
         key: RoleKey,
         member: Member,
-        rpf_owner: RpfOwner,
+        rpf_interface: Option<Interface>,
     ) {
-        let LockedState { state, deliveries } = locked;
-        if state.members.contains(membership, key) {
+        let members = &mut locked.state.members;
+        if members.contains(membership, key) {
             return;
         }
         let client = member.client;
-        let counted = state.members.counted(membership);
-        let counted_before = counted.contains(&client);
-        state.members.insert(membership, key, member);
+        let counted_before = members.counts(membership, client);
+        members.insert(membership, key, member);
         if !member.counts {
             let joined = |interface| Notice::LocalJoin(interface, membership);
-            return self.notify_sharer(deliveries, key, member, joined);
+            return self.notify_sharer(locked, key, member, joined);
         }
-        if counted_before {
-            return;
-        }
-        let alert = JoinAlert::new(membership, Cause::Membership);
         match membership {
             Membership::OneSource(flow) => {
-                if counted.is_empty()
-                    && let Some(interface) = rpf_owner.interface()
-                {
-                    state.rpf_interfaces.insert(flow, interface);
-                    self.notify_upstream(deliveries, rpf_owner, &[client], |_| Notice::Join(alert));
+                if locked.state.rpf_joins.get(flow).is_none() {
+                    self.set_rpf_interface(locked, flow, rpf_interface);
                 }
+                self.settle(locked, flow);
             }
-            _ => self.notify_audience(deliveries, &Audience::of(&counted), client, || Notice::Join(alert)),
+            _ if counted_before => {}
+            _ => {
+                let others = members.others(membership, client);
+                let alert = JoinAlert::new(membership, Cause::Membership);
+                self.notify_others(locked, membership, others, client, || Notice::Join(alert));
+            }
         }
     }
 
-    /// Removes a member, if it exists, and queues the notices. `rpf_owner` is the present owner of the RPF interface of
-    /// (s,g), which is the interface as it was when the first member joined.
-    pub(super) fn remove_member(
+    /// Sets the RPF interface of a flow that is joined by name. The caller has to settle it afterwards.
+    pub(super) fn set_rpf_interface(
         &self,
         locked: &mut LockedState<'_>,
-        membership: Membership,
-        key: RoleKey,
-        rpf_owner: RpfOwner,
+        flow: Flow,
+        interface: Option<Interface>,
     ) {
-        let LockedState { state, deliveries } = locked;
-        let Some(member) = state.members.remove(membership, key) else { return };
+        locked.state.rpf_joins.set_interface(flow, interface);
+        // From here on a thread that changes the owner of that interface sweeps it, which settles the flow. The first take of
+        // an interface without a record sweeps in any case.
+        if let Some(record) = interface.and_then(|interface| self.interfaces.find_record(interface)) {
+            record.set_in_use(true);
+        }
+    }
+
+    /// Removes a member, if it exists, and queues the notices.
+    pub(super) fn remove_member(&self, locked: &mut LockedState<'_>, membership: Membership, key: RoleKey) {
+        let Some(member) = locked.state.members.remove(membership, key) else { return };
         if !member.counts {
             let left = |interface| Notice::LocalLeave(interface, membership);
-            return self.notify_sharer(deliveries, key, member, left);
+            return self.notify_sharer(locked, key, member, left);
         }
         let client = member.client;
-        let counted = state.members.counted(membership);
-        if counted.contains(&client) {
+        if let Membership::OneSource(flow) = membership {
+            return self.settle(locked, flow);
+        }
+        if locked.state.members.counts(membership, client) {
             return;
         }
-        let prune =
-            |interface| Notice::Prune(self.prune_alert(membership, interface, Cause::Membership), None);
-        match membership {
-            Membership::OneSource(flow) => {
-                if counted.is_empty() && state.rpf_interfaces.remove(&flow).is_some() {
-                    self.notify_upstream(deliveries, rpf_owner, &[client], prune);
-                }
-            }
-            _ => {
-                let Some(interface) = self.interface(key.vif) else { return };
-                self.notify_audience(deliveries, &Audience::of(&counted), client, || prune(interface));
-            }
-        }
+        let Some(interface) = self.interface(key.vif) else { return };
+        let others = locked.state.members.others(membership, client);
+        let prune = || Notice::Prune(self.prune_alert(membership, interface, Cause::Membership), None);
+        self.notify_others(locked, membership, others, client, prune);
     }
 }
 

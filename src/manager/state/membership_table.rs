@@ -18,6 +18,20 @@ pub(in crate::manager) struct Member {
     pub(in crate::manager) counts: bool,
 }
 
+/// The clients beside one that count for a membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::manager) enum Others {
+    Nobody,
+    One(Handle),
+    Several,
+}
+
+impl Others {
+    pub(in crate::manager) fn any(self) -> bool {
+        self != Others::Nobody
+    }
+}
+
 pub(in crate::manager) type Members = BTreeMap<RoleKey, Member>;
 
 /// Every membership, including dead ones that are not swept yet.
@@ -50,18 +64,36 @@ impl MembershipTable {
         self.by_key.contains(&(key, membership))
     }
 
-    /// Returns the clients that count for a membership. For (*, g) these are the clients with (*, g) or (*, *).
-    pub(in crate::manager) fn counted(&self, membership: Membership) -> Vec<Handle> {
-        let everything = match membership {
-            Membership::AnySource(group) => {
-                self.counted.get(&Membership::Everything(Family::of(group.address())))
-            }
-            _ => None,
-        };
-        let own = self.counted.get(&membership);
-        let both: BTreeSet<Handle> =
-            [everything, own].into_iter().flatten().flat_map(BTreeMap::keys).copied().collect();
-        both.into_iter().collect()
+    /// Returns whether any client counts for a membership.
+    pub(in crate::manager) fn is_counted(&self, membership: Membership) -> bool {
+        self.counted.contains_key(&membership)
+    }
+
+    /// Returns whether a client counts for a membership.
+    pub(in crate::manager) fn counts(&self, membership: Membership, client: Handle) -> bool {
+        self.counted.get(&membership).is_some_and(|counted| counted.contains_key(&client))
+    }
+
+    /// Returns which clients but one count for a membership.
+    pub(in crate::manager) fn others(&self, membership: Membership, one: Handle) -> Others {
+        let counted = self.counted.get(&membership).into_iter().flat_map(BTreeMap::keys);
+        let mut others = counted.filter(|client| **client != one);
+        match (others.next(), others.next()) {
+            (None, _) => Others::Nobody,
+            (Some(one), None) => Others::One(*one),
+            _ => Others::Several,
+        }
+    }
+
+    /// Returns at most `max` of the (*,*) and (*,g) after `after`, or of all of them, for which any client counts.
+    pub(in crate::manager) fn groups_counted_after(
+        &self,
+        after: Option<Membership>,
+        max: usize,
+    ) -> Vec<Membership> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let counted = self.counted.range((from, Bound::Unbounded)).map(|(membership, _)| *membership);
+        counted.take_while(|membership| !matches!(membership, Membership::OneSource(_))).take(max).collect()
     }
 
     /// Returns the interfaces with a dead member among those that count for a membership.
@@ -70,11 +102,7 @@ impl MembershipTable {
         membership: Membership,
         owners: &OwnerWords,
     ) -> BTreeSet<VifIndex> {
-        let everything = match membership {
-            Membership::AnySource(group) => Some(self.everything(Family::of(group.address()))),
-            _ => None,
-        };
-        let members = [everything, self.get(membership)].into_iter().flatten().flatten();
+        let members = self.get(membership).into_iter().flatten();
         members.filter(|(_, member)| !member.stamp.is_current(owners)).map(|(key, _)| key.vif).collect()
     }
 

@@ -6,20 +6,22 @@ pub(super) mod cursor;
 mod enumerations;
 mod igmp_handover;
 mod interface_table;
+mod latecomers;
 mod membership_table;
 #[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
 pub(super) mod pending_flow;
 mod quota;
 mod role;
-mod stable_read;
+mod rpf_joins;
 mod upcall_queue;
 
 pub(super) use clock::Clock;
 pub(super) use enumerations::{Enumeration, Enumerations};
 pub(super) use igmp_handover::{Handover, Handovers};
 pub(super) use interface_table::{InterfaceAllocator, InterfaceRecord, InterfaceTable};
-pub(super) use membership_table::{Member, MembershipTable};
+pub(super) use latecomers::Latecomers;
+pub(super) use membership_table::{Member, MembershipTable, Others};
 pub(super) use quota::{EntryQuotas, QuotaKey, UpcallQuota};
 pub(super) use role::{Role, RoleKey};
-pub(super) use stable_read::{read_stable, try_read_stable};
+pub(super) use rpf_joins::RpfJoins;
 pub(super) use upcall_queue::{KeptPacket, QueuedFlow, Reported, UpcallQueue};
