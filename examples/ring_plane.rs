@@ -39,8 +39,8 @@ struct Wire {
 
 /// Makes a port with its rings, and the far ends of these.
 fn port(name: &str, index: u32) -> (RingPort, Wire) {
-    let (to_router, receive) = frame_ring(SLOTS);
-    let (transmit, from_router) = frame_ring(SLOTS);
+    let (to_router, receive) = frame_ring(SLOTS).expect("memory for a ring");
+    let (transmit, from_router) = frame_ring(SLOTS).expect("memory for a ring");
     let mac = MacAddress::for_interface(index);
     let port = Port { name: name.to_owned(), index, link: Link::Ethernet, mac };
     (RingPort { port, receive, transmit }, Wire { to_router, from_router })

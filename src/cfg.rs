@@ -47,9 +47,23 @@ pub(crate) mod handle {
     /// Slots for each shard that may circulate before a thread without a free slot steals from another shard rather than
     /// opening an unused chunk. Meeting on lists as short as that costs more than memory.
     pub(crate) const IN_CIRCULATION: u64 = size(512, 0);
+    /// Slots that a table with ownership has beside its limit, for retired objects: as many as the limit, and two batches at
+    /// least.
+    pub(crate) const fn garbage_room(limit: u32) -> u32 {
+        const LEAST: u32 = 256;
+        match limit {
+            _ if cfg!(loom) => 0,
+            LEAST.. => limit,
+            _ => LEAST,
+        }
+    }
     /// Attempts of an insert that finds no free slot to advance the epoch. Three attempts see a batch through if no
-    /// thread stays pinned; the others are for threads that are pinned for the moment.
-    pub(crate) const ADVANCES: u32 = size(16, 2) as u32;
+    /// thread stays pinned; the others are for threads that are pinned for the moment, most of all those that were
+    /// descheduled in the middle of an insert or a removal.
+    pub(crate) const ADVANCES: u32 = size(128, 2) as u32;
+    /// The same where more attempts are of no use: reclamation has stood still for a while, or the inserting thread is in
+    /// the middle of a reclamation itself.
+    pub(crate) const FEW_ADVANCES: u32 = size(4, 2) as u32;
     /// The attempt from which on such an insert yields the processor before the next one.
     pub(crate) const PATIENT_ADVANCES: u32 = size(4, 2) as u32;
 }

@@ -11,13 +11,13 @@ use loom as platform;
 #[cfg(not(loom))]
 use std as platform;
 
-#[cfg(feature = "manager")]
 mod locks;
 #[cfg_attr(not(mgm_instrumented), allow(unreachable_pub, reason = "reachable in an instrumented build"))]
 pub mod stepping;
 
 #[cfg(feature = "manager")]
 pub(crate) use locks::{Condvar, Mutex, OnceLock};
+pub(crate) use locks::{Lock, LockGuard};
 #[cfg(all(loom, feature = "manager"))]
 pub(crate) use loom::cell::MutPtr;
 #[cfg(loom)]

@@ -132,7 +132,7 @@ impl Mgm {
         }
         let (ports, rings): (Vec<_>, Vec<_>) = (0..=OUT)
             .map(|port| {
-                let (sender, receiver) = frame_ring(SLOTS);
+                let (sender, receiver) = frame_ring(SLOTS).expect("memory for a ring");
                 let port = Port {
                     name: format!("p{port}"),
                     index: port as u32 + 1,

@@ -28,7 +28,7 @@ fn receive(receiver: &mut Receiver<u32>, most: usize) -> Vec<u32> {
 #[test]
 fn hand_over() {
     explore("hand_over", 20, || {
-        let (mut sender, mut receiver) = ring(2);
+        let (mut sender, mut receiver) = ring(2).unwrap();
         let sending = thread::spawn(move || {
             let mut sent = 0;
             for pair in [[0, 1], [2, 3]] {

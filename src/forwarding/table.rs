@@ -90,8 +90,13 @@ impl ForwardingTable {
     ///
     /// The writer calls it, possibly with locks held: the watcher must only note the flow for another thread, and must
     /// not panic. It is not called when a stamp ceases to be current. The thread that ends an ownership replaces or
-    /// withdraws the entries that depend on it soon afterwards.
+    /// withdraws the entries that depend on it soon afterwards. May block on other writers.
+    ///
+    /// A change that a look-up after this call does not find is reported.
     pub fn watch(&self, watcher: impl Fn(Flow) + Send + Sync + 'static) -> bool {
+        // A writer changes the table under this lock and looks for the watcher afterwards. If it had the lock before, the
+        // change is visible here; if it has it later, it finds the watcher.
+        let _writer = self.writer.lock();
         self.watcher.set(Box::new(watcher)).is_ok()
     }
 

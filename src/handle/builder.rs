@@ -38,13 +38,15 @@ impl<B: Table> Builder<B> {
         Builder { limit: None, kind: Kind::DEFAULT, first_generation: None, table: PhantomData }
     }
 
-    /// Limits the number of objects, removed ones that wait for readers included.
+    /// Limits the number of objects. In a [`HandleTable`](super::HandleTable) removed ones that wait for readers count as well;
+    /// in an [`OwnershipTable`](super::OwnershipTable) they have slots of their own.
     ///
     /// Without a limit the table has the largest one: 2^24 - 1 objects in a plain table, 2^20 - 2 in one with ownership.
     /// Where a slot (the value and 8 octets, or 128 octets at least with ownership) has more than 64 octets, the limit
     /// ends at about 1 GiB of slots. Put larger values into boxes.
     ///
-    /// A table allocates its slots in segments of at most 4 MiB, and none that is larger than its limit needs.
+    /// A table allocates its slots in segments of at most 4 MiB, and none that is larger than its limit needs (with the
+    /// slots for removed objects).
     pub fn limit(mut self, limit: u32) -> Self {
         self.limit = Some(limit);
         self

@@ -53,7 +53,7 @@
 //!
 //! Success: the act (claim, release) or the flip of the state word (retirement), by whichever thread performs it. Stale:
 //! the load that found another state or generation. Owned: the check of the claimer's handle, right after the read of an
-//! owner word that was not free. NotOwner: that read. StillOwns: the load of an idle claim word; its count is exact.
+//! owner word that was not free. NotOwner, Changed: that read. StillOwns: the load of an idle claim word; its count is exact.
 //!
 //! A retirement is two swaps: closing, which freezes the count at 0, and the flip that makes the handle stale. Between
 //! them the handle is still live. So a thread that answers Stale because of a closing word first performs the flip.
@@ -101,6 +101,8 @@ enum OutcomeKind {
     Owned,
     /// A release of a resource that the handle does not own.
     NotOwner,
+    /// The owner word is not the one that the operation depends on.
+    Changed,
     UnknownResource,
 }
 
@@ -139,48 +141,72 @@ impl<S> Clone for ClaimProtocol<'_, S> {
 impl<S> Copy for ClaimProtocol<'_, S> {}
 
 impl<'a, S: ClaimSlots> ClaimProtocol<'a, S> {
-    /// Makes the handle's object the owner of a resource. Lock-free, no allocation.
+    /// Makes the handle's object the owner of a resource; with `seen`, only if the owner word is that one. Lock-free, no
+    /// allocation.
     #[inline(always)]
-    pub(super) fn claim(self, handle: Handle, id: ResourceId) -> Result<OwnerWord, ClaimError> {
-        let Outcome { kind, word } = self.change(What::Claim, handle, id);
+    pub(super) fn claim(
+        self,
+        handle: Handle,
+        id: ResourceId,
+        seen: Option<OwnerWord>,
+    ) -> Result<OwnerWord, ClaimError> {
+        let Outcome { kind, word } = self.change(What::Claim, handle, id, seen);
         match kind {
             OutcomeKind::Ok => Ok(OwnerWord(word)),
             OutcomeKind::Owned => Err(ClaimError::Owned(Handle::of_state(word))),
+            OutcomeKind::Changed => Err(ClaimError::Changed),
             OutcomeKind::UnknownResource => Err(ClaimError::UnknownResource),
             OutcomeKind::Stale | OutcomeKind::NotOwner => Err(ClaimError::Stale),
         }
     }
 
-    /// Frees a resource that the handle's object owns. Lock-free, no allocation.
+    /// Frees a resource that the handle's object owns; with `seen`, only if the owner word is that one. Lock-free, no
+    /// allocation.
     #[inline(always)]
-    pub(super) fn release(self, handle: Handle, id: ResourceId) -> Result<OwnerWord, ReleaseError> {
-        let Outcome { kind, word } = self.change(What::Release, handle, id);
+    pub(super) fn release(
+        self,
+        handle: Handle,
+        id: ResourceId,
+        seen: Option<OwnerWord>,
+    ) -> Result<OwnerWord, ReleaseError> {
+        let Outcome { kind, word } = self.change(What::Release, handle, id, seen);
         match kind {
             OutcomeKind::Ok => Ok(OwnerWord(word)),
             OutcomeKind::NotOwner => Err(ReleaseError::NotOwner),
+            OutcomeKind::Changed => Err(ReleaseError::Changed),
             OutcomeKind::UnknownResource => Err(ReleaseError::UnknownResource),
             OutcomeKind::Stale | OutcomeKind::Owned => Err(ReleaseError::Stale),
         }
     }
 
     #[inline(always)]
-    fn change(self, what: What, handle: Handle, id: ResourceId) -> Outcome {
+    fn change(self, what: What, handle: Handle, id: ResourceId, seen: Option<OwnerWord>) -> Outcome {
         let Some(slot) = self.slots.claim_slot(handle.index()) else { return OutcomeKind::Stale.alone() };
         if planted!("count-first") && what == What::Claim {
             return self.claim_count_first(slot, handle, id);
         }
         // Refusals end here, without a call.
-        let preflight = self.preflight(slot, what, handle, id);
+        let preflight = self.preflight(slot, what, handle, id, seen);
         if preflight.kind == OutcomeKind::Ok {
-            self.execute(slot, OwnerWord(preflight.word), what, handle, id)
+            self.execute(slot, OwnerWord(preflight.word), what, handle, id, seen)
         } else {
             preflight
         }
     }
 
     /// Returns whether the operation is possible, and if so the owner word that it changes.
+    ///
+    /// Words never recur. So an operation with `seen` is refused when the word reads otherwise, and one that is announced
+    /// with `seen` as its expected word takes effect only if the word has not changed since the caller read it.
     #[inline(always)]
-    fn preflight(self, slot: ClaimSlot<'_>, what: What, handle: Handle, id: ResourceId) -> Outcome {
+    fn preflight(
+        self,
+        slot: ClaimSlot<'_>,
+        what: What,
+        handle: Handle,
+        id: ResourceId,
+        seen: Option<OwnerWord>,
+    ) -> Outcome {
         let owner = self.words.stepped(id);
         loop {
             // Before the state, so that the refusals below are true at one instant. SeqCst, paired with every act.
@@ -193,6 +219,9 @@ impl<'a, S: ClaimSlots> ClaimProtocol<'a, S> {
                 return OutcomeKind::UnknownResource.alone();
             };
             let expected = OwnerWord(word);
+            if seen.is_some_and(|seen| seen != expected) {
+                return OutcomeKind::Changed.alone();
+            }
             match what {
                 What::Claim if !expected.is_free() => match self.resolve_owner(owner, expected) {
                     Some(handle) => return Outcome::owned(handle),
@@ -214,6 +243,7 @@ impl<'a, S: ClaimSlots> ClaimProtocol<'a, S> {
         what: What,
         handle: Handle,
         id: ResourceId,
+        seen: Option<OwnerWord>,
     ) -> Outcome {
         let Some(owner) = self.words.stepped(id) else { return OutcomeKind::UnknownResource.alone() };
         loop {
@@ -238,7 +268,7 @@ impl<'a, S: ClaimSlots> ClaimProtocol<'a, S> {
                     }
                 }
             }
-            let preflight = self.preflight(slot, what, handle, id);
+            let preflight = self.preflight(slot, what, handle, id, seen);
             if preflight.kind != OutcomeKind::Ok {
                 return preflight;
             }
@@ -372,6 +402,24 @@ impl<'a, S: ClaimSlots> ClaimProtocol<'a, S> {
         }
     }
 
+    /// Changes the stamp of a resource that has no owner, if its word still reads `seen`. Returns whether it did.
+    ///
+    /// To every other operation this is a change of the owner that is undone at once: of the operations that saw the former
+    /// word, none takes effect any more. It needs no announcement, because no count goes with it. For the arguments at
+    /// the top of this file:
+    ///
+    /// - 2: Stamps still only grow. The new word names no slot, so it is not what a claim would write. A touch changes
+    ///   free words only, so it never takes a slot out of a word, and a release that saw its word is as certain as before.
+    /// - 3: A touch is a read-modify-write, so it continues the chain that carries `seen` along. A plain store would
+    ///   break that chain, and could overwrite a claim.
+    /// - 6: An operation that loses to a touch starts over. It makes progress as long as touches are rarer than attempts.
+    #[cfg(feature = "manager")]
+    pub(super) fn touch(self, id: ResourceId, seen: OwnerWord) -> bool {
+        let Some(word) = self.words.stepped(id).filter(|_| seen.is_free()) else { return false };
+        // SeqCst, paired with all loads of owner words, as an act is.
+        word.compare_exchange(seen.0, seen.touched().0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
     /// Returns the handle of the owner that `word` names; `None` if it does not own the resource any more.
     #[inline]
     fn resolve_owner(self, owner: &SteppedWord, word: OwnerWord) -> Option<Handle> {
@@ -480,6 +528,12 @@ fn flip_for_other(slot: ClaimSlot<'_>, handle: Handle) {
 #[inline]
 fn flip(slot: ClaimSlot<'_>, handle: Handle) {
     let dead = state_word::dead(handle.generation(), NIL);
+    if planted!("retire-relaxed") {
+        if slot.state.load(Ordering::Relaxed) == handle.to_bits() {
+            slot.state.store(dead, Ordering::Relaxed);
+        }
+        return;
+    }
     // SeqCst, paired with every check of the handle. Failure means that another thread has flipped the word, perhaps long
     // ago.
     let _ = slot.state.compare_exchange(handle.to_bits(), dead, Ordering::SeqCst, Ordering::SeqCst);

@@ -2,9 +2,10 @@
 //!
 //! [`RawTable`]: super::raw_table::RawTable
 
-/// Implements the operations that both tables have. `$default_limit` completes a sentence about the largest limit.
+/// Implements the operations that both tables have. `$default_limit` completes a sentence about the largest limit; `$insert` and
+/// `$refused` tell what an insert promises and why it is refused.
 macro_rules! table_methods {
-    ($Table:ident, $Layout:ty, $default_limit:literal) => {
+    ($Table:ident, $Layout:ty, $default_limit:literal, $insert:literal, $refused:literal) => {
         impl<T> $Table<T> {
             #[doc = concat!("Makes a table of the default kind with the largest limit: ", $default_limit, ".")]
             ///
@@ -27,19 +28,17 @@ macro_rules! table_methods {
                 Self::builder().limit(limit).build()
             }
 
-            /// Inserts an object and returns its handle. Lock-free. Allocates a segment of slots now and then, and never
-            /// moves one.
+            #[doc = concat!("Inserts an object and returns its handle. ", $insert)]
             ///
-            /// At the limit it drops the values that no reader can see any more, and tries a bounded number of times to
-            /// advance the epoch to get there. So a table with removed objects and without pinned readers has room.
+            /// Allocates a segment of slots now and then, and never moves one. When no slot is free it drops the values that no
+            /// reader can see any more, and tries a bounded number of times to advance the epoch to get there, yielding the
+            /// processor in between. So a table with removed objects and without pinned readers has room.
             ///
             /// # Errors
-            /// [`InsertError`] returns the value and the reason. The limit counts, beside the live objects:
+            #[doc = concat!("[`InsertError`] returns the value and the reason. ", $refused)]
             ///
-            /// - removed objects that a reader may still see;
-            /// - slots that have used up their generations (after at least 2^31 objects each);
-            /// - free slots that a stopped thread was about to give back in the middle of an insert or a removal: at most
-            ///   128 for each such thread.
+            /// # Panics
+            /// When destructors of removed values that it ran have panicked. The object is not inserted then.
             #[inline]
             pub fn insert(&self, value: T) -> Result<Handle, InsertError<T>> {
                 self.raw.insert(value)
@@ -77,8 +76,9 @@ macro_rules! table_methods {
                 self.raw.contains(handle)
             }
 
-            /// Returns the object, kept readable by a [`Ref`]. Wait-free, except for a bounded chore of the epoch every so
-            /// often.
+            /// Returns the object, kept readable by a [`Ref`]. Pins the thread: wait-free, except that every 128th pin of a thread
+            /// tries to advance the epoch and frees up to eight of its bags, which is lock-free. The first pin of a thread
+            /// allocates.
             #[inline]
             #[must_use]
             pub fn get(&self, handle: Handle) -> Option<Ref<'_, T>> {
@@ -113,7 +113,8 @@ macro_rules! table_methods {
                 Iter::new(self)
             }
 
-            /// Returns about how many objects are live: exact when no thread inserts or removes meanwhile.
+            /// Returns about how many objects are live: exact when no thread inserts or removes meanwhile. An object that is kept by
+            /// a [`Retired`] is not live.
             #[must_use]
             pub fn len(&self) -> usize {
                 self.raw.allocator.live()
@@ -141,6 +142,16 @@ macro_rules! table_methods {
             #[must_use]
             pub fn pending(&self) -> usize {
                 self.raw.allocator.pending()
+            }
+
+            /// Returns for how long reclamation has stood still and how many pinned readers hold it back, if removed objects
+            /// wait for such readers. `None` if none waits or reclamation goes on.
+            ///
+            /// The time counts from the first insert, removal or call of this method that found an object waiting, since the
+            /// last grace period ended. A reader of any table of the process holds back the objects of all.
+            #[must_use]
+            pub fn standstill(&self) -> Option<Standstill> {
+                self.raw.allocator.standstill()
             }
 
             /// Drops every removed object that no reader can see any more, with a bounded number of attempts to advance the
@@ -195,6 +206,7 @@ macro_rules! table_methods {
                     .field("limit", &self.limit())
                     .field("len", &self.len())
                     .field("pending", &self.pending())
+                    .field("standstill", &self.standstill())
                     .finish_non_exhaustive()
             }
         }

@@ -12,18 +12,35 @@
 //! epoch*. A Reader that finds the counter changed unpins and pins again. The counter belongs to all tables, as the epoch
 //! does. Its accesses order nothing: a Reader that sees it late only delays reclamation.
 //!
-//! Unpinning and pinning again is not the same as crossbeam's `Guard::repin`, which only stores the new epoch. A pin ends
-//! with a sequentially consistent fence. So whatever the thread reads afterwards is at least as new as everything that was
-//! retired before its epoch began. Without the fence (or an acquire of the epoch), a read after the re-pin may still
-//! return the old state of a handle, in an epoch that does not protect its object.
+//! crossbeam's `Guard::repin` only stores the new epoch. A thread that re-pins then makes a sequentially consistent fence, as a
+//! pin does. So whatever it reads afterwards is at least as new as everything that was retired before its epoch began. The
+//! fence pairs with two others:
+//!
+//! - with the fence of the thread that gives a batch to the epoch (`push_bag`), between the retirements and its load of the
+//!   epoch: if that fence comes first, this thread finds the handles stale; if it comes later, the load returns an epoch that
+//!   is at least as new as this thread's, and the batch waits for this thread;
+//! - with the fence of the thread that tries to advance the epoch, between its load of the epoch and those of the
+//!   participants' epochs: if that fence comes later, the thread sees the new epoch of this participant; if it comes first,
+//!   the thread advances the epoch once, which no batch of the case above outlives.
+//!
+//! Without the fence, a read after the re-pin may still return the old state of a handle, in an epoch that does not protect
+//! its object.
+//!
+//! A re-pin runs nothing of the epoch's collection: it is a load, a store and a fence. A first pin, or one after `park`, is
+//! crossbeam's `pin`, which every 128th time tries to advance the epoch and calls closures that are due, at most eight bags
+//! of them.
+//!
+//! # Records
+//!
+//! Each participant has a [`Record`] that tells other threads whether it is pinned, and since when, in advances of the epoch.
+//! Only the participant's thread writes it, by plain stores, when it pins and unpins.
 
+use super::participants::Record;
 use super::points;
 use crate::faults;
 use crate::sync::{Ordering, Word, fence, global, thread_local};
-use crossbeam_epoch::{Collector, LocalHandle};
+use crossbeam_epoch::{Collector, Guard, LocalHandle};
 use crossbeam_utils::CachePadded;
-
-pub(super) use crossbeam_epoch::Guard as Pin;
 
 global! {
     fn collector() -> lazy Collector = Collector::new();
@@ -34,17 +51,57 @@ global! {
 }
 
 thread_local! {
-    static PARTICIPANT: LocalHandle = collector().register();
+    static PARTICIPANT: OwnParticipant = OwnParticipant { local: collector().register(), record: Record::acquire() };
+}
+
+/// The participant of a thread.
+struct OwnParticipant {
+    local: LocalHandle,
+    record: &'static Record,
+}
+
+impl Drop for OwnParticipant {
+    fn drop(&mut self) {
+        // A thread that has forgotten a `Ref` stays pinned after its end, and its record with it.
+        self.record.release();
+    }
+}
+
+/// Keeps the calling thread pinned until dropped.
+pub(super) struct Pin {
+    record: Option<&'static Record>,
+    guard: Guard,
+}
+
+impl Drop for Pin {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(record) = self.record {
+            record.leave();
+        }
+    }
 }
 
 /// Pins the calling thread: objects that are retired from now on stay until the pin is dropped.
 #[inline]
 pub(super) fn pin() -> Pin {
-    // In a thread-local destructor the participant may be gone. Then a participant is made for this pin, and lives on
-    // inside it.
-    let pin = PARTICIPANT.try_with(LocalHandle::pin).unwrap_or_else(|_| collector().register().pin());
+    let own = |own: &OwnParticipant| {
+        own.record.enter(repin_epoch);
+        Pin { record: Some(own.record), guard: own.local.pin() }
+    };
+    // In a thread-local destructor the participant may be gone. Then a participant without a record is made for this pin,
+    // and lives on inside it.
+    let pin = PARTICIPANT
+        .try_with(own)
+        .unwrap_or_else(|_| Pin { record: None, guard: collector().register().pin() });
     fence_under_loom();
     pin
+}
+
+/// Returns about how many participants are pinned and hold back the epoch.
+pub(super) fn pinned() -> usize {
+    // Relaxed: see "The re-pin epoch".
+    super::participants::pinned_before(repin_epoch().load(Ordering::Relaxed))
 }
 
 /// Makes up for a pin without a fence. On x86, crossbeam-epoch 0.9 makes the fence of a pin by a sequentially consistent
@@ -61,7 +118,7 @@ fn fence_under_loom() {
 /// epoch. What must not be seen any more then was made invisible before this call.
 pub(super) fn after_grace(due: impl FnOnce() + Send + 'static) {
     let pin = pin();
-    pin.defer(due);
+    pin.guard.defer(due);
     advance_from(pin);
 }
 
@@ -73,7 +130,7 @@ pub(super) fn advance() {
 
 fn advance_from(pin: Pin) {
     faults::point(points::EPOCH_ADVANCING);
-    pin.flush();
+    pin.guard.flush();
     drop(pin);
     // Relaxed: see "The re-pin epoch".
     repin_epoch().fetch_add(1, Ordering::Relaxed);
@@ -82,10 +139,11 @@ fn advance_from(pin: Pin) {
 /// A participant that belongs to one Reader.
 pub(super) struct Participant {
     /// Dropped before the handle below: fields are dropped in order.
-    pin: Option<Pin>,
+    pin: Option<Guard>,
     local: LocalHandle,
     /// The re-pin epoch read before the pin; [`NEVER`] without a pin.
     seen: u64,
+    record: &'static Record,
 }
 
 /// A count that the re-pin epoch does not reach.
@@ -93,11 +151,11 @@ const NEVER: u64 = u64::MAX;
 
 impl Participant {
     pub(super) fn new() -> Self {
-        Participant { pin: None, local: collector().register(), seen: NEVER }
+        Participant { pin: None, local: collector().register(), seen: NEVER, record: Record::acquire() }
     }
 
     /// Pins, or pins again if the re-pin epoch has changed. References found under the earlier pin must not be used any
-    /// more.
+    /// more. Wait-free, except for a first pin.
     #[inline]
     pub(super) fn refresh(&mut self) {
         // Relaxed: see "The re-pin epoch".
@@ -110,17 +168,22 @@ impl Participant {
     #[cold]
     fn pin_again(&mut self, now: u64) {
         self.seen = now;
-        if planted!("bare-repin")
-            && let Some(pin) = &mut self.pin
-        {
-            pin.repin();
-            return;
+        match &mut self.pin {
+            Some(pin) => {
+                pin.repin();
+                if !planted!("bare-repin") {
+                    // See "The re-pin epoch".
+                    fence(Ordering::SeqCst);
+                }
+                self.record.pinned_at(now);
+            }
+            None => {
+                faults::point(points::READER_UNPINNED);
+                self.record.pinned_at(now);
+                self.pin = Some(self.local.pin());
+                fence_under_loom();
+            }
         }
-        // Unpins first: a second pin inside the first would keep the epoch of the first.
-        self.pin = None;
-        faults::point(points::READER_UNPINNED);
-        self.pin = Some(self.local.pin());
-        fence_under_loom();
         faults::point(points::READER_PINNED);
     }
 
@@ -128,6 +191,14 @@ impl Participant {
     pub(super) fn park(&mut self) {
         self.pin = None;
         self.seen = NEVER;
+        self.record.unpinned();
+    }
+}
+
+impl Drop for Participant {
+    fn drop(&mut self) {
+        self.park();
+        self.record.release();
     }
 }
 

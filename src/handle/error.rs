@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 const STALE: &str = "the handle is stale: its object is removed, or it is of another table";
+const CHANGED: &str = "the owner has changed since the owner word was read: read it again";
 const UNKNOWN_RESOURCE: &str = "the resource id is of another table";
 
 /// The limit is zero, or larger than such a table can have.
@@ -173,6 +174,8 @@ pub enum ClaimError {
     Stale,
     /// The resource has an owner: the object of this handle.
     Owned(Handle),
+    /// The owner word is not the one that the claim depends on.
+    Changed,
     /// The resource id is of another table.
     UnknownResource,
 }
@@ -182,6 +185,7 @@ impl fmt::Display for ClaimError {
         match self {
             Self::Stale => f.write_str(STALE),
             Self::Owned(owner) => write!(f, "owned by {owner}, which must release it first"),
+            Self::Changed => f.write_str(CHANGED),
             Self::UnknownResource => f.write_str(UNKNOWN_RESOURCE),
         }
     }
@@ -197,6 +201,8 @@ pub enum ReleaseError {
     Stale,
     /// The handle's object does not own the resource.
     NotOwner,
+    /// The owner word is not the one that the release depends on.
+    Changed,
     /// The resource id is of another table.
     UnknownResource,
 }
@@ -206,6 +212,7 @@ impl fmt::Display for ReleaseError {
         f.write_str(match self {
             Self::Stale => STALE,
             Self::NotOwner => "not the owner: only the owner of a resource can release it",
+            Self::Changed => CHANGED,
             Self::UnknownResource => UNKNOWN_RESOURCE,
         })
     }

@@ -32,7 +32,7 @@ const TAG_ONE: u64 = 1 << INDEX_BITS;
 /// A stack of free slots. Every operation is lock-free.
 #[derive(Debug)]
 pub(super) struct FreeList {
-    head: Word,
+    pub(super) head: Word,
 }
 
 impl Default for FreeList {

@@ -28,7 +28,9 @@ use super::state_word::NIL;
 use crate::cfg::handle::{CELLS_PER_SHARD, batch_cells};
 use crate::faults;
 use crate::sync::{Ordering, Word};
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 const PHASE_SHIFT: u32 = INDEX_BITS;
 const PHASE_MASK: u64 = 3 << PHASE_SHIFT;
@@ -142,6 +144,25 @@ pub(super) struct Batches {
     closed: Word,
     /// The number of slots that a thread is about to put on a free list: of batches being reclaimed, and of new chunks.
     in_transit: Word,
+    progress: Progress,
+}
+
+/// When the last grace period of a table's batches ended, as far as inserting and retiring threads have looked. Counts and
+/// times that order nothing, with Relaxed accesses, and none of loom's.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The number of grace periods that have ended.
+    ended: AtomicU64,
+    /// That number, plus one, at the first of the looks that found it and a batch that waited; 0 if none waited.
+    seen: AtomicU64,
+    /// The time of that look, in nanoseconds.
+    at: AtomicU64,
+}
+
+/// Returns the time since this was first called, in nanoseconds.
+fn now() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Batches {
@@ -150,6 +171,7 @@ impl Batches {
             cells: (0..batch_cells(shards)).map(|_| Word::new(EMPTY)).collect(),
             closed: Word::new(0),
             in_transit: Word::new(0),
+            progress: Progress::default(),
         }
     }
 
@@ -171,8 +193,13 @@ impl Batches {
             cell.load(Ordering::Relaxed) == EMPTY
                 && cell.compare_exchange(EMPTY, FILLING, Ordering::Acquire, Ordering::Relaxed).is_ok()
         }) else {
+            self.standing_since();
             return false;
         };
+        if !self.cells_from(shard).take(CELLS_PER_SHARD).any(|own| own == at) {
+            // The shard's own cells still wait. Here, and not at every batch, since a look reads the clock.
+            self.standing_since();
+        }
         let cell = &self.cells[at];
         faults::point(points::BATCH_FILLING);
         let Some(chain) = limbo.take() else {
@@ -199,6 +226,7 @@ impl Batches {
 
     fn mark_ready(&self, at: usize) {
         faults::point(points::BATCH_MARKING);
+        self.progress.ended.fetch_add(1, Ordering::Relaxed);
         // Release, paired with `take_ready`: that every reader which was pinned has unpinned, which the epoch has ordered
         // before this call. A read-modify-write, so it passes on the release of `close` too.
         self.cells[at].fetch_add(MARK, Ordering::Release);
@@ -247,6 +275,27 @@ impl Batches {
         self.cells.iter().filter(is_ready).count() > self.cells.len() / 2
     }
 
+    /// Returns for how long a batch has waited without the end of a grace period, as far as this was called; `None` if no
+    /// batch waits. Reads the clock.
+    pub(super) fn standing_since(&self) -> Option<Duration> {
+        if cfg!(loom) {
+            return None;
+        }
+        let Progress { ended, seen, at } = &self.progress;
+        let waits = |cell: &Word| cell.load(Ordering::Relaxed) & PHASE_MASK == WAITING;
+        if !self.cells.iter().any(waits) {
+            seen.store(0, Ordering::Relaxed);
+            return None;
+        }
+        let (now, ended) = (now(), ended.load(Ordering::Relaxed) + 1);
+        if seen.load(Ordering::Relaxed) == ended {
+            return Some(Duration::from_nanos(now.saturating_sub(at.load(Ordering::Relaxed))));
+        }
+        at.store(now, Ordering::Relaxed);
+        seen.store(ended, Ordering::Relaxed);
+        Some(Duration::ZERO)
+    }
+
     /// Returns the number of slots in batches or in transit.
     pub(super) fn pending(&self) -> u64 {
         // Relaxed: a count.
@@ -259,6 +308,11 @@ impl Batches {
     pub(super) fn unused(&self) {
         // Relaxed: a count.
         self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_closed(&self, slots: u64) {
+        self.closed.store(slots, Ordering::SeqCst);
     }
 
     /// Returns the number of slots that were ever put into batches.

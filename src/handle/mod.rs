@@ -1,8 +1,8 @@
 //! Lock-free tables of objects named by generation-tagged handles.
 //!
 //! A table owns objects and names them by [`Handle`]s: numbers that resolve to the object they were issued for, or to
-//! nothing. A check of a handle is one load and one compare. Look-ups through a [`Reader`] are wait-free and never run the
-//! destructor of a value. In a [`HandleTable`] objects are inserted, read and removed. In an [`OwnershipTable`] they can own
+//! nothing. A check of a handle is one load and one compare. Look-ups through a pinned [`Reader`] are wait-free and never run
+//! the destructor of a value. In a [`HandleTable`] objects are inserted, read and removed. In an [`OwnershipTable`] they can own
 //! resources too, and an object is retired only when it owns nothing, in one step.
 //!
 //! ```
@@ -28,6 +28,7 @@
 //! - When readers keep the found objects for long: use `Arc`s.
 //! - When the removing thread must see the destructor run before it goes on.
 
+mod alive_count;
 mod builder;
 mod claim;
 mod claim_word;
@@ -35,6 +36,7 @@ mod common;
 #[cfg(test)]
 mod conformance;
 mod descriptor;
+mod dropping;
 mod epoch;
 mod error;
 mod free_list;
@@ -46,6 +48,7 @@ mod layout;
 mod limbo;
 mod owner_words;
 mod ownership_table;
+mod participants;
 pub(crate) mod points;
 mod raw_table;
 mod reader;
@@ -71,7 +74,7 @@ pub use iter::{Iter, Keys};
 #[cfg(feature = "manager")]
 pub(crate) use owner_words::WordPtr;
 pub use owner_words::{OwnerWord, OwnerWords, ResourceId};
-pub use ownership_table::OwnershipTable;
+pub use ownership_table::{OwnershipTable, Vacancy};
 pub use reader::{Pinned, Reader, Ref};
 pub use retired::Retired;
 pub use table::HandleTable;

@@ -85,6 +85,12 @@ impl OwnerWord {
         OwnerWord(stamp << SLOT_BITS | owner)
     }
 
+    /// Returns the word after a touch of the free word ([`OwnershipTable::touch`](super::OwnershipTable::touch)).
+    #[cfg(feature = "manager")]
+    pub(crate) const fn touched(self) -> OwnerWord {
+        self.next(None)
+    }
+
     /// The word of a resource that was never claimed. It recurs after 2^44 changes, as stamps do.
     pub(crate) const FIRST: OwnerWord = OwnerWord(0).next(None);
 }

@@ -2,10 +2,13 @@
 
 use super::claim::ClaimProtocol;
 use super::common::{Table, sealed, table_methods};
-use super::error::{ClaimError, InsertError, LimitError, NewResourceError, ReleaseError, RetireError};
+use super::error::{
+    ClaimError, InsertError, InsertRefusal, LimitError, NewResourceError, ReleaseError, RetireError,
+    Standstill,
+};
 use super::layout::Claims;
 use super::owner_words::{OwnerWord, OwnerWords, ResourceId};
-use super::raw_table::RawTable;
+use super::raw_table::{PoppedSlot, RawTable};
 use super::slot_array::SlotArray;
 use super::{Builder, Handle, Iter, Keys, Kind, Reader, Ref, Retired};
 use crate::sync::Arc;
@@ -19,6 +22,9 @@ use crate::sync::Arc;
 ///
 /// Claims and releases by *one* object are serialized, and under contention every thread helps the others: a mutex would be
 /// faster there. Claims by different objects do not meet.
+///
+/// An insert takes a short lock, so that the limit is exact. Dropping a [`Retired`] runs no destructor, so that a caller may do
+/// it with a lock: values are dropped by inserts, [`vacancy`](Self::vacancy) and [`reclaim`](Self::reclaim).
 ///
 /// Everything else is as in a [`HandleTable`](super::HandleTable), destructors included.
 ///
@@ -38,7 +44,17 @@ pub struct OwnershipTable<T> {
     pub(super) raw: RawTable<T, Claims>,
 }
 
-table_methods!(OwnershipTable, Claims, "2^20 - 2 objects");
+table_methods!(
+    OwnershipTable,
+    Claims,
+    "2^20 - 2 objects",
+    "May wait for an insert of another thread, which has a short lock; removals and claims never wait.\n\n\
+     If two threads each insert an object and then look for the other's, by a guessed handle or a walk, one of them finds it.",
+    "[`InsertRefusal::Full`]: as many objects were alive, at an instant of the call, as the limit says. Retired objects \
+     that wait for readers have as many slots of their own as the limit, and 256 at least (as far as a table can have so \
+     many). [`InsertRefusal::NoFreeSlot`]: those are used up, too; the error tells how many objects wait and what holds \
+     them back."
+);
 
 impl<T> OwnershipTable<T> {
     fn protocol(&self) -> ClaimProtocol<'_, SlotArray<T, Claims>> {
@@ -75,7 +91,36 @@ impl<T> OwnershipTable<T> {
     /// own handle.
     #[inline(always)]
     pub fn claim(&self, handle: Handle, id: ResourceId) -> Result<OwnerWord, ClaimError> {
-        self.protocol().claim(handle, id)
+        self.protocol().claim(handle, id, None)
+    }
+
+    /// Makes the handle's object the owner of a resource as [`claim`](Self::claim) does, if the owner word is still `seen`.
+    /// Lock-free, never allocates.
+    ///
+    /// Words never recur, so the owner has not changed between the reading of `seen` and the claim. What a caller decided by
+    /// that word still holds when the claim takes effect.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim); and [`ClaimError::Changed`] if the word is another one.
+    ///
+    /// ```
+    /// # use mgm::handle::{ClaimError, OwnershipTable};
+    /// let clients = OwnershipTable::with_limit(10).unwrap();
+    /// let red = clients.insert("red").unwrap();
+    /// let wire = clients.new_resource().unwrap();
+    /// let seen = clients.owners().word(wire).unwrap();
+    /// clients.claim(red, wire).unwrap();
+    /// clients.release(red, wire).unwrap();
+    /// assert_eq!(clients.claim_unchanged(red, wire, seen), Err(ClaimError::Changed));
+    /// ```
+    #[inline(always)]
+    pub fn claim_unchanged(
+        &self,
+        handle: Handle,
+        id: ResourceId,
+        seen: OwnerWord,
+    ) -> Result<OwnerWord, ClaimError> {
+        self.protocol().claim(handle, id, Some(seen))
     }
 
     /// Frees a resource that the handle's object owns, and returns the owner word after the change. Lock-free, never
@@ -85,7 +130,30 @@ impl<T> OwnershipTable<T> {
     /// [`ReleaseError`]; nothing changed then.
     #[inline(always)]
     pub fn release(&self, handle: Handle, id: ResourceId) -> Result<OwnerWord, ReleaseError> {
-        self.protocol().release(handle, id)
+        self.protocol().release(handle, id, None)
+    }
+
+    /// Frees a resource as [`release`](Self::release) does, if the owner word is still `seen`. Lock-free, never allocates.
+    ///
+    /// # Errors
+    /// As [`release`](Self::release); and [`ReleaseError::Changed`] if the word is another one.
+    #[inline(always)]
+    pub fn release_unchanged(
+        &self,
+        handle: Handle,
+        id: ResourceId,
+        seen: OwnerWord,
+    ) -> Result<OwnerWord, ReleaseError> {
+        self.protocol().release(handle, id, Some(seen))
+    }
+
+    /// Changes the stamp of a resource that has no owner, if its owner word still reads `seen`. Returns whether it did.
+    /// Wait-free.
+    ///
+    /// No operation that saw the former word takes effect any more, and whatever is derived from that word is outdated.
+    #[cfg(feature = "manager")]
+    pub(crate) fn touch(&self, id: ResourceId, seen: OwnerWord) -> bool {
+        self.protocol().touch(id, seen)
     }
 
     /// Returns the owner of a resource, if it has one. Lock-free, never allocates.
@@ -111,7 +179,8 @@ impl<T> OwnershipTable<T> {
         Ok(unsafe { self.raw.retired(slot, handle) })
     }
 
-    /// Inserts the object that `make` returns, with a label. As [`insert_with_key`](Self::insert_with_key).
+    /// Inserts the object that `make` returns, with a label. As [`insert_with_key`](Self::insert_with_key): `make` runs under the
+    /// lock of inserts, and may insert into the same table itself.
     ///
     /// A label is a number of the caller's that [`label`](Self::label) reads without a pin. The label of an object that is
     /// inserted in another way is 0.
@@ -123,7 +192,16 @@ impl<T> OwnershipTable<T> {
         label: u64,
         make: F,
     ) -> Result<Handle, InsertError<F>> {
-        self.raw.insert_labelled(label, make)
+        self.raw.insert_made(label, make, |make, handle| make(handle))
+    }
+
+    /// Takes a free slot for an object that is inserted later. The destructors that an insert may run are run here, so that
+    /// [`Vacancy::insert_labelled`] runs none: it can be called with a lock that a destructor might need.
+    ///
+    /// # Errors
+    /// The reason why there is no free slot, as of an insert.
+    pub fn vacancy(&self) -> Result<Vacancy<'_, T>, InsertRefusal> {
+        Ok(Vacancy { table: &self.raw, slot: self.raw.vacant_slot()? })
     }
 
     /// Returns the label of the object, if the handle is live. Wait-free, without a pin: three loads and two compares.
@@ -135,5 +213,38 @@ impl<T> OwnershipTable<T> {
         // handle was retired, which `get` acquires, and the second `holds` reads.
         let label = slot.holds(handle).then(|| slot.label().get())?;
         slot.holds(handle).then_some(label)
+    }
+}
+
+/// A free slot of an [`OwnershipTable`], for one object. Made by [`OwnershipTable::vacancy`]; given back when dropped.
+pub struct Vacancy<'t, T> {
+    table: &'t RawTable<T, Claims>,
+    slot: PoppedSlot<'t, T, Claims>,
+}
+
+impl<T> Vacancy<'_, T> {
+    /// Returns the handle that the object will have.
+    #[must_use]
+    pub fn next_handle(&self) -> Option<Handle> {
+        self.table.next_handle(&self.slot)
+    }
+
+    /// Inserts the object that `make` returns, with a label. Runs no destructor of another object, and no code of the
+    /// caller but `make`. As [`OwnershipTable::insert_labelled`].
+    ///
+    /// # Errors
+    /// [`InsertError`] with [`InsertRefusal::Full`], if as many objects are alive as the limit says.
+    pub fn insert_labelled<F: FnOnce(Handle) -> T>(
+        self,
+        label: u64,
+        make: F,
+    ) -> Result<Handle, InsertError<F>> {
+        self.table.fill(self.slot, label, make, |make, handle| make(handle))
+    }
+}
+
+impl<T> std::fmt::Debug for Vacancy<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vacancy").finish_non_exhaustive()
     }
 }

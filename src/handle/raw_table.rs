@@ -1,6 +1,8 @@
 //! [`RawTable`]: the slots of a table and everything that both kinds of tables do with them.
 
+use super::alive_count::{AliveCount, ExactCount};
 use super::builder::Parameters;
+use super::dropping::Panics;
 use super::epoch;
 use super::error::{InsertError, InsertRefusal, Stale};
 use super::layout::Layout;
@@ -14,21 +16,34 @@ use super::{Handle, Ref, Retired};
 use crate::faults;
 use crate::prefetch::prefetch;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// A free slot that belongs to the thread, given back when dropped.
+pub(super) struct PoppedSlot<'t, T, L: Layout> {
+    slots: Slots<'t, T, L>,
+    index: u32,
+}
+
+impl<T, L: Layout> Drop for PoppedSlot<'_, T, L> {
+    fn drop(&mut self) {
+        self.slots.push_back(self.index);
+    }
+}
 
 /// A table without its public interface. `HandleTable` and `OwnershipTable` document the operations.
 pub struct RawTable<T, L: Layout> {
     pub(super) array: SlotArray<T, L>,
     pub(super) parameters: Parameters,
     pub(super) words: L::OwnerWords,
-    pub(super) allocator: SlotAllocator,
+    pub(super) allocator: SlotAllocator<L>,
 }
 
 impl<T, L: Layout> RawTable<T, L> {
     pub(super) fn new(parameters: Parameters) -> Self {
-        let array = SlotArray::new(parameters.limit);
-        let allocator =
-            SlotAllocator::new(parameters.limit, array.segment_len(), parameters.first_generation);
+        // Never more slots than a table can have, for the sum of limit and room may be.
+        let room = L::garbage_room(parameters.limit).min(Slot::<T, L>::MAX_LIMIT - parameters.limit);
+        let slots = parameters.limit + room;
+        let array = SlotArray::new(slots);
+        let allocator = SlotAllocator::new(slots, array.segment_len(), parameters.first_generation);
         RawTable { array, parameters, words: L::OwnerWords::default(), allocator }
     }
 
@@ -39,21 +54,25 @@ impl<T, L: Layout> RawTable<T, L> {
 
     #[inline]
     pub(super) fn insert(&self, value: T) -> Result<Handle, InsertError<T>> {
-        match self.slots().pop_local() {
-            // SAFETY: the slot was popped, so it belongs to this thread.
-            Some(index) => unsafe { self.open(index, value) },
-            None => self.insert_slowly(value),
+        if self.allocator.count.exact().is_some() {
+            return self.insert_made(0, value, |value, _| value);
         }
+        let index = match self.slots().pop_local() {
+            Some(index) => index,
+            None => match self.pop_slowly() {
+                Ok(index) => index,
+                Err(reason) => return Err(InsertError::new(value, reason)),
+            },
+        };
+        // SAFETY: the slot was popped, so it belongs to this thread.
+        unsafe { self.open(index, value) }
     }
 
+    /// Pops a free slot from wherever there is one. Apart from the insert, whose result needs no memory without it.
     #[cold]
     #[inline(never)]
-    fn insert_slowly(&self, value: T) -> Result<Handle, InsertError<T>> {
-        match self.slots().pop() {
-            // SAFETY: the slot was popped, so it belongs to this thread.
-            Ok(index) => unsafe { self.open(index, value) },
-            Err(reason) => Err(InsertError::new(value, reason)),
-        }
+    fn pop_slowly(&self) -> Result<u32, InsertRefusal> {
+        self.slots().pop()
     }
 
     /// Puts an object into a slot.
@@ -74,39 +93,98 @@ impl<T, L: Layout> RawTable<T, L> {
     }
 
     pub(super) fn insert_with_key<F: FnOnce(Handle) -> T>(&self, make: F) -> Result<Handle, InsertError<F>> {
-        self.insert_labelled(0, make)
+        self.insert_made(0, make, |make, handle| make(handle))
     }
 
-    pub(super) fn insert_labelled<F: FnOnce(Handle) -> T>(
+    /// Inserts the object that `make` makes of `from`, with a label.
+    pub(super) fn insert_made<F>(
         &self,
         label: u64,
-        make: F,
+        from: F,
+        make: impl FnOnce(F, Handle) -> T,
     ) -> Result<Handle, InsertError<F>> {
-        /// Gives the slot back if the closure panics.
-        struct Popped<'t, T, L: Layout>(Slots<'t, T, L>, u32);
-        impl<T, L: Layout> Drop for Popped<'_, T, L> {
-            fn drop(&mut self) {
-                self.0.push_back(self.1);
-            }
+        match self.vacant_slot() {
+            Ok(popped) => self.fill(popped, label, from, make),
+            Err(reason) => Err(InsertError::new(from, reason)),
+        }
+    }
+
+    /// Pops a free slot. May run destructors.
+    pub(super) fn vacant_slot(&self) -> Result<PoppedSlot<'_, T, L>, InsertRefusal> {
+        let limit = self.parameters.limit;
+        let refusal = |count: &ExactCount| {
+            let turn = count.turn();
+            self.is_full(count, turn.outer()).then_some(InsertRefusal::Full { limit })
+        };
+        let count = self.allocator.count.exact();
+        // A table that is full for certain costs no search for a slot.
+        if let Some(count) = count
+            && count.estimate() >= u64::from(limit)
+            && let Some(full) = refusal(count)
+        {
+            return Err(full);
         }
         let slots = self.slots();
-        let index = match slots.pop_local().map_or_else(|| slots.pop(), Ok) {
-            Ok(index) => index,
-            Err(reason) => return Err(InsertError::new(make, reason)),
-        };
+        match slots.pop_local().map_or_else(|| slots.pop(), Ok) {
+            Ok(index) => Ok(PoppedSlot { slots, index }),
+            Err(reason) => Err(count.and_then(refusal).unwrap_or(reason)),
+        }
+    }
+
+    /// Returns the handle that the next object in a popped slot will have.
+    pub(super) fn next_handle(&self, popped: &PoppedSlot<'_, T, L>) -> Option<Handle> {
+        let slot = self.array.get(popped.index)?;
+        Some(slot.next_handle(self.parameters.kind, popped.index))
+    }
+
+    /// Puts the object that `make` makes of `from` into a slot. Runs no destructor of another object.
+    pub(super) fn fill<F>(
+        &self,
+        popped: PoppedSlot<'_, T, L>,
+        label: u64,
+        from: F,
+        make: impl FnOnce(F, Handle) -> T,
+    ) -> Result<Handle, InsertError<F>> {
+        faults::point(points::SLOT_TAKEN);
+        let count = self.allocator.count.exact();
+        // Dropped before `popped`, and after the object is visible.
+        let turn = count.map(ExactCount::turn);
+        if let (Some(count), Some(turn)) = (count, &turn)
+            && self.is_full(count, turn.outer())
+        {
+            return Err(InsertError::new(from, InsertRefusal::Full { limit: self.parameters.limit }));
+        }
+        let index = popped.index;
         // Every index on a list was in use once, so its slot is there.
         let Some(slot) = self.array.get(index) else {
-            return Err(InsertError::new(make, InsertRefusal::NoMemory));
+            return Err(InsertError::new(from, InsertRefusal::NoMemory));
         };
-        let popped = Popped(slots, index);
         let handle = slot.next_handle(self.parameters.kind, index);
-        let value = make(handle);
+        let value = make(from, handle);
         std::mem::forget(popped);
-        faults::point(points::SLOT_TAKEN);
+        if let Some(turn) = &turn {
+            turn.inserted();
+        }
         // SAFETY: the slot was popped, so it is free and belongs to this thread; the handle is its next one, since no other
         // thread writes the word of a free slot.
         unsafe { slot.open(handle, label, value) };
         Ok(handle)
+    }
+
+    /// Returns whether as many objects are alive as the limit says, beside `outer` ones that the calling thread is about to
+    /// insert. The caller has the turn to insert.
+    ///
+    /// The walk finds the exact number in the one case that matters. No object is inserted meanwhile, so a slot that is seen
+    /// live was live when the walk began: as many live ones as the limit were alive at that instant. With fewer, an object
+    /// was retired meanwhile or before, and there is room when the walk ends.
+    fn is_full(&self, count: &ExactCount, outer: u64) -> bool {
+        let limit = u64::from(self.parameters.limit);
+        if count.estimate() + outer < limit {
+            return false;
+        }
+        let mut next = 0;
+        let live = std::iter::from_fn(|| self.next_live(&mut next)).count() as u64;
+        live + outer >= limit
     }
 
     /// Removes an object from a table without ownership and returns it.
@@ -127,7 +205,7 @@ impl<T, L: Layout> RawTable<T, L> {
         // SAFETY: the slot held a live object until the caller retired it, and its grace period begins only when the
         // `Retired` is dropped. So no pin is needed to keep the value until then.
         let value = unsafe { slot.value() };
-        self.allocator.keep();
+        self.allocator.count.retired();
         Retired::new(self, handle, value)
     }
 
@@ -218,34 +296,22 @@ impl<T, L: Layout> Drop for RawTable<T, L> {
     fn drop(&mut self) {
         // Drops the objects that are live and those that wait in limbo or in batches; each is in one of these places. No
         // thread borrows the table any more, through a `Ref` or a Reader.
-        let mut panicked = None;
-        let mut drop_value = |slot: &Slot<T, L>| {
-            // SAFETY: the slot is live, or retired and not reclaimed, so it holds a value; no other thread uses the table.
-            let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { slot.drop_value() }));
-            if panicked.is_none() {
-                panicked = dropped.err();
-            }
-        };
-        for slot in (0..self.allocator.high_water()).filter_map(|index| self.array.get(index)) {
-            if slot.occupant().is_some() {
-                drop_value(slot);
-            }
-        }
+        let mut panics = Panics::default();
+        let mut all = (0..self.allocator.high_water()).filter_map(|index| self.array.get(index));
+        // SAFETY: these slots are live, so each holds a value; no other thread uses the table.
+        unsafe { panics.drop_values(|| all.find(|slot| slot.occupant().is_some())) };
         for chain in self.allocator.leftovers() {
-            let mut next = chain.first;
-            for slot in (0..chain.count).map_while(|_| {
+            let (mut next, mut left) = (chain.first, chain.count);
+            let step = || {
+                left = left.checked_sub(1)?;
                 let slot = self.array.get(next)?;
                 next = slot.link();
                 Some(slot)
-            }) {
-                drop_value(slot);
-            }
+            };
+            // SAFETY: these slots are retired and not reclaimed, so each holds a value; no other thread uses the table.
+            unsafe { panics.drop_values(step) };
         }
-        if let Some(panic) = panicked
-            && !std::thread::panicking()
-        {
-            resume_unwind(panic);
-        }
+        panics.pass_on();
     }
 }
 

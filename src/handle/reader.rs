@@ -54,8 +54,9 @@ impl<T: fmt::Display> fmt::Display for Ref<'_, T> {
 /// parks holds back reclamation in every table of the process. Inserts then return
 /// [`InsertRefusal::NoFreeSlot`](super::InsertRefusal::NoFreeSlot) when the slots are used up, and everything else goes on.
 ///
-/// Every method is wait-free, except for a bounded chore every so often that the epoch distributes over all participants. No
-/// method runs the destructor of a value.
+/// Every call of a pinned Reader is wait-free, and does nothing for the epoch: where the epoch has advanced, it adds a load, a
+/// store and a fence. The first call, and the first one after [`park`](Self::park), pins: every 128th pin of a Reader tries
+/// to advance the epoch and frees up to eight of its bags, which is lock-free. No method runs the destructor of a value.
 ///
 /// ```
 /// use mgm::handle::HandleTable;

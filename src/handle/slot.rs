@@ -66,15 +66,15 @@ impl<T, L: Layout> Slot<T, L> {
     /// Returns whether the handle's object lives in this slot.
     #[inline(always)]
     pub(super) fn holds(&self, handle: Handle) -> bool {
-        // SeqCst, paired with `retire` and with the store in `open`: of two threads that each retire one handle and then
-        // check the other's, one must find the other's stale. It acquires what `open` released: the value.
+        // SeqCst, paired with `retire` and, in tables with ownership, with the store in `open`: of two threads that each
+        // change one handle and then check the other's, one finds the other's changed. It acquires what `open` released: the value.
         self.state.load(Ordering::SeqCst) == handle.to_bits()
     }
 
     /// Returns the handle of the object that lives here, if one does.
     pub(super) fn occupant(&self) -> Option<Handle> {
-        // Acquire, paired with the store in `open`. A dead word has kind 0 and is no handle.
-        Handle::from_bits(self.state.unstepped().load(Ordering::Acquire))
+        // SeqCst, paired with the store in `open` and with `retire`, as in `holds`. A dead word has kind 0 and is no handle.
+        Handle::from_bits(self.state.unstepped().load(Ordering::SeqCst))
     }
 
     /// Returns the handle that the next object of this free slot will have.
@@ -104,9 +104,14 @@ impl<T, L: Layout> Slot<T, L> {
         self.claim.open(handle.generation());
         self.label.set(label);
         faults::point(points::SLOT_HALF_OPENED);
-        let order = if planted!("publish-relaxed") { Ordering::Relaxed } else { Ordering::Release };
-        // Release, paired with `holds` and `occupant`: publishes the value and the claim word. No stronger order is
-        // needed, since no thread can ask for this handle before it has been returned.
+        let order = match L::PUBLISH {
+            _ if planted!("publish-relaxed") => Ordering::Relaxed,
+            _ if planted!("publish-release") => Ordering::Release,
+            order => order,
+        };
+        // Release at least, paired with `holds` and `occupant`: publishes the value and the claim word. SeqCst in tables with
+        // ownership, paired with the same loads: of two threads that each insert an object and then look for the other's, by
+        // a guessed handle or a walk, one finds it. In plain tables a guess may miss an insert that has just returned.
         self.state.store(handle.to_bits(), order);
     }
 
@@ -131,6 +136,7 @@ impl<T, L: Layout> Slot<T, L> {
     #[inline(always)]
     pub(super) unsafe fn value(&self) -> &T {
         self.value.with(|cell| {
+            debug_assert!(cell.is_aligned(), "segments are aligned to their slots");
             // SAFETY: the cell was written before the slot became live, and the caller's acquire ordered that before
             // this read. The cell is neither dropped nor written again before the object was retired and a grace period
             // passed. A grace period that began after the caller was pinned does not pass while the caller stays pinned.

@@ -10,9 +10,12 @@
 //! 3. attempts to advance the epoch, until a batch is ready.
 
 use super::Handle;
+use super::alive_count::AliveCount;
+use super::dropping::{self, Panics};
 use super::epoch;
-use super::error::{InsertRefusal, Stale};
+use super::error::{InsertRefusal, Stale, Standstill};
 use super::free_list::{FreeList, Links};
+use super::handle::INDEX_BITS;
 use super::layout::Layout;
 use super::limbo::{Batches, Chain, Head, Limbo};
 use super::points;
@@ -21,15 +24,20 @@ use super::slot_array::SlotArray;
 use super::state_word::NIL;
 use super::thread_id;
 use crate::cfg::handle::{
-    ADVANCES, BATCH, IN_CIRCULATION, MAX_CHUNK, MAX_SHARDS, MIN_CHUNKS, PATIENT_ADVANCES,
+    ADVANCES, BATCH, FEW_ADVANCES, IN_CIRCULATION, MAX_CHUNK, MAX_SHARDS, MIN_CHUNKS, PATIENT_ADVANCES,
 };
 use crate::faults;
 use crate::memory::NoMemory;
 use crate::sync::{Ordering, Word, yield_now};
 use crossbeam_utils::CachePadded;
-use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+/// The time after which reclamation counts as standing still.
+const LONG: Duration = Duration::from_millis(100);
+
+/// The counts of free lists wrap here.
+const POPPED_MASK: u64 = u64::MAX >> INDEX_BITS;
 
 /// Shards for each processor. Ids of threads that have ended are taken by others, so the ids of two running threads may
 /// differ by more than the number of processors.
@@ -43,7 +51,7 @@ struct Shard {
 }
 
 /// Distributes the free slots of a table. See the top of this file.
-pub(super) struct SlotAllocator {
+pub(super) struct SlotAllocator<L: Layout> {
     shards: Box<[CachePadded<Shard>]>,
     batches: Arc<Batches>,
     limit: u32,
@@ -55,8 +63,8 @@ pub(super) struct SlotAllocator {
     pub(super) last_generation: u32,
     /// The number of slots that have ever been handed out, in chunks: slots from this index on are unused.
     high_water: CachePadded<Word>,
-    /// The number of retired slots that a [`Retired`](super::Retired) keeps out of limbo. A count, by Relaxed accesses.
-    kept: CachePadded<Word>,
+    /// The objects that are alive.
+    pub(super) count: L::Count,
 }
 
 /// The slots of a table and their allocator.
@@ -65,7 +73,7 @@ pub(super) struct SlotAllocator {
 /// Everything else is a tail call, so that the short path saves no registers.
 pub(super) struct Slots<'t, T, L: Layout> {
     pub(super) array: &'t SlotArray<T, L>,
-    pub(super) allocator: &'t SlotAllocator,
+    pub(super) allocator: &'t SlotAllocator<L>,
 }
 
 impl<T, L: Layout> Clone for Slots<'_, T, L> {
@@ -76,10 +84,10 @@ impl<T, L: Layout> Clone for Slots<'_, T, L> {
 
 impl<T, L: Layout> Copy for Slots<'_, T, L> {}
 
-impl SlotAllocator {
+impl<L: Layout> SlotAllocator<L> {
     /// Makes the allocator of a table with this limit. Its slots begin with `first_generation`, which is not 0. A chunk
     /// has at most `segment_len` slots, a power of two, so that it lies in one segment.
-    pub(super) fn new(limit: u32, segment_len: u32, first_generation: u32) -> SlotAllocator {
+    pub(super) fn new(limit: u32, segment_len: u32, first_generation: u32) -> Self {
         // Computed once: the answer costs some system calls.
         static PROCESSORS: LazyLock<usize> =
             LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -92,7 +100,7 @@ impl SlotAllocator {
             base_generation: first_generation - 1,
             last_generation: u32::MAX,
             high_water: CachePadded::new(Word::new(0)),
-            kept: CachePadded::new(Word::new(0)),
+            count: L::Count::default(),
         }
     }
 
@@ -117,50 +125,75 @@ impl SlotAllocator {
         Some(self.shards.get(self.shard_of(thread_id::known_shard_hint()?))?)
     }
 
+    /// Sets the number of slots that were ever popped, of one shard, and retired.
+    #[cfg(test)]
+    pub(super) fn set_past_pops(&self, pops: u64) {
+        self.shards[self.shard_number()]
+            .free
+            .head
+            .store(pops << INDEX_BITS | u64::from(NIL), Ordering::SeqCst);
+        self.batches.set_closed(pops);
+    }
+
     /// Returns the index from which on slots are unused.
     pub(super) fn high_water(&self) -> u32 {
-        // Relaxed: an object that is live throughout the caller's walk was inserted before the walk. Either the caller knows
-        // that, or it cannot ask for the object.
-        self.high_water.load(Ordering::Relaxed) as u32
+        // SeqCst, paired with the exchange in `open_chunk`: a walk that begins after an insert in the one order of all SeqCst
+        // accesses reaches the slot.
+        self.high_water.load(Ordering::SeqCst) as u32
     }
 
     /// Returns about how many slots are live: exact when nothing changes meanwhile.
     pub(super) fn live(&self) -> usize {
+        usize::try_from(self.count.alive(self.in_use())).unwrap_or(usize::MAX)
+    }
+
+    /// Returns about how many slots are neither free nor in limbo: those of live objects, and of retired ones that a
+    /// `Retired` keeps out of limbo.
+    fn in_use(&self) -> u64 {
         // Slots that ever came into use, from free lists or as the first of a chunk, minus those that were ever retired.
-        let popped: u64 = self.shards.iter().map(|shard| shard.free.popped()).sum();
+        // The counts of free lists wrap at 2^40. So the whole is computed modulo 2^40, and is right, because it is less
+        // than 2^24. A difference in the upper half is a negative one: a slot was counted as retired before it was
+        // counted as popped.
+        let popped = self.shards.iter().map(|shard| shard.free.popped()).fold(0, u64::wrapping_add);
         // Relaxed: a count.
-        let used = popped + self.high_water.load(Ordering::Relaxed).div_ceil(u64::from(self.chunk));
-        usize::try_from(used.saturating_sub(self.batches.closed() + self.in_limbo() + self.kept()))
-            .unwrap_or(usize::MAX)
+        let chunks = self.high_water.load(Ordering::Relaxed).div_ceil(u64::from(self.chunk));
+        let retired = self.batches.closed().wrapping_add(self.in_limbo());
+        let in_use = popped.wrapping_add(chunks).wrapping_sub(retired) & POPPED_MASK;
+        if in_use > POPPED_MASK / 2 { 0 } else { in_use }
     }
 
     /// Returns about how many slots were retired and are not free yet.
     pub(super) fn pending(&self) -> usize {
-        usize::try_from(self.kept() + self.in_limbo() + self.batches.pending()).unwrap_or(usize::MAX)
+        let in_use = self.in_use();
+        let kept = in_use.saturating_sub(self.count.alive(in_use));
+        usize::try_from(kept + self.in_limbo() + self.batches.pending()).unwrap_or(usize::MAX)
     }
 
     /// Returns why an insert found no slot.
     #[cold]
     fn refusal(&self) -> InsertRefusal {
         let (alive, waiting) = (self.live(), self.pending());
-        if waiting == 0 && alive >= self.limit as usize {
+        if waiting == 0 && alive >= self.limit as usize && self.count.exact().is_none() {
             InsertRefusal::Full { limit: self.limit }
         } else {
-            InsertRefusal::NoFreeSlot { alive, waiting, standstill: None }
+            InsertRefusal::NoFreeSlot { alive, waiting, standstill: self.standstill() }
         }
     }
 
-    fn kept(&self) -> u64 {
-        self.kept.load(Ordering::Relaxed)
-    }
-
-    /// Counts a slot that was retired and is kept out of limbo.
-    pub(super) fn keep(&self) {
-        self.kept.fetch_add(1, Ordering::Relaxed);
+    /// Returns for how long reclamation has stood still, if retired slots wait and pinned readers hold them back.
+    pub(super) fn standstill(&self) -> Option<Standstill> {
+        let since = self.batches.standing_since()?;
+        let pinned = epoch::pinned();
+        (pinned > 0).then_some(Standstill { since, pinned })
     }
 
     fn in_limbo(&self) -> u64 {
         self.shards.iter().map(|shard| shard.limbo.count()).sum()
+    }
+
+    /// Returns whether reclamation has stood still for so long that a few more attempts do not help.
+    fn has_stood_still(&self) -> bool {
+        self.standstill().is_some_and(|standstill| standstill.since > LONG)
     }
 
     /// Makes batches of all slots in limbo, and tries once to advance the epoch.
@@ -191,11 +224,22 @@ impl<T, L: Layout> Slots<'_, T, L> {
     /// The reason why there is none.
     pub(super) fn pop(self) -> Result<u32, InsertRefusal> {
         let shard = self.allocator.shard();
-        shard.free.pop(self.array).map_or_else(|| self.refill_or_steal(shard), Ok)
+        if let Some(index) = shard.free.pop(self.array) {
+            return Ok(index);
+        }
+        let mut panics = Panics::default();
+        let found = self.refill_or_steal(shard, &mut panics);
+        if panics.is_due()
+            && let Ok(index) = found
+        {
+            self.push_back(index);
+        }
+        panics.pass_on();
+        found
     }
 
-    fn refill_or_steal(self, shard: &Shard) -> Result<u32, InsertRefusal> {
-        if let Some(index) = self.reclaim_batch(shard) {
+    fn refill_or_steal(self, shard: &Shard, panics: &mut Panics) -> Result<u32, InsertRefusal> {
+        if let Some(index) = self.reclaim_batch(shard, panics) {
             return Ok(index);
         }
         let SlotAllocator { shards, high_water, .. } = self.allocator;
@@ -214,10 +258,17 @@ impl<T, L: Layout> Slots<'_, T, L> {
         if let Some(index) = found {
             return Ok(index);
         }
-        for attempt in 0..ADVANCES {
+        // A destructor of a value, whose slot cannot be free before it returns, should not try for long.
+        let few = no_memory || dropping::is_nested() || self.allocator.has_stood_still();
+        let attempts = match dropping::is_allowed() {
+            true if few => FEW_ADVANCES,
+            true => ADVANCES,
+            false => 0,
+        };
+        for attempt in 0..attempts {
             // Read before the search: a slot that is not pending any more is free or in use by then.
             let pending = self.allocator.pending() > 0;
-            if let Some(index) = self.reclaim_batch(shard).or_else(steal) {
+            if let Some(index) = self.reclaim_batch(shard, panics).or_else(steal) {
                 return Ok(index);
             }
             if !pending {
@@ -228,17 +279,15 @@ impl<T, L: Layout> Slots<'_, T, L> {
             }
             self.allocator.close_and_advance();
         }
-        if no_memory {
-            return Err(InsertRefusal::NoMemory);
-        }
-        self.reclaim_batch(shard).or_else(steal).ok_or_else(|| self.allocator.refusal())
+        let found = self.reclaim_batch(shard, panics).or_else(steal);
+        found.ok_or_else(|| if no_memory { InsertRefusal::NoMemory } else { self.allocator.refusal() })
     }
 
     /// Takes a chunk of unused slots: returns the first and pushes the others to the shard.
     fn open_chunk(self, shard: &Shard) -> Result<Option<u32>, NoMemory> {
         let SlotAllocator { limit, chunk, base_generation, high_water, batches, .. } = self.allocator;
         let (limit, chunk) = (u64::from(*limit), u64::from(*chunk));
-        // Acquire, here and below, paired with the exchange: a thread that sees a chunk taken sees its slots in transit.
+        // Acquire, here and below, paired with the exchange, which is SeqCst for `high_water`: a thread that sees a chunk taken sees its slots in transit.
         let mut next = high_water.load(Ordering::Acquire);
         while next < limit {
             // A chunk lies in one segment: both are powers of two.
@@ -251,7 +300,7 @@ impl<T, L: Layout> Slots<'_, T, L> {
                 high_water.store(end, Ordering::Relaxed);
                 Ok(next)
             } else {
-                high_water.compare_exchange(next, end, Ordering::Release, Ordering::Acquire)
+                high_water.compare_exchange(next, end, Ordering::SeqCst, Ordering::Acquire)
             };
             if let Err(now) = taken {
                 batches.arrived(rest);
@@ -310,10 +359,11 @@ impl<T, L: Layout> Slots<'_, T, L> {
         if !slot.retire(handle, head.first()) {
             return Err(Stale);
         }
-        self.into_limbo(shard, handle, head)
+        if self.into_limbo(shard, handle, head) { self.close_and_drop(&shard.limbo) } else { Ok(()) }
     }
 
-    /// Puts the slot of a handle that the caller retired and kept into limbo. Lock-free.
+    /// Puts the slot of a handle that the caller retired and kept into limbo. Lock-free. Runs no destructor, since the
+    /// caller may hold a lock that a destructor needs.
     #[inline]
     pub(super) fn retired(self, handle: Handle) {
         match self.allocator.known_shard() {
@@ -335,91 +385,112 @@ impl<T, L: Layout> Slots<'_, T, L> {
         if let Some(slot) = self.array.get(handle.index()) {
             slot.link_retired(handle, head.first());
         }
-        self.allocator.kept.fetch_add(u64::MAX, Ordering::Relaxed);
-        let _ = self.into_limbo::<Infallible>(shard, handle, head);
+        self.allocator.count.entered_limbo();
+        if self.into_limbo(shard, handle, head) {
+            self.close_batch(&shard.limbo);
+        }
     }
 
+    /// Pushes a retired slot. Returns whether the limbo is full.
     #[inline]
-    fn into_limbo<E>(self, shard: &Shard, handle: Handle, head: Head) -> Result<(), E> {
+    fn into_limbo(self, shard: &Shard, handle: Handle, head: Head) -> bool {
         faults::point(points::SLOT_RETIRED);
-        let waiting = shard.limbo.push(self.array, handle.index(), head);
-        if waiting.is_multiple_of(BATCH) { self.close_batch(&shard.limbo) } else { Ok(()) }
+        shard.limbo.push(self.array, handle.index(), head).is_multiple_of(BATCH)
     }
 
-    /// Makes a batch of a full limbo. Always `Ok`: the answer of callers for which this is the last step.
+    /// Makes a batch of a full limbo.
     #[cold]
     #[inline(never)]
-    fn close_batch<E>(self, limbo: &Limbo) -> Result<(), E> {
-        let SlotAllocator { batches, .. } = self.allocator;
-        let shard = self.allocator.shard_number();
-        if !batches.close(limbo, shard) {
+    fn close_batch(self, limbo: &Limbo) {
+        if !self.allocator.batches.close(limbo, self.allocator.shard_number()) {
             epoch::advance();
         }
-        // Inserting threads take ready batches when they need slots. Where no thread inserts, the values are dropped here.
-        while batches.is_backlogged() {
-            let Some(chain) = batches.take_ready(shard) else { break };
-            self.drop_values(chain, self.allocator.shard());
+    }
+
+    /// Makes a batch of a full limbo, and drops values if many are ready. Inserting threads take ready batches when they
+    /// need slots; where no thread inserts, the values are dropped here. Always `Ok`: the answer of a caller for which this
+    /// is the last step.
+    #[cold]
+    #[inline(never)]
+    fn close_and_drop(self, limbo: &Limbo) -> Result<(), Stale> {
+        self.close_batch(limbo);
+        let mut panics = Panics::default();
+        while self.allocator.batches.is_backlogged() {
+            let Some(chain) = self.take_ready() else { break };
+            self.drop_values(chain, self.allocator.shard(), &mut panics);
         }
+        panics.pass_on();
         Ok(())
     }
 
     /// Takes one ready batch and drops its values; returns one of the slots, and pushes the others to the shard.
-    fn reclaim_batch(self, shard: &Shard) -> Option<u32> {
-        let chain = self.allocator.batches.take_ready(self.allocator.shard_number())?;
-        self.drop_values(chain, shard);
+    fn reclaim_batch(self, shard: &Shard, panics: &mut Panics) -> Option<u32> {
+        let chain = self.take_ready()?;
+        self.drop_values(chain, shard, panics);
         shard.free.pop(self.array)
     }
 
+    /// Takes a ready batch, if there is one and the calling thread may run destructors.
+    fn take_ready(self) -> Option<Chain> {
+        dropping::is_allowed().then(|| self.allocator.batches.take_ready(self.allocator.shard_number()))?
+    }
+
     /// Drops the values of a batch that belongs to the caller, and pushes the slots to the shard, linked as they are but for
-    /// exhausted ones. If destructors panic, panics at the end.
-    fn drop_values(self, chain: Chain, shard: &Shard) {
+    /// exhausted ones.
+    fn drop_values(self, chain: Chain, shard: &Shard, panics: &mut Panics) {
         faults::point(points::BATCH_RECLAIMED);
-        let mut panicked = None;
         let (mut first, mut last, mut gap) = (NIL, NIL, false);
-        let mut next = chain.first;
+        let (mut next, mut left) = (chain.first, chain.count);
         let mut cursor = self.array.cursor();
-        for _ in 0..chain.count {
+        let step = || {
+            left = left.checked_sub(1)?;
             let index = next;
-            let Some(slot) = cursor(index) else { break };
+            let slot = cursor(index)?;
             next = slot.link();
-            // SAFETY: the slot was retired, so it holds a value. Its batch is ready, so every reader that could see it has
-            // unpinned. The batch, and so the slot, belongs to the calling thread.
-            let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { slot.drop_value() }));
-            // The first panic is passed on below; later ones have been reported by the panic hook.
-            panicked = panicked.or(dropped.err());
             if slot.is_exhausted(self.allocator.last_generation) {
                 gap = true;
-                continue;
+            } else {
+                if first == NIL {
+                    first = index;
+                } else if gap {
+                    self.array.set_link(last, index);
+                }
+                (last, gap) = (index, false);
             }
-            if first == NIL {
-                first = index;
-            } else if gap {
-                self.array.set_link(last, index);
-            }
-            (last, gap) = (index, false);
-        }
+            Some(slot)
+        };
+        // SAFETY: the slots were retired, so each holds a value. Their batch is ready, so every reader that could see them has
+        // unpinned. The batch, and so its slots, belong to the calling thread.
+        unsafe { panics.drop_values(step) };
         faults::point(points::SLOTS_DROPPED);
         if first != NIL {
             shard.free.push(self.array, first, last);
         }
         self.allocator.batches.arrived(chain.count);
-        if let Some(panic) = panicked {
-            resume_unwind(panic);
-        }
     }
 
     /// Drops the values that no reader can see any more, with a bounded number of attempts to advance the epoch. Returns how
     /// many slots still wait.
     pub(super) fn reclaim(self) -> usize {
+        let mut panics = Panics::default();
         for _ in 0..PATIENT_ADVANCES {
+            if !dropping::is_allowed() {
+                break;
+            }
             self.allocator.close_and_advance();
-            while let Some(chain) = self.allocator.batches.take_ready(self.allocator.shard_number()) {
-                self.drop_values(chain, self.allocator.shard());
+            while let Some(chain) = self.take_ready() {
+                self.drop_values(chain, self.allocator.shard(), &mut panics);
             }
             if self.allocator.pending() == 0 {
                 break;
             }
         }
-        self.allocator.pending()
+        panics.pass_on();
+        let pending = self.allocator.pending();
+        if pending > 0 {
+            // For a later question: that is when the standing still began.
+            self.allocator.batches.standing_since();
+        }
+        pending
     }
 }

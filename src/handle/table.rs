@@ -1,7 +1,7 @@
 //! [`HandleTable`]: the table without ownership.
 
 use super::common::{Table, sealed, table_methods};
-use super::error::{InsertError, LimitError, Stale};
+use super::error::{InsertError, LimitError, Stale, Standstill};
 use super::layout::Plain;
 use super::raw_table::RawTable;
 use super::{Builder, Handle, Iter, Keys, Kind, Reader, Ref, Retired};
@@ -10,7 +10,17 @@ use super::{Builder, Handle, Iter, Keys, Kind, Reader, Ref, Retired};
 ///
 /// Threads insert, remove and read through `&self`. Values are dropped on inserting and removing threads (and on the thread
 /// that drops the table), once no reader can see them any more: usually while a later object is inserted or removed, or
-/// when [`reclaim`](Self::reclaim) is called. A destructor that panics panics there, after the rest of its batch is dropped.
+/// when [`reclaim`](Self::reclaim) is called.
+///
+/// # Destructors
+///
+/// A destructor may panic. Every other value is dropped all the same, once. The call that ran destructors then panics at its
+/// end, with a message that tells how many have. The payload of a destructor's panic is not passed on, since dropping it may
+/// panic again.
+///
+/// A destructor may use every table. Where it would run destructors in turn, they nest to a depth of three only: further ones
+/// are left to the calls that are under way, and an insert that finds no slot without them is refused. So a list of values,
+/// each of which removes the next, needs little stack however long it is.
 ///
 /// ```
 /// use mgm::handle::HandleTable;
@@ -24,7 +34,19 @@ pub struct HandleTable<T> {
     pub(super) raw: RawTable<T, Plain>,
 }
 
-table_methods!(HandleTable, Plain, "2^24 - 1 objects");
+table_methods!(
+    HandleTable,
+    Plain,
+    "2^24 - 1 objects",
+    "Lock-free.\n\n\
+     The object is visible to every thread that the handle reaches from the inserting thread, by whatever way. That is all: if \
+     two threads each insert an object and then look for the other's, by a guessed handle or a walk, both may find nothing. \
+     An [`OwnershipTable`](super::OwnershipTable) promises that one of them finds the other's.",
+    "The limit counts slots. So an insert is refused, too, while removed objects wait for readers, in all the slots that \
+     are left: [`InsertRefusal::NoFreeSlot`](super::InsertRefusal::NoFreeSlot) tells how many wait and what holds them back. \
+     So do slots that have used up their generations (after at least 2^31 objects each), and free slots that a stopped thread \
+     was about to give back in the middle of an insert or a removal, at most 128 for each such thread."
+);
 
 impl<T> HandleTable<T> {
     /// Removes the object: its handle is stale from now on. Its value is dropped once no reader can see it (see

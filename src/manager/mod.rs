@@ -106,6 +106,7 @@ pub mod parts {
     pub use super::clients::outbox::{Next, Outbox};
     pub use super::clients::rundown::{Rundown, RundownGuard};
     pub use super::state::cursor::Cursor;
+    pub use super::state::name_index::NameIndex;
     pub use super::state::pending_flow::{Counts, PendingFlow, Sealed};
 }
 

@@ -7,6 +7,10 @@ crate::faults::points! {
     CLIENT_VISIBLE,
     /// an interface's record created that is not in the index; no other can be created
     INTERFACE_UNLISTED,
+    /// an interface marked as losing its place; no other can be created, and the membership lock is held
+    INTERFACE_LEAVING,
+    /// an interface's owner word read, and not claimed
+    TAKE_READ,
     /// an interface taken, and nothing done that follows from it
     TAKE_EFFECTIVE,
     /// an interface released, and nothing done that follows from it

@@ -13,10 +13,32 @@ pub struct PortMap {
     ports: Vec<MappedPort>,
     /// The interface index and the port index of each port, ordered.
     by_interface: Vec<(u32, u32)>,
-    /// The port index by interface number; [`Self::NO_PORT`] for interfaces of other planes.
-    by_vif: Vec<u32>,
+    /// The ports by the place of their interface number.
+    by_place: Vec<KnownPort>,
     /// The same, for ports with an Ethernet header only. A packet path that serves only those reads no link.
-    ethernet_by_vif: Vec<u32>,
+    ethernet_by_place: Vec<KnownPort>,
+    /// The manager's version of the numbers by which `arrivals` were last looked for.
+    version: u64,
+}
+
+/// The port of an interface number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KnownPort {
+    /// The whole number: another generation of the place is another interface.
+    vif: VifIndex,
+    port: u32,
+}
+
+impl KnownPort {
+    /// The port of no number: an index that no port has.
+    const NONE: KnownPort = KnownPort { vif: VifIndex::NONE, port: u32::MAX };
+
+    /// Returns the port of an interface number, by place.
+    #[inline(always)]
+    pub(super) fn find(by_place: &[KnownPort], vif: VifIndex) -> Option<usize> {
+        let known = by_place.get(vif.place() as usize)?;
+        (known.vif == vif).then_some(known.port as usize)
+    }
 }
 
 #[derive(Debug)]
@@ -28,15 +50,13 @@ struct MappedPort {
 }
 
 impl PortMap {
-    /// The number of no interface: it stands for an interface that no protocol has taken. No entry contains it.
-    const NO_VIF: VifIndex = VifIndex(u32::MAX);
-
-    /// An index that no port has.
-    const NO_PORT: u32 = u32::MAX;
+    /// Stands for an interface that no protocol has taken. No entry contains it.
+    const NO_VIF: VifIndex = VifIndex::NONE;
 
     /// Maps these ports, in the order of their port indices. Of two ports with one interface index, the first counts.
     #[must_use]
     pub fn new<'p>(manager: &GroupManager, ports: impl IntoIterator<Item = &'p Port>) -> PortMap {
+        let version = manager.interfaces_version();
         let ports: Vec<_> = (ports.into_iter())
             .map(|port| MappedPort {
                 index: port.index,
@@ -49,10 +69,10 @@ impl PortMap {
         by_interface.sort_unstable();
         by_interface.dedup_by_key(|(index, _)| *index);
         let known = ports.iter().flat_map(|port| port.arrivals).filter(|vif| *vif != Self::NO_VIF);
-        let vifs = known.map(|vif| vif.0 as usize + 1).max().unwrap_or_default().max(2 * ports.len());
+        let vifs = known.map(|vif| vif.place() as usize + 1).max().unwrap_or_default().max(2 * ports.len());
         let arrivals: Vec<_> = ports.iter().map(|port| port.arrivals).collect();
-        let (by_vif, ethernet_by_vif) = (vec![Self::NO_PORT; vifs], vec![Self::NO_PORT; vifs]);
-        let mut map = PortMap { ports, by_interface, by_vif, ethernet_by_vif };
+        let (by_place, ethernet_by_place) = (vec![KnownPort::NONE; vifs], vec![KnownPort::NONE; vifs]);
+        let mut map = PortMap { ports, by_interface, by_place, ethernet_by_place, version };
         for (port, arrivals) in arrivals.into_iter().enumerate() {
             arrivals.into_iter().for_each(|vif| map.insert(vif, port));
         }
@@ -61,13 +81,16 @@ impl PortMap {
 
     /// Records the port of a number, if there is room.
     fn insert(&mut self, vif: VifIndex, port: usize) {
-        let at = vif.0 as usize;
-        if let Some(known) = self.by_vif.get_mut(at) {
-            *known = port as u32;
+        if vif == Self::NO_VIF {
+            return;
+        }
+        let (at, new) = (vif.place() as usize, KnownPort { vif, port: port as u32 });
+        if let Some(known) = self.by_place.get_mut(at) {
+            *known = new;
         }
         let has_header = self.ports.get(port).is_some_and(|port| port.link.has_ethernet_header());
-        if let Some(known) = self.ethernet_by_vif.get_mut(at).filter(|_| has_header) {
-            *known = port as u32;
+        if let Some(known) = self.ethernet_by_place.get_mut(at).filter(|_| has_header) {
+            *known = new;
         }
     }
 
@@ -89,8 +112,15 @@ impl PortMap {
         self.ports.get(port).map_or(Self::NO_VIF, |port| port.arrivals[usize::from(family == Family::V6)])
     }
 
-    /// Returns the numbers of a port's IPv4 and IPv6 interface, and looks for those that were missing. Wait-free.
+    /// Returns the numbers of a port's IPv4 and IPv6 interface, and looks for those that were missing or are outdated.
+    /// Lock-free.
     pub fn refresh_arrivals(&mut self, manager: &GroupManager, port: usize) -> [VifIndex; 2] {
+        // Before the look-ups: a number that is lost after them is looked for the next time.
+        let version = manager.interfaces_version();
+        if version != self.version {
+            self.version = version;
+            self.forget_outdated(manager);
+        }
         let Some(port) = self.ports.get_mut(port) else { return [Self::NO_VIF; 2] };
         for (vif, family) in port.arrivals.iter_mut().zip([Family::V4, Family::V6]) {
             if *vif == Self::NO_VIF
@@ -102,12 +132,23 @@ impl PortMap {
         port.arrivals
     }
 
+    /// Forgets the numbers of interfaces that have lost theirs.
+    #[cold]
+    fn forget_outdated(&mut self, manager: &GroupManager) {
+        for port in &mut self.ports {
+            for (vif, family) in port.arrivals.iter_mut().zip([Family::V4, Family::V6]) {
+                if manager.vif_index(Interface::of(family, port.index)) != Some(*vif) {
+                    *vif = Self::NO_VIF;
+                }
+            }
+        }
+    }
+
     /// Returns the port index of an interface number, as it was known last. Wait-free.
     #[inline]
     #[must_use]
     pub fn port(&self, vif: VifIndex) -> Option<usize> {
-        let port = *self.by_vif.get(vif.0 as usize)?;
-        (port != Self::NO_PORT).then_some(port as usize)
+        KnownPort::find(&self.by_place, vif)
     }
 
     /// Returns the port index of an interface number that was unknown before. Wait-free.
@@ -119,12 +160,10 @@ impl PortMap {
         Some(port)
     }
 
-    /// Returns the port indices by interface number, of ports with an Ethernet header.
-    ///
-    /// For all other numbers, known or not, it holds an index that no port has.
+    /// Returns the ports with an Ethernet header, by the place of their interface number ([`KnownPort::find`]).
     #[inline]
-    pub(super) fn ethernet_by_vif(&self) -> &[u32] {
-        &self.ethernet_by_vif
+    pub(super) fn ethernet_by_place(&self) -> &[KnownPort] {
+        &self.ethernet_by_place
     }
 }
 
@@ -160,5 +199,31 @@ mod tests {
         assert_eq!(map.arrival(1, Family::V4), vif);
         assert_eq!(map.port(vif).or_else(|| map.refresh_port(&manager, vif)), Some(1));
         assert_eq!(map.port(vif), Some(1));
+    }
+
+    /// An interface that has lost its place, and has another number when it is taken again.
+    #[test]
+    fn a_port_follows_its_interface_to_another_number() {
+        let config = ManagerConfig::default().with_interfaces(1);
+        let manager = GroupManager::new(config, Arc::new(|_| None)).unwrap();
+        let client = manager.register(crate::manager::Protocol::new(1, 0), Arc::new(())).unwrap();
+        let port =
+            Port { name: "p".into(), index: 1, link: Link::Ethernet, mac: MacAddress::for_interface(1) };
+        let take = |interface| {
+            manager.take(client, interface).unwrap();
+            manager.release(client, interface).unwrap();
+            manager.vif_index(interface).unwrap()
+        };
+        let first = take(Interface::v4(1));
+        let mut map = PortMap::new(&manager, &[port]);
+        assert_eq!((map.arrival(0, Family::V4), map.port(first)), (first, Some(0)));
+        let other = take(Interface::v4(2));
+        assert_eq!(other.place(), first.place());
+        assert_eq!(map.port(other), None, "another interface at the same place");
+        assert_eq!(map.refresh_arrivals(&manager, 0)[0], VifIndex::NONE);
+        let second = take(Interface::v4(1));
+        assert_eq!(map.refresh_arrivals(&manager, 0)[0], second);
+        assert_eq!(map.port(second).or_else(|| map.refresh_port(&manager, second)), Some(0));
+        assert_eq!(map.port(first), None);
     }
 }

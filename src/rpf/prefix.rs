@@ -96,7 +96,11 @@ impl FromStr for Prefix {
         let invalid = || PrefixError::Text(text.to_owned());
         let (address, length) = text.split_once('/').ok_or_else(invalid)?;
         let address = address.parse().map_err(|_| invalid())?;
-        Prefix::new(address, length.parse().map_err(|_| invalid())?)
+        // As it is written: digits alone, and no leading zero.
+        let canonical =
+            length.bytes().all(|octet| octet.is_ascii_digit()) && (length == "0" || !length.starts_with('0'));
+        let length = length.parse().ok().filter(|_| canonical).ok_or_else(invalid)?;
+        Prefix::new(address, length)
     }
 }
 
@@ -127,7 +131,17 @@ mod tests {
         let address = "10.0.0.0".parse().unwrap();
         assert_eq!("10.0.0.0/33".parse::<Prefix>(), Err(PrefixError::Length(address, 33)));
         assert!(PrefixError::Length(address, 33).to_string().contains("at most 32 bits, not 33"));
-        for text in ["10.0.0.0", "10.0.0/8", "10.0.0.0/", "10.0.0.0/x", "/8"] {
+        for text in [
+            "10.0.0.0",
+            "10.0.0/8",
+            "10.0.0.0/",
+            "10.0.0.0/x",
+            "/8",
+            "10.0.0.0/+8",
+            "10.0.0.0/008",
+            "10.0.0.0/00",
+            "10.0.0.0/-0",
+        ] {
             assert_eq!(text.parse::<Prefix>(), Err(PrefixError::Text(text.to_owned())));
         }
     }

@@ -1,20 +1,38 @@
-//! Locks and cells that are set once, for the rooms above the handle table; the table itself takes no lock.
+//! Locks, and cells that are set once. Of the handle table only the inserts into a table with ownership take a lock.
 
-#[cfg(loom)]
+#[cfg(all(loom, feature = "manager"))]
 pub(crate) use modelled::{Condvar, Mutex};
-#[cfg(any(loom, tsan))]
+#[cfg(all(any(loom, tsan), feature = "manager"))]
 pub(crate) use once::OnceLock;
-#[cfg(not(loom))]
+#[cfg(all(not(loom), feature = "manager"))]
 pub(crate) use parking_lot::Mutex;
-#[cfg(not(any(loom, tsan)))]
+#[cfg(all(not(any(loom, tsan)), feature = "manager"))]
 pub(crate) use std::sync::OnceLock;
 
-/// A condition variable. A thread that makes the condition true must then take the lock and notify.
+#[cfg(loom)]
+use loom::sync as platform;
 #[cfg(not(loom))]
+use std::sync as platform;
+
+/// A lock that a panic does not poison. It needs no other crate, so that the handle table alone can use it.
+#[derive(Debug, Default)]
+pub(crate) struct Lock<T>(platform::Mutex<T>);
+
+pub(crate) type LockGuard<'l, T> = platform::MutexGuard<'l, T>;
+
+impl<T> Lock<T> {
+    /// Waits for the lock.
+    pub(crate) fn lock(&self) -> LockGuard<'_, T> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A condition variable. A thread that makes the condition true must then take the lock and notify.
+#[cfg(all(not(loom), feature = "manager"))]
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(parking_lot::Condvar);
 
-#[cfg(not(loom))]
+#[cfg(all(not(loom), feature = "manager"))]
 impl Condvar {
     /// Blocks while the condition holds.
     pub(crate) fn wait_while(&self, mutex: &Mutex<()>, holds: impl Fn() -> bool) {
@@ -26,7 +44,7 @@ impl Condvar {
     }
 }
 
-#[cfg(loom)]
+#[cfg(all(loom, feature = "manager"))]
 mod modelled {
     use std::sync::PoisonError;
 
@@ -62,7 +80,7 @@ mod modelled {
     }
 }
 
-#[cfg(any(loom, tsan))]
+#[cfg(all(any(loom, tsan), feature = "manager"))]
 mod once {
     #[cfg(loom)]
     use loom::sync::atomic::AtomicBool;

@@ -3,13 +3,13 @@
 use super::router::*;
 use crate::support::igmp_messages::*;
 use mgm::forwarding::Family;
-use mgm::manager::{Client, CreationAlert, Interface, ManagerConfig, Membership, Protocol};
+use mgm::manager::{Client, CreationAlert, GroupManager, Interface, ManagerConfig, Membership, Protocol};
 use mgm::protocol::gmp::{Datagram, GmpConfig, GmpTakeError, GroupMembership, Ignored, Received};
 use mgm::protocol::gmp::{HostLimits, Wanted};
 use mgm::protocol::static_joins::StaticJoins;
 use mgm::wire::gmp::Malformed;
 use std::net::Ipv6Addr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::time::Duration;
 
 #[test]
@@ -364,4 +364,40 @@ fn messages_may_come_inside_a_callback() {
     router.packet(B, G);
     assert_eq!(router.outgoing(B, G), Some(vec![OTHER]), "the block that came meanwhile takes effect");
     assert_eq!(router.manager.client_panics(), 0);
+}
+
+/// One thread takes an interface while another releases it, so that their calls return in any order.
+#[test]
+fn the_client_tracks_what_the_manager_has_it_own() {
+    const ROUNDS: u32 = 3000;
+    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(|_| None)).unwrap());
+    let igmp = GroupMembership::new(manager.clone(), Family::V4, GmpConfig::default()).unwrap();
+    let lan = Interface::v4(1);
+    let (begin, end) = (Barrier::new(3), Barrier::new(3));
+    let rounds = |step: fn(&GroupMembership, Interface)| {
+        for _ in 0..ROUNDS {
+            begin.wait();
+            step(&igmp, lan);
+            end.wait();
+        }
+    };
+    std::thread::scope(|scope| {
+        let rounds = &rounds;
+        scope.spawn(move || rounds(|igmp, lan| _ = igmp.take(lan)));
+        scope.spawn(move || {
+            rounds(|igmp, lan| {
+                _ = igmp.release(lan);
+                _ = igmp.take(lan);
+                _ = igmp.release(lan);
+            });
+        });
+        let mut wrong = 0;
+        for _ in 0..ROUNDS {
+            begin.wait();
+            end.wait();
+            // The threads wait for the next round.
+            wrong += u32::from(igmp.interfaces().contains(&lan) != manager.owner_of(lan).is_ok());
+        }
+        assert_eq!(wrong, 0, "rounds of {ROUNDS} after which the client and the manager differ");
+    });
 }

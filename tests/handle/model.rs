@@ -2,8 +2,8 @@
 //! single-threaded model.
 
 use mgm::handle::{
-    ClaimError, Handle, HandleTable, InsertError, OwnershipTable, Reader, ReleaseError, ResourceId,
-    RetireError, Stale, Table,
+    ClaimError, Handle, HandleTable, InsertError, InsertRefusal, OwnershipTable, Reader, ReleaseError,
+    ResourceId, RetireError, Stale, Table,
 };
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -242,9 +242,14 @@ fn run<B: Subject>(calls: Vec<Call>) -> Result<(), TestCaseError> {
                         model.ever.push(handle);
                     }
                     Err(refused) => {
-                        prop_assert_eq!(refused.into_inner().0, name);
                         let used = model.live.len() + table.pending();
-                        prop_assert_eq!(used, CAPACITY as usize, "full too early");
+                        match refused.reason() {
+                            InsertRefusal::Full { limit } => {
+                                prop_assert_eq!((limit, model.live.len()), (CAPACITY, CAPACITY as usize));
+                            }
+                            _ => prop_assert!(used >= CAPACITY as usize, "refused too early"),
+                        }
+                        prop_assert_eq!(refused.into_inner().0, name);
                     }
                 }
             }

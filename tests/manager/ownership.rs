@@ -3,8 +3,8 @@
 use crate::support::router::*;
 use mgm::handle::Handle;
 use mgm::manager::{
-    Client, ConfigError, DeregisterError, Interface, ManagerConfig, NoOwner, Protocol, RegisterError,
-    ReleaseError, TakeError,
+    Client, ConfigError, DeregisterError, Flow, GroupManager, Interface, ManagerConfig, Membership, NoOwner,
+    Protocol, RegisterError, ReleaseError, StateChange, TakeError, Upcall,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -106,7 +106,7 @@ fn family_next_hop_and_index_distinguish_interfaces() {
 }
 
 #[test]
-fn an_interface_is_known_from_its_first_take_on() {
+fn an_interface_is_known_while_it_has_a_place() {
     let router = Router::with(ManagerConfig::default().with_interfaces(2));
     let manager = &router.manager;
     let p = router.client(1, &[]);
@@ -119,10 +119,123 @@ fn an_interface_is_known_from_its_first_take_on() {
     assert_eq!(manager.take(p, v4(3)), Err(TakeError::TooManyInterfaces(2)));
     manager.release(p, v4(1)).unwrap();
     let number = manager.vif_index(v4(1)).unwrap();
-    assert_eq!(manager.interface(number), Some(v4(1)), "an index is never given to another interface");
-    assert_eq!(manager.take(p, v4(3)), Err(TakeError::TooManyInterfaces(2)), "a release makes no room");
+    assert_eq!(manager.interface(number), Some(v4(1)), "it stays known as long as its place is not needed");
+    manager.take(p, v4(3)).unwrap();
+    assert_eq!(
+        manager.known_interfaces().iter().map(|(_, known)| *known).collect::<Vec<_>>(),
+        [v4(3), v4(2)]
+    );
+    let other = manager.vif_index(v4(3)).unwrap();
+    assert_eq!(other.place(), number.place());
+    assert_eq!(
+        (manager.interface(number), manager.vif_index(v4(1))),
+        (None, None),
+        "an index is never reused"
+    );
+    assert_eq!(manager.owner_of(v4(1)), Err(NoOwner(v4(1))));
+    assert_eq!(manager.release(p, v4(1)), Err(ReleaseError::NotOwner(v4(1))));
+    assert_eq!(manager.take(p, v4(1)), Err(TakeError::TooManyInterfaces(2)), "the others are owned");
+    manager.release(p, v4(2)).unwrap();
     manager.take(p, v4(1)).unwrap();
-    assert_eq!(manager.vif_index(v4(1)), Some(number));
+    assert_ne!(manager.vif_index(v4(1)), Some(number));
+}
+
+/// What depends on an interface keeps its place: a membership does not outlive its owner, but an entry may.
+#[test]
+fn an_interface_that_an_entry_names_keeps_its_place() {
+    let router = Router::with(ManagerConfig::default().with_interfaces(2));
+    let manager = &router.manager;
+    let p = router.client(1, &[1, 2]);
+    manager.release(p, v4(1)).unwrap();
+    // Its packets have to arrive on interface 1, which has no owner.
+    let flow = Flow::new("192.0.2.1".parse().unwrap(), "239.1.1.1".parse().unwrap()).unwrap();
+    manager.new_flow(flow).unwrap();
+    assert_eq!(manager.entries()[0].incoming, Some(v4(1)));
+    assert_eq!(manager.take(p, v4(3)), Err(TakeError::TooManyInterfaces(2)));
+    manager.flush_entries();
+    manager.take(p, v4(3)).unwrap();
+    manager.new_flow(flow).unwrap();
+    assert_eq!(manager.entries()[0].incoming, None, "it is not known any more");
+    // It is waited for as if it had never been taken.
+    manager.release(p, v4(3)).unwrap();
+    manager.take(p, v4(1)).unwrap();
+    assert!(manager.entries().is_empty());
+}
+
+/// An upcall that waits is charged to the interface where its packet arrived.
+#[test]
+fn an_interface_that_an_upcall_waits_for_keeps_its_place() {
+    let router = Router::with(ManagerConfig::default().with_interfaces(1));
+    let manager = &router.manager;
+    let p = router.client(1, &[1]);
+    manager.release(p, v4(1)).unwrap();
+    let flow = Flow::new("192.0.2.1".parse().unwrap(), "239.1.1.1".parse().unwrap()).unwrap();
+    assert_eq!(manager.upcall(flow, v4(1), &[]), Upcall::Queued);
+    assert_eq!(manager.take(p, v4(2)), Err(TakeError::TooManyInterfaces(1)));
+    manager.process_upcalls(1);
+    manager.flush_entries();
+    manager.take(p, v4(2)).unwrap();
+}
+
+#[test]
+fn more_interfaces_come_and_go_than_there_are_places() {
+    let router = Router::with(ManagerConfig::default().with_interfaces(3));
+    let manager = &router.manager;
+    let p = router.client(1, &[]);
+    let group = Membership::any_source("239.1.1.1".parse().unwrap()).unwrap();
+    for n in 0..10_000 {
+        manager.take(p, v4(n)).unwrap();
+        manager.add_membership(p, v4(n), group, StateChange::Join).unwrap();
+        assert_eq!(manager.owner_of(v4(n)), Ok(Protocol::new(1, 0)));
+        if let Some(last) = n.checked_sub(2) {
+            manager.release(p, v4(last)).unwrap();
+        }
+        assert!(manager.known_interfaces().len() <= 3);
+    }
+    assert_eq!(manager.memberships().len(), 2);
+}
+
+/// Each client takes interfaces that no other takes, one at a time. There are always as many places as clients. So no take is
+/// refused, and each interface is its client's until it is released.
+#[test]
+fn places_are_given_away_under_takes_and_releases() {
+    const CLIENTS: u32 = 4;
+    let router = Router::with(ManagerConfig::default().with_interfaces(CLIENTS));
+    let manager: &GroupManager = &router.manager;
+    let taken = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for id in 1..=CLIENTS {
+            let taken = &taken;
+            scope.spawn(move || {
+                let client = manager.register(Protocol::new(id, 0), Arc::new(())).unwrap();
+                let group = Membership::any_source("239.1.1.1".parse().unwrap()).unwrap();
+                for n in 0..20_000 {
+                    // Few names, so that a name comes back while other threads still look at its former place.
+                    let mine = v4(id * 100 + n % 7);
+                    assert_eq!(manager.take(client, mine), Ok(()), "{mine:?}");
+                    assert_eq!(manager.owner_of(mine), Ok(Protocol::new(id, 0)));
+                    let number = manager.vif_index(mine).unwrap();
+                    assert_eq!(manager.interface(number), Some(mine));
+                    if n % 16 == 0 {
+                        manager.add_membership(client, mine, group, StateChange::Join).unwrap();
+                    }
+                    let other = v4((id % CLIENTS + 1) * 100 + n % 7);
+                    let owner = manager.owner_of(other);
+                    assert!(
+                        owner.is_err() || owner == Ok(Protocol::new(id % CLIENTS + 1, 0)),
+                        "{other:?} {owner:?}"
+                    );
+                    assert_eq!(manager.release(client, other), Err(ReleaseError::NotOwner(other)));
+                    assert_eq!(manager.release(client, mine), Ok(()), "{mine:?}");
+                    assert!(manager.owner_of(mine).is_err());
+                    taken.fetch_add(1, Ordering::Relaxed);
+                }
+                manager.deregister(client).unwrap();
+            });
+        }
+    });
+    assert_eq!(taken.load(Ordering::Relaxed), CLIENTS * 20_000);
+    assert!(manager.memberships().is_empty());
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Setup {
     /// `changing` has no owner.
     fn forward(&self, changing: u32, wrong: impl Fn(u32) -> bool) -> (RingTotals, u64) {
         let manager = &self.router.manager;
-        let (senders, mut rings): (Vec<_>, Vec<_>) = (0..STEADY).map(|_| frame_ring(BURST)).unzip();
+        let (senders, mut rings): (Vec<_>, Vec<_>) = (0..STEADY).map(|_| frame_ring(BURST).unwrap()).unzip();
         let port = |n| Port {
             name: format!("p{n}"),
             index: n,

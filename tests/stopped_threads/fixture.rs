@@ -203,7 +203,13 @@ pub(crate) fn steps_to(point: Point) -> Vec<(Point, Step)> {
             let interface = Interface::v4(fixture.fresh());
             fixture.manager.take(fixture.client, interface).unwrap();
         },
-        TAKE_EFFECTIVE | RELEASE_EFFECTIVE => Fixture::take_and_release,
+        INTERFACE_LEAVING => |fixture| {
+            // Reaches the limit of interfaces, and then gives places away.
+            let interface = Interface::v4(fixture.fresh());
+            fixture.manager.take(fixture.client, interface).unwrap();
+            fixture.manager.release(fixture.client, interface).unwrap();
+        },
+        TAKE_READ | TAKE_EFFECTIVE | RELEASE_EFFECTIVE => Fixture::take_and_release,
         MEMBERSHIP_LOCKED | MEMBERSHIP_HALF_ADDED | NOTICE_DEQUEUED | RUNDOWN_ENTERED => Fixture::join,
         FLOW_UNLISTED | FLOW_BUILDING => {
             |fixture| _ = fixture.manager.new_flow(fixture.fresh_flow()).unwrap()
@@ -219,11 +225,16 @@ pub(crate) fn steps_to(point: Point) -> Vec<(Point, Step)> {
 
 /// Returns whether a thread that is stopped there holds the membership lock.
 pub(crate) fn holds_the_membership_lock(point: Point) -> bool {
-    matches!(point, MEMBERSHIP_LOCKED | MEMBERSHIP_HALF_ADDED | FLOW_UNLISTED)
+    matches!(point, INTERFACE_LEAVING | MEMBERSHIP_LOCKED | MEMBERSHIP_HALF_ADDED | FLOW_UNLISTED)
 }
 
 /// Returns whether a thread that is stopped there holds a lock of the map of protocols. The lock covers other
 /// protocols too, so their deregistration may have to wait.
 pub(crate) fn holds_a_protocol_lock(point: Point) -> bool {
     matches!(point, CLIENT_UNINDEXED | CLIENT_WITHOUT_CHANNEL)
+}
+
+/// Returns whether a thread that is stopped there has the turn to insert into the table with ownership.
+pub(crate) fn holds_the_turn_to_insert(point: Point) -> bool {
+    point == SLOT_HALF_OPENED
 }

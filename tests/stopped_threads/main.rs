@@ -11,10 +11,14 @@
 mod counting_allocator;
 mod fixture;
 mod peers;
+mod places;
 #[path = "../support/mod.rs"]
 mod support;
 
-use fixture::{Fixture, NEXT_OWNER, OTHERS, holds_a_protocol_lock, holds_the_membership_lock, steps_to};
+use fixture::{
+    Fixture, NEXT_OWNER, OTHERS, holds_a_protocol_lock, holds_the_membership_lock, holds_the_turn_to_insert,
+    steps_to,
+};
 use mgm::fault_points;
 use mgm::faults::{self, Point, Stop};
 use mgm::manager::{MembershipError, NoOwner, StateChange};
@@ -85,7 +89,7 @@ fn the_others_finish_without_memory_wherever_one_is_stopped() {
 fn stopped_at(point: Point) -> Done {
     let fixture = Fixture::new();
     let (ready, begin) = (Barrier::new(OTHERS + 1), Barrier::new(OTHERS + 1));
-    let leave = !holds_a_protocol_lock(point);
+    let (insert, leave) = (!holds_the_turn_to_insert(point), !holds_a_protocol_lock(point));
     let done = thread::scope(|scope| {
         let (report, reports) = channel();
         for own in &fixture.own {
@@ -95,7 +99,7 @@ fn stopped_at(point: Point) -> Done {
                 ready.wait();
                 begin.wait();
                 // Reports before its readers are dropped, which may take a lock.
-                _ = report.send(peer.work(leave));
+                _ = report.send(peer.work(insert, leave));
             });
         }
         drop(report);

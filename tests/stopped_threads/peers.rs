@@ -96,13 +96,15 @@ impl<'s> Peer<'s> {
         }
     }
 
-    /// Runs all operations many times; with `leave`, clients deregister too.
-    pub(crate) fn work(&mut self, leave: bool) -> Done {
+    /// Runs all operations many times; with `insert`, objects are inserted, and with `leave`, clients deregister too.
+    pub(crate) fn work(&mut self, insert: bool, leave: bool) -> Done {
         let mut leaving = self.own.leaving.iter().copied().filter(|_| leave);
         for round in 0..ROUNDS {
             self.own_object();
             self.victims_object(round);
-            self.object_that_comes_and_goes();
+            if insert {
+                self.object_that_comes_and_goes();
+            }
             self.interfaces();
             self.packets();
             if let Some(client) = leaving.next() {

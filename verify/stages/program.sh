@@ -11,6 +11,18 @@ stage_stress() {
     explored "$(grep -m1 ' windows' "$work/$stage.log")"
 }
 
+# A test ends with code 1 if its promise is broken, or if too few rounds count.
+stage_litmus() {
+    program
+    # On a machine that does other work, the threads of a test seldom run at the same time.
+    "$mgm" litmus --rounds "$LITMUS_ROUNDS" --seconds 8
+    local rounds tests
+    rounds=$(grep -oE '[0-9]+ rounds' "$work/$stage.log" | sum)
+    tests=$(grep -cE '[0-9]+ rounds' "$work/$stage.log")
+    [ "$tests" -ge 7 ] || { echo "only $tests tests ran" >&2; return 1; }
+    explored "$rounds rounds of $tests pairs"
+}
+
 # The mixes of mgm stress.
 mixes() { "$mgm" stress --help | sed -nE '/A name:/,/or weights/s/^ *([a-z]+): .*/\1/p'; }
 
@@ -20,7 +32,7 @@ field() { sed -nE "s/^ *\"$1\": ([0-9]+),?$/\\1/p"; }
 stage_linearizability() {
     program
     local windows=0 mix threads report
-    [ "$(mixes | wc -l)" -ge 6 ] || { echo 'mgm stress --help does not list its mixes as expected' >&2; return 1; }
+    [ "$(mixes | wc -l)" -ge 7 ] || { echo 'mgm stress --help does not list its mixes as expected' >&2; return 1; }
     for mix in $(mixes); do
         for threads in 2 4 8; do
             report=$("$mgm" stress --mix "$mix" --threads "$threads" --seconds "$STRESS_SECONDS" --json)

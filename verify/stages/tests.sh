@@ -21,7 +21,7 @@ stage_model() {
     local states accesses
     if [ -n "$long" ]; then export MGM_LONG_MODELS=1; fi
     # Of the whole workspace, as in the stage `test`: the features of one package would have everything built again.
-    cargo test --quiet --test promises -- --nocapture
+    cargo test --quiet --test promises --test store_buffers -- --nocapture
     cargo test --quiet --lib handle::conformance -- --nocapture
     states=$(grep -oE '[0-9]+ states' "$work/$stage.log" | sum)
     accesses=$(grep -oE '[0-9]+ accesses$' "$work/$stage.log" | sum)

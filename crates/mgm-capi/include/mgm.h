@@ -1,6 +1,7 @@
 /*
  * The Multicast Group Manager API of the Windows SDK, as libmgm implements it: the functions, structures and constants
- * of the SDK's mgm.h, and those of ipmib.h, routprot.h, winerror.h and windef.h that they use.
+ * of the SDK's mgm.h, those of ipmib.h, winerror.h and windef.h that they use, and what iprtrmib.h and routprot.h have
+ * for multicast: the MIB structures and ids, and the numbers of protocols.
  *
  * Addresses and masks are in network byte order: the octets of 239.1.2.3 lie in memory as 239, 1, 2, 3. Every function
  * may be called from any thread and from inside any callback. mgm_ext.h has the functions that give the manager packets
@@ -8,7 +9,9 @@
  *
  * Define before including this header:
  *   MGM_NO_PARAMETER_MARKS   to leave IN, OUT and OPTIONAL undefined;
- *   MGM_HAVE_WINDOWS_TYPES   if the types of windef.h are defined already.
+ *   MGM_HAVE_WINDOWS_TYPES   if the types of windef.h are defined already. Types of other sizes do not compile.
+ *
+ * In a child of fork every function returns ERROR_CAN_NOT_COMPLETE until the child calls MgmInitialize.
  *
  * The header compiles as C89 and later, and as C++.
  */
@@ -23,7 +26,7 @@
 
 #ifndef MGM_HAVE_WINDOWS_TYPES
 typedef uint8_t BYTE, UCHAR, *PBYTE, *PUCHAR, *LPBYTE;
-typedef uint16_t WORD, USHORT, *PWORD, *PUSHORT;
+typedef uint16_t WORD, USHORT, WCHAR, *PWORD, *PUSHORT, *PWCHAR;
 typedef uint32_t DWORD, ULONG, UINT, *PDWORD, *PULONG, *LPDWORD;
 typedef int32_t INT, LONG, *PINT, *PLONG;
 typedef int BOOL, *PBOOL;
@@ -50,6 +53,15 @@ typedef void *PVOID, *LPVOID, *HANDLE, **PHANDLE;
 #define INVALID_HANDLE_VALUE ((HANDLE)(intptr_t)-1)
 #endif
 #endif
+
+/* The library was compiled with types of these sizes. If an array of size -1 is reported here, DWORD, ULONG, BOOL, WCHAR,
+   BYTE or HANDLE was defined in another way before this header was included. */
+typedef char MGM_DWORD_MUST_HAVE_32_BITS[sizeof(DWORD) == 4 && (DWORD)-1 > 0 ? 1 : -1];
+typedef char MGM_ULONG_MUST_HAVE_32_BITS[sizeof(ULONG) == 4 && (ULONG)-1 > 0 ? 1 : -1];
+typedef char MGM_BOOL_MUST_HAVE_32_BITS[sizeof(BOOL) == 4 ? 1 : -1];
+typedef char MGM_WCHAR_MUST_HAVE_16_BITS[sizeof(WCHAR) == 2 ? 1 : -1];
+typedef char MGM_BYTE_MUST_HAVE_8_BITS[sizeof(BYTE) == 1 && (BYTE)-1 > 0 ? 1 : -1];
+typedef char MGM_HANDLE_MUST_BE_A_POINTER[sizeof(HANDLE) == sizeof(void *) ? 1 : -1];
 
 #ifndef MGM_NO_PARAMETER_MARKS
 #ifndef IN
@@ -83,6 +95,23 @@ typedef enum _MGM_ENUM_TYPES {
 #define MS_IP_BGMP PROTOCOL_ID(PROTO_TYPE_MCAST, PROTO_VENDOR_MS1, PROTO_IP_BGMP)
 #define MS_IP_MSDP PROTOCOL_ID(PROTO_TYPE_MCAST, PROTO_VENDOR_MS1, PROTO_IP_MSDP)
 #define MS_IP_MGM PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_MGM)
+#define MS_IP_BOOTP PROTOCOL_ID(PROTO_TYPE_UCAST, PROTO_VENDOR_MS0, PROTO_IP_BOOTP)
+#define MS_IP_RIP PROTOCOL_ID(PROTO_TYPE_UCAST, PROTO_VENDOR_MS0, PROTO_IP_RIP)
+#define MS_IP_OSPF PROTOCOL_ID(PROTO_TYPE_UCAST, PROTO_VENDOR_MS0, PROTO_IP_OSPF)
+#define MS_IP_BGP PROTOCOL_ID(PROTO_TYPE_UCAST, PROTO_VENDOR_MS1, PROTO_IP_BGP)
+#define MS_IP_DNS_PROXY PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_DNS_PROXY)
+#define MS_IP_DHCP_ALLOCATOR PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_DHCP_ALLOCATOR)
+#define MS_IP_NAT PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_NAT)
+#define MS_IP_DIFFSERV PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_DIFFSERV)
+#define MS_IP_VRRP PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_VRRP)
+#define MS_IP_DTP PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_DTP)
+#define MS_IP_H323 PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_H323)
+#define MS_IP_FTP PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_FTP)
+#define MS_IP_ALG PROTOCOL_ID(PROTO_TYPE_MS0, PROTO_VENDOR_MS1, PROTO_IP_ALG)
+/* The parts of such a number. */
+#define TYPE_FROM_PROTO_ID(X) (((X) >> 30) & 0x03)
+#define VENDOR_FROM_PROTO_ID(X) (((X) >> 16) & 0x3FFF)
+#define PROTO_FROM_PROTO_ID(X) ((X) & 0xFFFF)
 
 /* The name of the flag in the reference pages. */
 #define MGM_FORWARD_STATE MGM_FORWARD_STATE_FLAG
@@ -95,6 +124,15 @@ typedef enum _MGM_ENUM_TYPES {
 #define SIZEOF_BASIC_MIB_MFE_STATS_EX ((ULONG)offsetof(MIB_IPMCAST_MFE_STATS_EX, rgmiosOutStats))
 #define SIZEOF_MIB_MFE_STATS_EX(X) (SIZEOF_BASIC_MIB_MFE_STATS_EX + ((X) * (ULONG)sizeof(MIB_IPMCAST_OIF_STATS)))
 
+/* The size of a table of the MIB with X records, and room to align what follows. */
+#ifndef ALIGN_SIZE
+#define ALIGN_SIZE 8
+#endif
+#define SIZEOF_MCAST_IF_TABLE(X) \
+  (offsetof(MIB_IPMCAST_IF_TABLE, table) + ((X) * sizeof(MIB_IPMCAST_IF_ENTRY)) + ALIGN_SIZE)
+#define SIZEOF_BOUNDARY_TABLE(X) \
+  (offsetof(MIB_IPMCAST_BOUNDARY_TABLE, table) + ((X) * sizeof(MIB_IPMCAST_BOUNDARY)) + ALIGN_SIZE)
+
 /* The structure tags of the SDK. */
 #define _MGM_IF_ENTRY MGM_IF_ENTRY
 #define _ROUTING_PROTOCOL_CONFIG ROUTING_PROTOCOL_CONFIG
@@ -104,6 +142,21 @@ typedef enum _MGM_ENUM_TYPES {
 #define _MIB_IPMCAST_OIF_STATS MIB_IPMCAST_OIF_STATS
 #define _MIB_IPMCAST_MFE_STATS MIB_IPMCAST_MFE_STATS
 #define _MIB_IPMCAST_MFE_STATS_EX MIB_IPMCAST_MFE_STATS_EX
+#define _MIB_MFE_TABLE MIB_MFE_TABLE
+#define _MIB_MFE_STATS_TABLE MIB_MFE_STATS_TABLE
+#define _MIB_MFE_STATS_TABLE_EX MIB_MFE_STATS_TABLE_EX
+#define _MIB_IPMCAST_GLOBAL MIB_IPMCAST_GLOBAL
+#define _MIB_IPMCAST_IF_ENTRY MIB_IPMCAST_IF_ENTRY
+#define _MIB_IPMCAST_IF_TABLE MIB_IPMCAST_IF_TABLE
+#define _MIB_IPMCAST_BOUNDARY MIB_IPMCAST_BOUNDARY
+#define _MIB_IPMCAST_BOUNDARY_TABLE MIB_IPMCAST_BOUNDARY_TABLE
+#define _MIB_IPMCAST_SCOPE MIB_IPMCAST_SCOPE
+
+/* The characters of a scope's name, without the terminating 0. */
+#define MAX_SCOPE_NAME_LEN 255
+
+/* The name of a scope, with a terminating 0. */
+typedef struct SCOPE_NAME_BUFFER SCOPE_NAME_BUFFER;
 
 /*
  * Asks the owner of the interface towards the source for the reverse path of a flow that gets an entry.
@@ -166,7 +219,9 @@ typedef DWORD (*PMGM_PRUNE_ALERT_CALLBACK)(DWORD dwSourceAddr,
 /*
  * Reports the first receivers on interfaces of other clients.
  *
- * bMemberUpdate is TRUE when memberships changed, FALSE when an entry changed.
+ * bMemberUpdate is TRUE when memberships changed, FALSE when an entry changed. With TRUE, joins and prunes of a key
+ * alternate for each client; a key is a source and a group, or a group, or all groups (all four values 0, sent once).
+ * Memberships that existed before the registration are reported only with MGM_EXT_WANT_PRESENT_JOINS (mgm_ext.h).
  */
 typedef DWORD (*PMGM_JOIN_ALERT_CALLBACK)(DWORD dwSourceAddr,
                                           DWORD dwSourceMask,
@@ -439,6 +494,125 @@ typedef struct MIB_IPMCAST_MFE_STATS_EX MIB_IPMCAST_MFE_STATS_EX_XP;
 /* The name of the pointer in newer SDKs. */
 typedef struct MIB_IPMCAST_MFE_STATS_EX *PMIB_IPMCAST_MFE_STATS_EX_XP;
 
+/* The entries of a router, in its MIB. The records lie one after the other, SIZEOF_MIB_MFE(ulNumOutIf) octets each. */
+typedef struct MIB_MFE_TABLE {
+  /* The number of records. */
+  DWORD dwNumEntries;
+  /* The records. */
+  struct MIB_IPMCAST_MFE table[1];
+} MIB_MFE_TABLE;
+
+/* A pointer to a MIB_MFE_TABLE. */
+typedef struct MIB_MFE_TABLE *PMIB_MFE_TABLE;
+
+/* The entries of a router with their counters, in its MIB. */
+typedef struct MIB_MFE_STATS_TABLE {
+  /* The number of records. */
+  DWORD dwNumEntries;
+  /* The records. */
+  struct MIB_IPMCAST_MFE_STATS table[1];
+} MIB_MFE_STATS_TABLE;
+
+/* A pointer to a MIB_MFE_STATS_TABLE. */
+typedef struct MIB_MFE_STATS_TABLE *PMIB_MFE_STATS_TABLE;
+
+/* The entries of a router with more counters, in its MIB. */
+typedef struct MIB_MFE_STATS_TABLE_EX {
+  /* The number of records. */
+  DWORD dwNumEntries;
+  /* The records. */
+  struct MIB_IPMCAST_MFE_STATS_EX table[1];
+} MIB_MFE_STATS_TABLE_EX;
+
+/* A pointer to a MIB_MFE_STATS_TABLE_EX. */
+typedef struct MIB_MFE_STATS_TABLE_EX *PMIB_MFE_STATS_TABLE_EX;
+
+/* Whether a router forwards multicast, in its MIB. */
+typedef struct MIB_IPMCAST_GLOBAL {
+  /* 1 if it does, otherwise 2. */
+  DWORD dwEnable;
+} MIB_IPMCAST_GLOBAL;
+
+/* A pointer to a MIB_IPMCAST_GLOBAL. */
+typedef struct MIB_IPMCAST_GLOBAL *PMIB_IPMCAST_GLOBAL;
+
+/* A multicast interface of a router, in its MIB. */
+typedef struct MIB_IPMCAST_IF_ENTRY {
+  /* The interface. */
+  DWORD dwIfIndex;
+  /* The TTL that a packet needs at least to be sent. */
+  DWORD dwTtl;
+  /* The protocol that owns the interface. */
+  DWORD dwProtocol;
+  /* The limit of its rate, in kilobits a second; 0 if there is none. */
+  DWORD dwRateLimit;
+  /* Octets of multicast received. */
+  ULONG ulInMcastOctets;
+  /* Octets of multicast sent. */
+  ULONG ulOutMcastOctets;
+} MIB_IPMCAST_IF_ENTRY;
+
+/* A pointer to MIB_IPMCAST_IF_ENTRY records. */
+typedef struct MIB_IPMCAST_IF_ENTRY *PMIB_IPMCAST_IF_ENTRY;
+
+/* The multicast interfaces of a router, in its MIB. Takes SIZEOF_MCAST_IF_TABLE(dwNumEntries) octets. */
+typedef struct MIB_IPMCAST_IF_TABLE {
+  /* The number of records. */
+  DWORD dwNumEntries;
+  /* The records. */
+  struct MIB_IPMCAST_IF_ENTRY table[1];
+} MIB_IPMCAST_IF_TABLE;
+
+/* A pointer to a MIB_IPMCAST_IF_TABLE. */
+typedef struct MIB_IPMCAST_IF_TABLE *PMIB_IPMCAST_IF_TABLE;
+
+/* A boundary of a range of groups at an interface, in the MIB of a router. */
+typedef struct MIB_IPMCAST_BOUNDARY {
+  /* The interface, on which packets of the range are not forwarded. */
+  DWORD dwIfIndex;
+  /* The range, with its mask. */
+  DWORD dwGroupAddress;
+  /* The mask of the range. */
+  DWORD dwGroupMask;
+  /* The status of the row: 1 for an active one. */
+  DWORD dwStatus;
+} MIB_IPMCAST_BOUNDARY;
+
+/* A pointer to MIB_IPMCAST_BOUNDARY records. */
+typedef struct MIB_IPMCAST_BOUNDARY *PMIB_IPMCAST_BOUNDARY;
+
+/* The boundaries of a router, in its MIB. Takes SIZEOF_BOUNDARY_TABLE(dwNumEntries) octets. */
+typedef struct MIB_IPMCAST_BOUNDARY_TABLE {
+  /* The number of records. */
+  DWORD dwNumEntries;
+  /* The records. */
+  struct MIB_IPMCAST_BOUNDARY table[1];
+} MIB_IPMCAST_BOUNDARY_TABLE;
+
+/* A pointer to a MIB_IPMCAST_BOUNDARY_TABLE. */
+typedef struct MIB_IPMCAST_BOUNDARY_TABLE *PMIB_IPMCAST_BOUNDARY_TABLE;
+
+/* A named range of groups, in the MIB of a router. */
+typedef struct MIB_IPMCAST_SCOPE {
+  /* The range, with its mask. */
+  DWORD dwGroupAddress;
+  /* The mask of the range. */
+  DWORD dwGroupMask;
+  /* The name. */
+  struct SCOPE_NAME_BUFFER snNameBuffer;
+  /* The status of the row: 1 for an active one. */
+  DWORD dwStatus;
+} MIB_IPMCAST_SCOPE;
+
+/* A pointer to a MIB_IPMCAST_SCOPE. */
+typedef struct MIB_IPMCAST_SCOPE *PMIB_IPMCAST_SCOPE;
+
+/* A character of a scope's name. */
+typedef WCHAR SN_CHAR;
+
+/* A pointer to the characters of a scope's name. */
+typedef SN_CHAR *SCOPE_NAME;
+
 /* Success. */
 #define NO_ERROR 0
 
@@ -520,14 +694,44 @@ typedef struct MIB_IPMCAST_MFE_STATS_EX *PMIB_IPMCAST_MFE_STATS_EX_XP;
 /* The origin of a route: an ICMP redirect. */
 #define PROTO_IP_ICMP 4
 
+/* The origin of a route: EGP. */
+#define PROTO_IP_EGP 5
+
+/* The origin of a route: GGP. */
+#define PROTO_IP_GGP 6
+
+/* The origin of a route: HELLO. */
+#define PROTO_IP_HELLO 7
+
 /* The origin of a route: RIP. */
 #define PROTO_IP_RIP 8
+
+/* The origin of a route: IS-IS. */
+#define PROTO_IP_IS_IS 9
+
+/* The origin of a route: ES-IS. */
+#define PROTO_IP_ES_IS 10
+
+/* The origin of a route: IGRP of Cisco. */
+#define PROTO_IP_CISCO 11
+
+/* The origin of a route: the SPF protocol of BBN. */
+#define PROTO_IP_BBN 12
 
 /* The origin of a route: OSPF. */
 #define PROTO_IP_OSPF 13
 
 /* The origin of a route: BGP. */
 #define PROTO_IP_BGP 14
+
+/* The origin of a route: a static route that a routing protocol has added. */
+#define PROTO_IP_NT_AUTOSTATIC 10002
+
+/* The origin of a route: a static route of the router's user interface. */
+#define PROTO_IP_NT_STATIC 10006
+
+/* The origin of a route: a static route that causes no dialling on demand. */
+#define PROTO_IP_NT_STATIC_NON_DOD 10007
 
 /* The number of MSDP within PROTOCOL_ID. */
 #define PROTO_IP_MSDP 9
@@ -538,8 +742,59 @@ typedef struct MIB_IPMCAST_MFE_STATS_EX *PMIB_IPMCAST_MFE_STATS_EX_XP;
 /* The number of BGMP within PROTOCOL_ID. */
 #define PROTO_IP_BGMP 11
 
+/* The number of VRRP within PROTOCOL_ID. */
+#define PROTO_IP_VRRP 112
+
+/* The number of BOOTP within PROTOCOL_ID. */
+#define PROTO_IP_BOOTP 9999
+
+/* The number of the DNS proxy within PROTOCOL_ID. */
+#define PROTO_IP_DNS_PROXY 10003
+
+/* The number of the DHCP allocator within PROTOCOL_ID. */
+#define PROTO_IP_DHCP_ALLOCATOR 10004
+
+/* The number of NAT within PROTOCOL_ID. */
+#define PROTO_IP_NAT 10005
+
+/* The number of differentiated services within PROTOCOL_ID. */
+#define PROTO_IP_DIFFSERV 10008
+
 /* The number of this manager within PROTOCOL_ID. */
 #define PROTO_IP_MGM 10009
+
+/* The number of the application layer gateway within PROTOCOL_ID. */
+#define PROTO_IP_ALG 10010
+
+/* The number of the H.323 proxy within PROTOCOL_ID. */
+#define PROTO_IP_H323 10011
+
+/* The number of the FTP proxy within PROTOCOL_ID. */
+#define PROTO_IP_FTP 10012
+
+/* The number of DTP within PROTOCOL_ID. */
+#define PROTO_IP_DTP 10013
+
+/* The number in a MIB of: MIB_IPMCAST_MFE records. */
+#define MCAST_MFE 18
+
+/* The number in a MIB of: MIB_IPMCAST_MFE_STATS records. */
+#define MCAST_MFE_STATS 19
+
+/* The number in a MIB of: MIB_IPMCAST_IF_ENTRY records. */
+#define MCAST_IF_ENTRY 23
+
+/* The number in a MIB of: The MIB_IPMCAST_GLOBAL. */
+#define MCAST_GLOBAL 24
+
+/* The number in a MIB of: MIB_IPMCAST_BOUNDARY records. */
+#define MCAST_BOUNDARY 26
+
+/* The number in a MIB of: MIB_IPMCAST_SCOPE records. */
+#define MCAST_SCOPE 27
+
+/* The number in a MIB of: MIB_IPMCAST_MFE_STATS_EX records. */
+#define MCAST_MFE_STATS_EX 35
 
 #ifdef __cplusplus
 extern "C" {
@@ -548,19 +803,25 @@ extern "C" {
 /*
  * Starts the process-wide manager, and a thread that advances its clock and makes the entries of new flows.
  *
- * A program need not call this: the first registration starts the manager as well.
+ * A program need not call this: the first registration starts the manager as well. Only a child of fork must: the
+ * manager of its parent does not run there, and every other function returns ERROR_CAN_NOT_COMPLETE until the child
+ * has called this function or MgmExtInitialize. Handles of the parent stay stale.
  *
  * - ERROR_ALREADY_EXISTS: the manager runs already.
- * - ERROR_CAN_NOT_COMPLETE: the manager is being stopped, or the system refused the thread.
+ * - ERROR_CAN_NOT_COMPLETE: the manager is being stopped, the system refused the thread, or the process descends from
+ *   63 others that have started the manager and forked.
  */
 DWORD MgmInitialize(void);
 
 /*
  * Stops the process-wide manager.
  *
- * Releases the interfaces of every registered client and deregisters it, waits for running callbacks and hooks, except
- * those that this call is made from, and deletes all entries and hooks. Every handle of this incarnation is stale for
- * ever. The manager can be started again.
+ * Releases the interfaces of every registered client, deregisters it, and deletes all entries and hooks. Every handle of
+ * this incarnation is stale for ever. The manager can be started again.
+ *
+ * Calls nobody: from the beginning of the stop on no callback and no hook starts, and memberships that end by the stop
+ * are reported to no client. Waits for the callbacks and hooks that are running, and for calls that began before it.
+ * Called from inside a callback or a hook it waits for none of them: those that are running return later.
  *
  * - ERROR_CAN_NOT_COMPLETE: the manager does not run, or another thread is stopping it.
  */
@@ -575,7 +836,8 @@ DWORD MgmDeInitialize(void);
  * - ERROR_ALREADY_EXISTS: this instance is registered.
  * - ERROR_INVALID_PARAMETER: a null pointer.
  * - ERROR_NOT_ENOUGH_MEMORY: too many clients, or no memory.
- * - ERROR_CAN_NOT_COMPLETE: the manager is being stopped.
+ * - ERROR_CAN_NOT_COMPLETE: the manager is being stopped, this is a child of fork without a manager of its own, or the
+ *   places of departed clients cannot be used yet, because a reader of the manager's tables does not go on.
  */
 DWORD MgmRegisterMProtocol(PROUTING_PROTOCOL_CONFIG prpiInfo,
                            DWORD dwProtocolId,
@@ -594,6 +856,9 @@ DWORD MgmDeRegisterMProtocol(HANDLE hProtocol);
 
 /*
  * Makes the client the owner of an interface.
+ *
+ * If IGMP alone had the interface, the entries that have it as their incoming interface are deleted, and IGMP is disabled
+ * and enabled on it, which ends its memberships there.
  *
  * dwIfNextHopAddr is 0, or names one link of a point-to-multipoint interface. An interface has at most one owner, and
  * IGMP beside it.

@@ -130,6 +130,9 @@ typedef struct MGM_EXT_FLOW *PMGM_EXT_FLOW;
 /* A flag of MgmExtRegisterMProtocol: enables pfnWrongIfCallback. */
 #define MGM_EXT_WANT_WRONG_IF 1
 
+/* A flag of MgmExtRegisterMProtocol: pfnJoinAlertCallback is called for the memberships that exist. */
+#define MGM_EXT_WANT_PRESENT_JOINS 2
+
 /* The verdict that the packet has to be copied to the outgoing interfaces. */
 #define MGM_EXT_FORWARD 0
 
@@ -187,6 +190,11 @@ DWORD MgmExtInitialize(PMGM_EXT_LIMITS pLimits);
  * MGM_EXT_WANT_WRONG_IF enables pfnWrongIfCallback, which is not called otherwise: for packets that arrive on an
  * interface of the client which is not the flow's incoming interface. Each flow is reported at most once in a while.
  *
+ * MGM_EXT_WANT_PRESENT_JOINS has the client told of the memberships that exist: before this function returns,
+ * pfnJoinAlertCallback is called for each (*, *) and each (*, group) that has a membership of another client. From then on
+ * joins and prunes of a key alternate, beginning with a join. Without the flag the client is told of changes only, and the
+ * first alert of a key may be the prune of a membership that was there before.
+ *
  * - ERROR_INVALID_PARAMETER: other flags as well.
  */
 DWORD MgmExtRegisterMProtocol(PROUTING_PROTOCOL_CONFIG prpiInfo,
@@ -204,9 +212,9 @@ DWORD MgmExtPanics(void);
  * Sets the hooks of the forwarding plane, which replace the previous ones. A null pointer removes them.
  *
  * Starts the manager if it does not run. When this returns, none of the previous hooks is running; called from inside
- * a hook it does not wait for that. MgmDeInitialize removes the hooks.
+ * a hook or a callback it does not wait for that. MgmDeInitialize removes the hooks.
  *
- * - ERROR_CAN_NOT_COMPLETE: the manager is being stopped, or the system refused its thread.
+ * - ERROR_CAN_NOT_COMPLETE: the manager is being stopped, or the system refused its thread; the hooks are as before.
  */
 DWORD MgmExtSetHooks(const struct MGM_EXT_HOOKS *pHooks);
 
@@ -241,12 +249,13 @@ DWORD MgmExtGetEntry(const struct MGM_EXT_FLOW *pFlow,
                      PDWORD pdwOutgoing);
 
 /*
- * Reports that the routes to the sources of a network have changed. A null pointer stands for all sources.
+ * Reports that the routes to the sources of a network have changed. A null pointer stands for all sources; dwPrefix is
+ * not read then.
  *
  * Asks the route lookup, on the calling thread, about each source that has entries. Deletes an entry if its incoming
  * interface has changed; the next packet of the flow makes a new one.
  *
- * - ERROR_INVALID_PARAMETER: *pNetwork is no address.
+ * - ERROR_INVALID_PARAMETER: *pNetwork is no address, or dwPrefix is more than 32 for IPv4 or 128 for IPv6.
  * - ERROR_CAN_NOT_COMPLETE: the manager does not run.
  */
 DWORD MgmExtRoutesChanged(const struct MGM_EXT_ADDRESS *pNetwork,
@@ -259,7 +268,8 @@ DWORD MgmExtRoutesChanged(const struct MGM_EXT_ADDRESS *pNetwork,
  * MGM_EXT_NO_RECEIVERS, MGM_EXT_WRONG_IF, MGM_EXT_NO_ENTRY or MGM_EXT_QUEUE_FULL. *pdwOutgoing says how many
  * interfaces rgOutgoing has room for, and on return how many there are. rgOutgoing may be null if *pdwOutgoing is 0.
  *
- * The call takes no lock, except in a thread's first call, and runs no callback or hook. The manager's thread makes
+ * The call takes no lock, except in a thread's first call and in the destructors of a thread (pthread_key_create), and
+ * runs no callback or hook. The manager's thread makes
  * the entry of a flow that has none, and calls the owner of an interface on which packets arrived wrongly.
  *
  * - ERROR_INSUFFICIENT_BUFFER: rgOutgoing is too small. The packet was not counted: call again with more room.

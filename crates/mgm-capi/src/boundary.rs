@@ -2,6 +2,7 @@
 
 use crate::codes::Code;
 use crate::windows::DWORD;
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,17 +15,22 @@ pub(crate) fn catch_panic(function: &str, body: impl FnOnce() -> Result<Code, Co
         Err(panic) => {
             // Leaks the payload: its destructor may panic again.
             std::mem::forget(panic);
-            // Relaxed: a statistic; no other memory is read because of it.
-            PANICS.fetch_add(1, Ordering::Relaxed);
-            tracing::error!("{function} panicked");
+            count_panic(function, &"see the message of the panic");
             Code::CAN_NOT_COMPLETE.0
         }
     }
 }
 
-/// Returns how many panics [`catch_panic`] has caught.
+/// Counts and reports a panic that was caught.
+pub(crate) fn count_panic(place: &str, what: &dyn Display) {
+    // Relaxed: a statistic; no other memory is read because of it.
+    PANICS.fetch_add(1, Ordering::Relaxed);
+    tracing::error!("{place} panicked: {what}");
+}
+
+/// Returns how many panics were counted.
 pub(crate) fn panics() -> u32 {
-    // Relaxed: as in `catch_panic`.
+    // Relaxed: as in `count_panic`.
     PANICS.load(Ordering::Relaxed)
 }
 

@@ -4,6 +4,7 @@
 
 use crate::convert::{HOST_MASK, from_membership, to_dword, to_interface, to_neighbour};
 use crate::ext_types::MGM_EXT_ROUTE;
+use crate::incarnation::Incarnation;
 use crate::protocol_config::{MGM_IF_ENTRY, ROUTING_PROTOCOL_CONFIG};
 use crate::windows::{BOOL, DWORD, PBYTE};
 use mgm::forwarding::Family;
@@ -11,22 +12,36 @@ use mgm::manager::{
     Cause, Client, CreationAlert, Interface, JoinAlert, Membership, PruneAlert, ReversePathQuestion,
     WrongInterfaceAlert,
 };
+use std::sync::Arc;
 use std::time::Duration;
+
+/// What a client has asked for beyond its callbacks.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ClientOptions {
+    pub(crate) wants_wrong_interface: bool,
+    pub(crate) wants_present_joins: bool,
+}
 
 /// A client with a copy of the callbacks that it registered with.
 pub(crate) struct CallbackClient {
     pub(crate) config: ROUTING_PROTOCOL_CONFIG,
-    pub(crate) wants_wrong_interface: bool,
+    pub(crate) options: ClientOptions,
+    /// The incarnation of the registration. Its end is the end of the callbacks, also while the manager still knows the
+    /// client.
+    pub(crate) incarnation: Arc<Incarnation>,
 }
 
-/// Calls a callback unless it is null.
+/// Calls a callback unless it is null, or the client's incarnation is over. The manager runs the methods below as foreign
+/// code.
 ///
 /// SAFETY (of every call below): by registering, the client has promised that its callbacks are functions of their
 /// type, which may be called from any thread until the client is deregistered. The pointers point to locals that
 /// outlive the call.
 macro_rules! call {
-    ($callback:expr, $($argument:expr),*) => {
-        if let Some(callback) = $callback {
+    ($client:expr, $callback:ident, $($argument:expr),*) => {
+        if let Some(callback) = $client.config.$callback
+            && let Some(_call) = $client.incarnation.enter()
+        {
             // SAFETY: see the macro. The result is ignored, as the SDK's pages of all callbacks specify.
             let _ = unsafe { callback($($argument),*) };
         }
@@ -67,7 +82,8 @@ impl Client for CallbackClient {
         let mut octets = question.packet().to_vec();
         let (length, start) = packet(&mut octets);
         call!(
-            self.config.pfnRpfCallback,
+            self,
+            pfnRpfCallback,
             to_dword(flow.source()),
             HOST_MASK,
             to_dword(flow.group()),
@@ -106,7 +122,8 @@ impl Client for CallbackClient {
             .collect();
         let (index, next_hop) = parts(incoming);
         call!(
-            self.config.pfnCreationAlertCallback,
+            self,
+            pfnCreationAlertCallback,
             to_dword(flow.source()),
             HOST_MASK,
             to_dword(flow.group()),
@@ -129,7 +146,8 @@ impl Client for CallbackClient {
         }
         let of = from_membership(alert.membership());
         call!(
-            self.config.pfnJoinAlertCallback,
+            self,
+            pfnJoinAlertCallback,
             of.dwSourceAddr,
             of.dwSourceMask,
             of.dwGroupAddr,
@@ -147,7 +165,8 @@ impl Client for CallbackClient {
         let before = DWORD::try_from(alert.timeout().as_secs()).unwrap_or(DWORD::MAX);
         let mut timeout = before;
         call!(
-            self.config.pfnPruneAlertCallback,
+            self,
+            pfnPruneAlertCallback,
             of.dwSourceAddr,
             of.dwSourceMask,
             of.dwGroupAddr,
@@ -169,7 +188,8 @@ impl Client for CallbackClient {
         let of = from_membership(membership);
         let (index, next_hop) = parts(interface);
         call!(
-            self.config.pfnLocalJoinCallback,
+            self,
+            pfnLocalJoinCallback,
             of.dwSourceAddr,
             of.dwSourceMask,
             of.dwGroupAddr,
@@ -186,7 +206,8 @@ impl Client for CallbackClient {
         let of = from_membership(membership);
         let (index, next_hop) = parts(interface);
         call!(
-            self.config.pfnLocalLeaveCallback,
+            self,
+            pfnLocalLeaveCallback,
             of.dwSourceAddr,
             of.dwSourceMask,
             of.dwGroupAddr,
@@ -199,19 +220,23 @@ impl Client for CallbackClient {
     fn disable_igmp(&self, interface: Interface) {
         let (index, next_hop) = parts(interface);
         if is_v4(interface) {
-            call!(self.config.pfnDisableIgmpCallback, index, next_hop);
+            call!(self, pfnDisableIgmpCallback, index, next_hop);
         }
     }
 
     fn enable_igmp(&self, interface: Interface) {
         let (index, next_hop) = parts(interface);
         if is_v4(interface) {
-            call!(self.config.pfnEnableIgmpCallback, index, next_hop);
+            call!(self, pfnEnableIgmpCallback, index, next_hop);
         }
     }
 
+    fn wants_present_joins(&self) -> bool {
+        self.options.wants_present_joins && self.config.pfnJoinAlertCallback.is_some()
+    }
+
     fn wants_wrong_interface(&self) -> bool {
-        self.wants_wrong_interface && self.config.pfnWrongIfCallback.is_some()
+        self.options.wants_wrong_interface && self.config.pfnWrongIfCallback.is_some()
     }
 
     fn wrong_interface(&self, alert: &WrongInterfaceAlert) {
@@ -222,7 +247,8 @@ impl Client for CallbackClient {
         let mut octets = alert.packet().to_vec();
         let (length, start) = packet(&mut octets);
         call!(
-            self.config.pfnWrongIfCallback,
+            self,
+            pfnWrongIfCallback,
             to_dword(alert.flow().source()),
             to_dword(alert.flow().group()),
             index,
@@ -230,5 +256,27 @@ impl Client for CallbackClient {
             length,
             start
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" fn joined(_: DWORD, _: DWORD, _: DWORD, _: DWORD, _: BOOL) -> DWORD {
+        0
+    }
+
+    #[test]
+    fn only_a_client_that_asks_is_told_of_present_joins() {
+        let client = |pfnJoinAlertCallback, wants_present_joins| {
+            let config =
+                ROUTING_PROTOCOL_CONFIG { pfnJoinAlertCallback, ..ROUTING_PROTOCOL_CONFIG::default() };
+            let options = ClientOptions { wants_present_joins, ..ClientOptions::default() };
+            CallbackClient { config, options, incarnation: Arc::default() }
+        };
+        assert!(client(Some(joined), true).wants_present_joins());
+        assert!(!client(Some(joined), false).wants_present_joins());
+        assert!(!client(None, true).wants_present_joins());
     }
 }

@@ -1,54 +1,45 @@
 //! Registration, ownership of interfaces, and memberships.
 
 use crate::boundary::catch_panic;
-use crate::callbacks::CallbackClient;
+use crate::callbacks::{CallbackClient, ClientOptions};
 use crate::codes::{Code, add_code, delete_code};
 use crate::convert::{to_effect, to_interface, to_membership};
 use crate::instance::Instance;
 use crate::lifecycle::ensure_started;
+use crate::process::running_or;
 use crate::protocol_config::PROUTING_PROTOCOL_CONFIG;
 use crate::windows::{DWORD, HANDLE, PDWORD};
-use mgm::handle::Handle;
-use mgm::manager::{Client, Protocol};
+use mgm::manager::Protocol;
 use std::sync::Arc;
 
-/// Converts a HANDLE, which carries the bits of a handle in the place of an address.
-pub(crate) fn to_handle(handle: HANDLE) -> Handle {
-    Handle::from_bits(handle.addr() as u64).unwrap_or(Handle::STALE)
-}
-
-/// Stores a handle in a variable of the caller.
-///
-/// # Safety
-/// `at` can be written.
-pub(crate) unsafe fn store_handle(handle: Handle, at: *mut HANDLE) {
-    // A number in the place of an address: it is never dereferenced.
-    let value = std::ptr::without_provenance_mut(handle.to_bits() as usize);
-    // SAFETY: the caller's promise; the write may be unaligned.
-    unsafe { at.write_unaligned(value) };
-}
-
-/// Registers a client and stores its handle.
+/// Registers a client of the running incarnation and stores its handle. Starts the manager if it does not run.
 ///
 /// # Safety
 /// `at` is null or can be written.
 pub(crate) unsafe fn register(
-    client: Arc<dyn Client>,
+    prpiInfo: PROUTING_PROTOCOL_CONFIG,
+    options: ClientOptions,
     protocol: Protocol,
     at: *mut HANDLE,
 ) -> Result<Code, Code> {
-    if at.is_null() {
+    if prpiInfo.is_null() || at.is_null() {
         return Err(Code::INVALID_PARAMETER);
     }
+    // SAFETY: not null, and the caller's promise; the read may be unaligned.
+    let config = unsafe { prpiInfo.read_unaligned() };
     let (instance, incarnation) = ensure_started()?;
-    let registered = instance.manager().register(protocol, client)?;
+    // A stop waits for this call.
+    let _call = incarnation.enter().ok_or(Code::CAN_NOT_COMPLETE)?;
+    let client = CallbackClient { config, options, incarnation: incarnation.clone() };
+    let registered = instance.manager().register(protocol, Arc::new(client))?;
     if incarnation.is_over() {
-        // A stop has begun and may have missed this client. Stale says that the stop has deregistered it.
-        let _ = instance.manager().deregister(registered);
+        // A stop has begun and may have missed this client. Stale says that the stop has deregistered it. The callbacks
+        // that are running are left to the stop, which waits for all of them.
+        let _ = instance.manager().deregister_now(registered);
         return Err(Code::CAN_NOT_COMPLETE);
     }
-    // SAFETY: not null, and the caller's promise.
-    unsafe { store_handle(registered, at) };
+    // SAFETY: not null, and the caller's promise; the write may be unaligned.
+    unsafe { at.write_unaligned(instance.to_handle(registered)) };
     Ok(Code::SUCCESS)
 }
 
@@ -60,7 +51,8 @@ pub(crate) unsafe fn register(
 /// - ERROR_ALREADY_EXISTS: this instance is registered.
 /// - ERROR_INVALID_PARAMETER: a null pointer.
 /// - ERROR_NOT_ENOUGH_MEMORY: too many clients, or no memory.
-/// - ERROR_CAN_NOT_COMPLETE: the manager is being stopped.
+/// - ERROR_CAN_NOT_COMPLETE: the manager is being stopped, this is a child of fork without a manager of its own, or the
+///   places of departed clients cannot be used yet, because a reader of the manager's tables does not go on.
 ///
 /// # Safety
 /// Each pointer is null or points to a value of its type.
@@ -72,14 +64,15 @@ pub unsafe extern "C" fn MgmRegisterMProtocol(
     phProtocol: *mut HANDLE,
 ) -> DWORD {
     catch_panic("MgmRegisterMProtocol", || {
-        if prpiInfo.is_null() {
-            return Err(Code::INVALID_PARAMETER);
-        }
-        // SAFETY: not null, and the caller's promise; the read may be unaligned.
-        let config = unsafe { prpiInfo.read_unaligned() };
-        let client = Arc::new(CallbackClient { config, wants_wrong_interface: false });
         // SAFETY: the caller's promise.
-        unsafe { register(client, Protocol::new(dwProtocolId, dwComponentId), phProtocol) }
+        unsafe {
+            register(
+                prpiInfo,
+                ClientOptions::default(),
+                Protocol::new(dwProtocolId, dwComponentId),
+                phProtocol,
+            )
+        }
     })
 }
 
@@ -92,12 +85,16 @@ pub unsafe extern "C" fn MgmRegisterMProtocol(
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmDeRegisterMProtocol(hProtocol: HANDLE) -> DWORD {
     catch_panic("MgmDeRegisterMProtocol", || {
-        Instance::manager_for_handle()?.deregister(to_handle(hProtocol))?;
+        let (manager, client) = Instance::of_handle(hProtocol)?;
+        manager.deregister(client)?;
         Ok(Code::SUCCESS)
     })
 }
 
 /// Makes the client the owner of an interface.
+///
+/// If IGMP alone had the interface, the entries that have it as their incoming interface are deleted, and IGMP is disabled
+/// and enabled on it, which ends its memberships there.
 ///
 /// dwIfNextHopAddr is 0, or names one link of a point-to-multipoint interface. An interface has at most one owner, and
 /// IGMP beside it.
@@ -113,7 +110,8 @@ pub extern "C" fn MgmTakeInterfaceOwnership(
 ) -> DWORD {
     catch_panic("MgmTakeInterfaceOwnership", || {
         let interface = to_interface(dwIfIndex, dwIfNextHopAddr);
-        Instance::manager_for_handle()?.take(to_handle(hProtocol), interface)?;
+        let (manager, client) = Instance::of_handle(hProtocol)?;
+        manager.take(client, interface)?;
         Ok(Code::SUCCESS)
     })
 }
@@ -132,7 +130,8 @@ pub extern "C" fn MgmReleaseInterfaceOwnership(
 ) -> DWORD {
     catch_panic("MgmReleaseInterfaceOwnership", || {
         let interface = to_interface(dwIfIndex, dwIfNextHopAddr);
-        Instance::manager_for_handle()?.release(to_handle(hProtocol), interface)?;
+        let (manager, client) = Instance::of_handle(hProtocol)?;
+        manager.release(client, interface)?;
         Ok(Code::SUCCESS)
     })
 }
@@ -155,8 +154,8 @@ pub unsafe extern "C" fn MgmGetProtocolOnInterface(
         if pdwIfProtocolId.is_null() || pdwIfComponentId.is_null() {
             return Err(Code::INVALID_PARAMETER);
         }
-        let (instance, _) = Instance::running().ok_or(Code::NOT_FOUND)?;
-        let owner = instance.manager().owner_of(to_interface(dwIfIndex, dwIfNextHopAddr))?;
+        let owner =
+            running_or(Code::NOT_FOUND)?.manager().owner_of(to_interface(dwIfIndex, dwIfNextHopAddr))?;
         // SAFETY: not null, and the caller's promise; the write may be unaligned.
         unsafe { pdwIfProtocolId.write_unaligned(owner.id) };
         // SAFETY: as above.
@@ -189,8 +188,8 @@ pub extern "C" fn MgmAddGroupMembershipEntry(
     catch_panic("MgmAddGroupMembershipEntry", || {
         let membership = to_membership(dwSourceAddr, dwSourceMask, dwGroupAddr, dwGroupMask)?;
         let (effect, interface) = (to_effect(dwFlags)?, to_interface(dwIfIndex, dwIfNextHopIPAddr));
-        let manager = Instance::manager_for_handle()?;
-        manager.add_membership(to_handle(hProtocol), interface, membership, effect).map_err(add_code)?;
+        let (manager, client) = Instance::of_handle(hProtocol)?;
+        manager.add_membership(client, interface, membership, effect).map_err(add_code)?;
         Ok(Code::SUCCESS)
     })
 }
@@ -216,10 +215,8 @@ pub extern "C" fn MgmDeleteGroupMembershipEntry(
     catch_panic("MgmDeleteGroupMembershipEntry", || {
         let membership = to_membership(dwSourceAddr, dwSourceMask, dwGroupAddr, dwGroupMask)?;
         let (effect, interface) = (to_effect(dwFlags)?, to_interface(dwIfIndex, dwIfNextHopIPAddr));
-        let manager = Instance::manager_for_handle()?;
-        manager
-            .delete_membership(to_handle(hProtocol), interface, membership, effect)
-            .map_err(delete_code)?;
+        let (manager, client) = Instance::of_handle(hProtocol)?;
+        manager.delete_membership(client, interface, membership, effect).map_err(delete_code)?;
         Ok(Code::SUCCESS)
     })
 }

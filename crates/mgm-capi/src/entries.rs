@@ -2,12 +2,12 @@
 
 use crate::boundary::catch_panic;
 use crate::buffer::{Buffer, RecordCount};
-use crate::clients::to_handle;
 use crate::codes::Code;
 use crate::convert::{to_address, to_neighbour};
 use crate::instance::Instance;
 use crate::mib::RecordFormat;
 use crate::mib_types::{MIB_IPMCAST_MFE, PMIB_IPMCAST_MFE};
+use crate::process::running_or;
 use crate::windows::{DWORD, ERROR_MORE_DATA, ERROR_NO_MORE_ITEMS, HANDLE, PBYTE, PDWORD};
 use mgm::forwarding::{Family, Flow};
 use std::mem::offset_of;
@@ -82,20 +82,19 @@ fn copy_one(
 
 /// Writes the records from a start on, as many as fit.
 fn copy_from(
-    instance: Option<&Instance>,
     start: Start,
     format: RecordFormat,
     mut buffer: Buffer,
     count: &RecordCount,
-) -> Code {
+) -> Result<Code, Code> {
+    const END: Code = Code(ERROR_NO_MORE_ITEMS);
+    count.set(0);
+    let instance = running_or(END)?;
     let mut written = 0;
-    let (mut after, instance) = match (start, instance) {
-        (Start::First, Some(instance)) => (None, instance),
-        (Start::After(flow), Some(instance)) => (Some(flow), instance),
-        (Start::End, _) | (_, None) => {
-            count.set(0);
-            return Code(ERROR_NO_MORE_ITEMS);
-        }
+    let mut after = match start {
+        Start::First => None,
+        Start::After(flow) => Some(flow),
+        Start::End => return Ok(END),
     };
     let (manager, now) = instance.advanced();
     loop {
@@ -107,7 +106,8 @@ fn copy_from(
             let record = format.encode(entry, now);
             if !buffer.append(&record) {
                 count.set(written);
-                return if written == 0 { buffer.insufficient(record.len()) } else { Code(ERROR_MORE_DATA) };
+                let more = Code(ERROR_MORE_DATA);
+                return Ok(if written == 0 { buffer.insufficient(record.len()) } else { more });
             }
             written += 1;
         }
@@ -115,14 +115,10 @@ fn copy_from(
             Some(last) if last.flow.family() == Family::V4 => after = Some(last.flow),
             _ => {
                 count.set(written);
-                return Code(ERROR_NO_MORE_ITEMS);
+                return Ok(END);
             }
         }
     }
-}
-
-fn running() -> Option<&'static Instance> {
-    Instance::running().map(|(instance, _)| instance)
 }
 
 /// Returns the entry of one flow, as a MIB_IPMCAST_MFE record.
@@ -142,7 +138,7 @@ pub unsafe extern "C" fn MgmGetMfe(pimm: PMIB_IPMCAST_MFE, pdwBufferSize: PDWORD
         let key = unsafe { key(pimm) }?;
         // SAFETY: as above.
         let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
-        copy_one(running().ok_or(Code::NOT_FOUND)?, key, RecordFormat::Entry, buffer)
+        copy_one(running_or(Code::NOT_FOUND)?, key, RecordFormat::Entry, buffer)
     })
 }
 
@@ -170,7 +166,7 @@ pub unsafe extern "C" fn MgmGetFirstMfe(
         let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
         // SAFETY: as above.
         let count = unsafe { RecordCount::new(pdwNumEntries) }?;
-        Ok(copy_from(running(), Start::First, RecordFormat::Entry, buffer, &count))
+        copy_from(Start::First, RecordFormat::Entry, buffer, &count)
     })
 }
 
@@ -195,7 +191,7 @@ pub unsafe extern "C" fn MgmGetNextMfe(
         let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
         // SAFETY: as above.
         let count = unsafe { RecordCount::new(pdwNumEntries) }?;
-        Ok(copy_from(running(), Start::after(source, group), RecordFormat::Entry, buffer, &count))
+        copy_from(Start::after(source, group), RecordFormat::Entry, buffer, &count)
     })
 }
 
@@ -220,7 +216,7 @@ pub unsafe extern "C" fn MgmGetMfeStats(
         // SAFETY: as above.
         let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
         let format = RecordFormat::from_flags(dwFlags)?;
-        copy_one(running().ok_or(Code::NOT_FOUND)?, key, format, buffer)
+        copy_one(running_or(Code::NOT_FOUND)?, key, format, buffer)
     })
 }
 
@@ -240,7 +236,7 @@ pub unsafe extern "C" fn MgmGetFirstMfeStats(
         let buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
         // SAFETY: as above.
         let count = unsafe { RecordCount::new(pdwNumEntries) }?;
-        Ok(copy_from(running(), Start::First, RecordFormat::from_flags(dwFlags)?, buffer, &count))
+        copy_from(Start::First, RecordFormat::from_flags(dwFlags)?, buffer, &count)
     })
 }
 
@@ -264,7 +260,7 @@ pub unsafe extern "C" fn MgmGetNextMfeStats(
         // SAFETY: as above.
         let count = unsafe { RecordCount::new(pdwNumEntries) }?;
         let format = RecordFormat::from_flags(dwFlags)?;
-        Ok(copy_from(running(), Start::after(source, group), format, buffer, &count))
+        copy_from(Start::after(source, group), format, buffer, &count)
     })
 }
 
@@ -285,8 +281,7 @@ pub unsafe extern "C" fn MgmSetMfe(hProtocol: HANDLE, pmimm: PMIB_IPMCAST_MFE) -
         let (source, group) = unsafe { key(pmimm)? };
         // SAFETY: `key` has refused null; otherwise as above.
         let upstream = unsafe { field(pmimm, offset_of!(MIB_IPMCAST_MFE, dwUpStrmNgbr)) };
-        let manager = Instance::manager_for_handle()?;
-        let client = to_handle(hProtocol);
+        let (manager, client) = Instance::of_handle(hProtocol)?;
         // A pair that is no flow has no entry. The manager is asked all the same: a stale handle has to be reported
         // first.
         let flow = Flow::new(source.into(), group.into()).unwrap_or(Flow::first_of(group.into()));

@@ -1,16 +1,15 @@
 //! The functions of `mgm_ext.h` that concern the process: version, start with limits, registration with flags, panics.
 
 use crate::boundary::{self, catch_panic};
-use crate::callbacks::CallbackClient;
+use crate::callbacks::ClientOptions;
 use crate::clients::register;
 use crate::codes::Code;
-use crate::ext_types::{MGM_EXT_LIMITS, MGM_EXT_WANT_WRONG_IF, PMGM_EXT_LIMITS};
-use crate::instance::Instance;
+use crate::ext_types::{MGM_EXT_LIMITS, MGM_EXT_WANT_PRESENT_JOINS, MGM_EXT_WANT_WRONG_IF, PMGM_EXT_LIMITS};
 use crate::lifecycle::start;
+use crate::process::Process;
 use crate::protocol_config::PROUTING_PROTOCOL_CONFIG;
 use crate::windows::{DWORD, HANDLE};
 use mgm::manager::{ManagerConfig, Protocol};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Returns the version of the library: major << 16 | minor << 8 | patch.
@@ -81,6 +80,11 @@ fn config(limits: MGM_EXT_LIMITS) -> ManagerConfig {
 /// MGM_EXT_WANT_WRONG_IF enables pfnWrongIfCallback, which is not called otherwise: for packets that arrive on an
 /// interface of the client which is not the flow's incoming interface. Each flow is reported at most once in a while.
 ///
+/// MGM_EXT_WANT_PRESENT_JOINS has the client told of the memberships that exist: before this function returns,
+/// pfnJoinAlertCallback is called for each (*, *) and each (*, group) that has a membership of another client. From then on
+/// joins and prunes of a key alternate, beginning with a join. Without the flag the client is told of changes only, and the
+/// first alert of a key may be the prune of a membership that was there before.
+///
 /// - ERROR_INVALID_PARAMETER: other flags as well.
 ///
 /// # Safety
@@ -94,21 +98,42 @@ pub unsafe extern "C" fn MgmExtRegisterMProtocol(
     phProtocol: *mut HANDLE,
 ) -> DWORD {
     catch_panic("MgmExtRegisterMProtocol", || {
-        if prpiInfo.is_null() || dwFlags & !MGM_EXT_WANT_WRONG_IF != 0 {
-            return Err(Code::INVALID_PARAMETER);
-        }
-        // SAFETY: not null, and the caller's promise; the read may be unaligned.
-        let config = unsafe { prpiInfo.read_unaligned() };
-        let wants_wrong_interface = dwFlags & MGM_EXT_WANT_WRONG_IF != 0;
-        let client = Arc::new(CallbackClient { config, wants_wrong_interface });
+        let options = options(dwFlags)?;
         // SAFETY: the caller's promise.
-        unsafe { register(client, Protocol::new(dwProtocolId, dwComponentId), phProtocol) }
+        unsafe { register(prpiInfo, options, Protocol::new(dwProtocolId, dwComponentId), phProtocol) }
+    })
+}
+
+fn options(flags: DWORD) -> Result<ClientOptions, Code> {
+    let wants = |flag| flags & flag != 0;
+    if wants(!(MGM_EXT_WANT_WRONG_IF | MGM_EXT_WANT_PRESENT_JOINS)) {
+        return Err(Code::INVALID_PARAMETER);
+    }
+    Ok(ClientOptions {
+        wants_wrong_interface: wants(MGM_EXT_WANT_WRONG_IF),
+        wants_present_joins: wants(MGM_EXT_WANT_PRESENT_JOINS),
     })
 }
 
 /// Returns how many panics of the library were caught since the process began. Every panic is a defect of the library.
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmExtPanics() -> DWORD {
-    let in_callbacks = Instance::get().map_or(0, |instance| instance.manager().client_panics());
+    let instance = Process::get().and_then(|process| process.instance.get());
+    let in_callbacks = instance.map_or(0, |instance| instance.manager().client_panics());
     DWORD::try_from(u64::from(boundary::panics()) + in_callbacks).unwrap_or(DWORD::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_flag_asks_for_one_option() {
+        let options = |flags| options(flags).map(|o| (o.wants_wrong_interface, o.wants_present_joins));
+        assert_eq!(options(0), Ok((false, false)));
+        assert_eq!(options(MGM_EXT_WANT_WRONG_IF), Ok((true, false)));
+        assert_eq!(options(MGM_EXT_WANT_PRESENT_JOINS), Ok((false, true)));
+        assert_eq!(options(3), Ok((true, true)));
+        assert_eq!(options(4), Err(Code::INVALID_PARAMETER));
+    }
 }

@@ -2,7 +2,6 @@
 
 use crate::arguments::{interface, membership};
 use crate::boundary::catch_panic;
-use crate::clients::to_handle;
 use crate::codes::{Code, add_code, delete_code};
 use crate::convert::to_effect;
 use crate::ext_types::{MGM_EXT_FLOW, MGM_EXT_INTERFACE};
@@ -21,7 +20,8 @@ pub unsafe extern "C" fn MgmExtTakeInterfaceOwnership(
     catch_panic("MgmExtTakeInterfaceOwnership", || {
         // SAFETY: the caller's promise.
         let interface = unsafe { interface(pInterface) }?;
-        Instance::manager_for_handle()?.take(to_handle(hProtocol), interface)?;
+        let (manager, client) = Instance::of_handle(hProtocol)?;
+        manager.take(client, interface)?;
         Ok(Code::SUCCESS)
     })
 }
@@ -38,7 +38,8 @@ pub unsafe extern "C" fn MgmExtReleaseInterfaceOwnership(
     catch_panic("MgmExtReleaseInterfaceOwnership", || {
         // SAFETY: the caller's promise.
         let interface = unsafe { interface(pInterface) }?;
-        Instance::manager_for_handle()?.release(to_handle(hProtocol), interface)?;
+        let (manager, client) = Instance::of_handle(hProtocol)?;
+        manager.release(client, interface)?;
         Ok(Code::SUCCESS)
     })
 }
@@ -63,8 +64,8 @@ pub unsafe extern "C" fn MgmExtAddGroupMembershipEntry(
         // SAFETY: as above.
         let membership = unsafe { membership(pMembership, interface) }?;
         let effect = to_effect(dwFlags)?;
-        let manager = Instance::manager_for_handle()?;
-        manager.add_membership(to_handle(hProtocol), interface, membership, effect).map_err(add_code)?;
+        let (manager, client) = Instance::of_handle(hProtocol)?;
+        manager.add_membership(client, interface, membership, effect).map_err(add_code)?;
         Ok(Code::SUCCESS)
     })
 }
@@ -87,10 +88,8 @@ pub unsafe extern "C" fn MgmExtDeleteGroupMembershipEntry(
         // SAFETY: as above.
         let membership = unsafe { membership(pMembership, interface) }?;
         let effect = to_effect(dwFlags)?;
-        let manager = Instance::manager_for_handle()?;
-        manager
-            .delete_membership(to_handle(hProtocol), interface, membership, effect)
-            .map_err(delete_code)?;
+        let (manager, client) = Instance::of_handle(hProtocol)?;
+        manager.delete_membership(client, interface, membership, effect).map_err(delete_code)?;
         Ok(Code::SUCCESS)
     })
 }

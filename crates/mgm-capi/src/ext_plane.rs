@@ -4,13 +4,12 @@ use crate::arguments::{flow, packet};
 use crate::boundary::catch_panic;
 use crate::codes::Code;
 use crate::ext_types::{MGM_EXT_ADDRESS, MGM_EXT_FLOW, MGM_EXT_HOOKS, MGM_EXT_INTERFACE, PMGM_EXT_INTERFACE};
-use crate::hooks;
-use crate::instance::Instance;
-use crate::lifecycle::ensure_started;
-use crate::waker;
+use crate::hooks::{self, HookSet};
+use crate::lifecycle::{ensure_started, present};
+use crate::process::running_or;
 use crate::windows::{DWORD, ERROR_INSUFFICIENT_BUFFER, PDWORD};
 use mgm::manager::FlowRequest;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Flows that wait to be reported as changed, at most. Beyond that the report is that any entry may have changed.
 const MAX_CHANGES: usize = 1 << 16;
@@ -18,25 +17,24 @@ const MAX_CHANGES: usize = 1 << 16;
 /// Sets the hooks of the forwarding plane, which replace the previous ones. A null pointer removes them.
 ///
 /// Starts the manager if it does not run. When this returns, none of the previous hooks is running; called from inside
-/// a hook it does not wait for that. MgmDeInitialize removes the hooks.
+/// a hook or a callback it does not wait for that. MgmDeInitialize removes the hooks.
 ///
-/// - ERROR_CAN_NOT_COMPLETE: the manager is being stopped, or the system refused its thread.
+/// - ERROR_CAN_NOT_COMPLETE: the manager is being stopped, or the system refused its thread; the hooks are as before.
 ///
 /// # Safety
 /// pHooks is null or points to a value of its type. The hooks may be called from any thread until they are replaced.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn MgmExtSetHooks(pHooks: *const MGM_EXT_HOOKS) -> DWORD {
     catch_panic("MgmExtSetHooks", || {
-        let (instance, _) = ensure_started()?;
-        if pHooks.is_null() {
-            hooks::set(None);
-            return Ok(Code::SUCCESS);
-        }
+        let (instance, incarnation) = ensure_started()?;
+        let process = instance.process;
         // SAFETY: not null, and the caller's promise; the read may be unaligned.
-        let new = unsafe { pHooks.read_unaligned() };
-        let changes =
-            new.pfnEntryChanged.map(|_| instance.manager().subscribe_changes(MAX_CHANGES, waker::wake));
-        hooks::set(Some((new, changes)));
+        let new = (!pHooks.is_null()).then(|| unsafe { pHooks.read_unaligned() });
+        let new = new.map(|new| {
+            let subscribe = |_| instance.manager().subscribe_changes(MAX_CHANGES, || process.waker.wake());
+            HookSet::new(new, new.pfnEntryChanged.map(subscribe), incarnation.clone())
+        });
+        hooks::set(process, &incarnation, new)?;
         Ok(Code::SUCCESS)
     })
 }
@@ -64,7 +62,9 @@ pub unsafe extern "C" fn MgmExtNewFlow(
         let flow = unsafe { flow(pFlow) }?;
         // SAFETY: as above.
         let packet = unsafe { packet(pbPacket, dwSize) }?;
-        let (instance, incarnation) = Instance::running().ok_or(Code::CAN_NOT_COMPLETE)?;
+        let (instance, incarnation) = present()?;
+        // A stop waits for this call.
+        let _call = incarnation.enter().ok_or(Code::CAN_NOT_COMPLETE)?;
         let (manager, _) = instance.advanced();
         manager.new_flow(FlowRequest::new(flow).with_packet(packet))?;
         if incarnation.is_over() {
@@ -105,8 +105,7 @@ pub unsafe extern "C" fn MgmExtGetEntry(
         if rgOutgoing.is_null() && room > 0 {
             return Err(Code::INVALID_PARAMETER);
         }
-        let (instance, _) = Instance::running().ok_or(Code::NOT_FOUND)?;
-        let (manager, _) = instance.advanced();
+        let (manager, _) = running_or(Code::NOT_FOUND)?.advanced();
         let entry = manager.entry(flow).ok_or(Code::NOT_FOUND)?;
         let incoming = entry.incoming.map_or_else(MGM_EXT_INTERFACE::default, MGM_EXT_INTERFACE::from);
         // SAFETY: as above.
@@ -125,12 +124,13 @@ pub unsafe extern "C" fn MgmExtGetEntry(
     })
 }
 
-/// Reports that the routes to the sources of a network have changed. A null pointer stands for all sources.
+/// Reports that the routes to the sources of a network have changed. A null pointer stands for all sources; dwPrefix is
+/// not read then.
 ///
 /// Asks the route lookup, on the calling thread, about each source that has entries. Deletes an entry if its incoming
 /// interface has changed; the next packet of the flow makes a new one.
 ///
-/// - ERROR_INVALID_PARAMETER: *pNetwork is no address.
+/// - ERROR_INVALID_PARAMETER: *pNetwork is no address, or dwPrefix is more than 32 for IPv4 or 128 for IPv6.
 /// - ERROR_CAN_NOT_COMPLETE: the manager does not run.
 ///
 /// # Safety
@@ -143,19 +143,21 @@ pub unsafe extern "C" fn MgmExtRoutesChanged(pNetwork: *const MGM_EXT_ADDRESS, d
         } else {
             // SAFETY: not null, and the caller's promise; the read may be unaligned.
             let network = unsafe { pNetwork.read_unaligned() }.to_address().ok_or(Code::INVALID_PARAMETER)?;
+            let max = if network.is_ipv4() { Ipv4Addr::BITS } else { Ipv6Addr::BITS };
+            if dwPrefix > max {
+                return Err(Code::INVALID_PARAMETER);
+            }
             Some((network, dwPrefix))
         };
-        let (instance, _) = Instance::running().ok_or(Code::CAN_NOT_COMPLETE)?;
-        let (manager, _) = instance.advanced();
+        let (manager, _) = running_or(Code::CAN_NOT_COMPLETE)?.advanced();
         manager.routes_changed(|source| network.is_none_or(|network| is_in(source, network)));
         Ok(Code::SUCCESS)
     })
 }
 
-/// Returns whether an address is in a network. A prefix length beyond the address length counts as the whole address.
+/// Returns whether an address is in a network. The prefix is at most as long as the addresses of the network's family.
 fn is_in(address: IpAddr, (network, prefix): (IpAddr, DWORD)) -> bool {
-    let same =
-        |differing: u128, bits: u32| prefix.min(bits) <= differing.leading_zeros() - (u128::BITS - bits);
+    let same = |differing: u128, bits: u32| prefix <= differing.leading_zeros() - (u128::BITS - bits);
     match (address, network) {
         (IpAddr::V4(a), IpAddr::V4(n)) => same((a.to_bits() ^ n.to_bits()).into(), 32),
         (IpAddr::V6(a), IpAddr::V6(n)) => same(a.to_bits() ^ n.to_bits(), 128),
@@ -173,7 +175,8 @@ mod tests {
         assert!(is_in(v4("192.0.2.200"), (v4("192.0.2.128"), 25)));
         assert!(!is_in(v4("192.0.2.100"), (v4("192.0.2.128"), 25)));
         assert!(is_in(v4("192.0.2.100"), (v4("10.0.0.0"), 0)));
-        assert!(is_in(v4("192.0.2.1"), (v4("192.0.2.1"), 200)));
+        assert!(is_in(v4("192.0.2.1"), (v4("192.0.2.1"), 32)));
+        assert!(!is_in(v4("192.0.2.0"), (v4("192.0.2.1"), 32)));
         assert!(!is_in(v4("192.0.2.1"), (v4("::"), 0)));
         assert!(is_in(v4("2001:db8::1"), (v4("2001:db8::"), 64)));
         assert!(!is_in(v4("2001:db8:0:1::1"), (v4("2001:db8::"), 64)));

@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A flag of MgmExtRegisterMProtocol: enables pfnWrongIfCallback.
 pub const MGM_EXT_WANT_WRONG_IF: DWORD = 1;
+/// A flag of MgmExtRegisterMProtocol: pfnJoinAlertCallback is called for the memberships that exist.
+pub const MGM_EXT_WANT_PRESENT_JOINS: DWORD = 2;
 
 /// The verdict that the packet has to be copied to the outgoing interfaces.
 pub const MGM_EXT_FORWARD: DWORD = 0;

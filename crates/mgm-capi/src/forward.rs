@@ -8,7 +8,7 @@ use crate::ext_types::{
     MGM_EXT_QUEUE_FULL, MGM_EXT_WRONG_IF, PMGM_EXT_INTERFACE,
 };
 use crate::instance::Instance;
-use crate::waker;
+use crate::process::{Process, running_or};
 use crate::windows::{DWORD, ERROR_INSUFFICIENT_BUFFER, PDWORD};
 use mgm::forwarding::{
     Entry, Flow, FlowCounter, ForwardingReader, OifCounter, OifCounterId, Verdict, VifIndex, WorkerCounters,
@@ -18,14 +18,49 @@ use std::cell::RefCell;
 
 /// What a thread that forwards packets keeps from packet to packet.
 struct ThreadState {
+    /// Whose table the reader reads. A child of fork has an instance of its own.
+    instance: &'static Instance,
     reader: ForwardingReader<'static>,
     counters: WorkerCounters,
     /// The counters of the present packet's copies. Kept for its memory.
     copies: Vec<OifCounterId>,
 }
 
+/// The place of a thread's state.
+struct Place(RefCell<Option<ThreadState>>);
+
+impl Place {
+    /// Runs `call` with the state of this thread in the running instance, which is made if there is none.
+    fn with<R>(&self, instance: &'static Instance, call: impl FnOnce(&mut ThreadState) -> R) -> R {
+        let mut place = self.0.borrow_mut();
+        let state = match &mut *place {
+            Some(state) if std::ptr::eq(state.instance, instance) => state,
+            inherited => {
+                // The state of the thread that forked this process: its destructor may wait for a thread of the parent.
+                std::mem::forget(inherited.take());
+                inherited.insert(ThreadState::new(instance))
+            }
+        };
+        let result = call(state);
+        // Parks: a thread that has no packet for a long time holds no memory back.
+        state.reader.park();
+        result
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let state = self.0.take();
+        let process = Process::get().map(std::ptr::from_ref);
+        if state.as_ref().is_some_and(|state| process != Some(std::ptr::from_ref(state.instance.process))) {
+            // In a child of fork: as above.
+            std::mem::forget(state);
+        }
+    }
+}
+
 thread_local! {
-    static THREAD_STATE: RefCell<Option<ThreadState>> = const { RefCell::new(None) };
+    static PLACE: Place = const { Place(RefCell::new(None)) };
 }
 
 /// The array of the caller that receives the outgoing interfaces.
@@ -38,6 +73,7 @@ impl ThreadState {
     fn new(instance: &'static Instance) -> ThreadState {
         let forwarding = instance.manager().forwarding();
         ThreadState {
+            instance,
             reader: forwarding.reader(),
             counters: forwarding.counters().worker(),
             copies: Vec::new(),
@@ -47,16 +83,15 @@ impl ThreadState {
     /// Returns the verdict and the number of copies. Counts the packet, unless the array is too small.
     fn process(
         &mut self,
-        instance: &Instance,
         flow: &Flow,
         arrival: Interface,
         octets: DWORD,
         outgoing_array: &OutgoingArray,
     ) -> (DWORD, usize) {
+        let ThreadState { instance, reader, counters, copies } = self;
         let manager = instance.manager();
         // An interface that was never taken is the incoming interface of no entry.
         let arrival = manager.vif_index(arrival).unwrap_or(VifIndex(u32::MAX));
-        let ThreadState { reader, counters, copies } = self;
         let Some(entry) = reader.lookup(flow) else { return (MGM_EXT_NO_ENTRY, 0) };
         let discard = |counters: &mut WorkerCounters, entry: &Entry| {
             counters.add(entry.counter(), FlowCounter::NoReceivers, 1);
@@ -103,7 +138,8 @@ impl ThreadState {
 /// MGM_EXT_NO_RECEIVERS, MGM_EXT_WRONG_IF, MGM_EXT_NO_ENTRY or MGM_EXT_QUEUE_FULL. *pdwOutgoing says how many
 /// interfaces rgOutgoing has room for, and on return how many there are. rgOutgoing may be null if *pdwOutgoing is 0.
 ///
-/// The call takes no lock, except in a thread's first call, and runs no callback or hook. The manager's thread makes
+/// The call takes no lock, except in a thread's first call and in the destructors of a thread (pthread_key_create), and
+/// runs no callback or hook. The manager's thread makes
 /// the entry of a flow that has none, and calls the owner of an interface on which packets arrived wrongly.
 ///
 /// - ERROR_INSUFFICIENT_BUFFER: rgOutgoing is too small. The packet was not counted: call again with more room.
@@ -137,27 +173,24 @@ pub unsafe extern "C" fn MgmExtForward(
         if rgOutgoing.is_null() && room > 0 {
             return Err(Code::INVALID_PARAMETER);
         }
-        let (instance, _) = Instance::running().ok_or(Code::CAN_NOT_COMPLETE)?;
+        let instance = running_or(Code::CAN_NOT_COMPLETE)?;
         let outgoing = OutgoingArray { start: rgOutgoing, room };
-        let processed = THREAD_STATE.try_with(|state| {
-            let mut state = state.borrow_mut();
-            let state = state.get_or_insert_with(|| ThreadState::new(instance));
-            let processed = state.process(instance, &flow, arrival, dwSize, &outgoing);
-            // Parks: a thread that has no packet for a long time holds no memory back.
-            state.reader.park();
-            processed
-        });
-        // An error: the thread is ending, and its state is gone.
-        let (mut verdict, copies) = processed.map_err(|_| Code::CAN_NOT_COMPLETE)?;
+        let process = |state: &mut ThreadState| state.process(&flow, arrival, dwSize, &outgoing);
+        // An error: the thread is ending, and its place is gone. Such a call makes a state for itself.
+        let (mut verdict, copies) = PLACE
+            .try_with(|place| place.with(instance, process))
+            .unwrap_or_else(|_| process(&mut ThreadState::new(instance)));
         let manager = instance.manager();
         match verdict {
             MGM_EXT_NO_ENTRY => match manager.upcall(flow, arrival, packet) {
-                Upcall::Queued => waker::wake(),
+                Upcall::Queued => instance.process.waker.wake(),
                 Upcall::Waiting => {}
                 Upcall::Refused => verdict = MGM_EXT_QUEUE_FULL,
                 Upcall::NotForwarded => verdict = MGM_EXT_NO_RECEIVERS,
             },
-            MGM_EXT_WRONG_IF if manager.wrong_interface(flow, arrival, packet) => waker::wake(),
+            MGM_EXT_WRONG_IF if manager.wrong_interface(flow, arrival, packet) => {
+                instance.process.waker.wake();
+            }
             _ => {}
         }
         // SAFETY: as above.

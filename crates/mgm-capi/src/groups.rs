@@ -2,11 +2,11 @@
 
 use crate::boundary::catch_panic;
 use crate::buffer::{Buffer, RecordCount};
-use crate::clients::{store_handle, to_handle};
 use crate::codes::Code;
 use crate::convert::from_membership;
 use crate::instance::Instance;
 use crate::mib_types::SOURCE_GROUP_ENTRY;
+use crate::process::running_or;
 use crate::windows::{
     ALL_SOURCES, ANY_SOURCE, DWORD, ERROR_MORE_DATA, ERROR_NO_MORE_ITEMS, HANDLE, MGM_ENUM_TYPES, PBYTE,
     PDWORD,
@@ -39,9 +39,10 @@ pub unsafe extern "C" fn MgmGroupEnumerationStart(
         if phEnumHandle.is_null() {
             return Err(Code::INVALID_PARAMETER);
         }
-        let enumeration = Instance::manager_for_handle()?.enumerate_groups(to_handle(hProtocol), kind)?;
-        // SAFETY: not null, and the caller's promise.
-        unsafe { store_handle(enumeration, phEnumHandle) };
+        let instance = running_or(Code::INVALID_PARAMETER)?;
+        let enumeration = instance.manager().enumerate_groups(instance.resolve(hProtocol), kind)?;
+        // SAFETY: not null, and the caller's promise; the write may be unaligned.
+        unsafe { phEnumHandle.write_unaligned(instance.to_handle(enumeration)) };
         Ok(Code::SUCCESS)
     })
 }
@@ -72,10 +73,10 @@ pub unsafe extern "C" fn MgmGroupEnumerationGetNext(
         let mut buffer = unsafe { Buffer::new(pdwBufferSize, pbBuffer) }?;
         // SAFETY: as above.
         let count = unsafe { RecordCount::new(pdwNumEntries) }?;
-        let manager = Instance::manager_for_handle()?;
+        let (manager, enumeration) = Instance::of_handle(hEnum)?;
         let mut written = 0;
         loop {
-            let page = match manager.next_groups(to_handle(hEnum), buffer.room() / RECORD) {
+            let page = match manager.next_groups(enumeration, buffer.room() / RECORD) {
                 // The records that are in the buffer must reach the caller.
                 Err(EnumerationError::NoMemory) if written > 0 => return Ok(Code(ERROR_MORE_DATA)),
                 page => page?,
@@ -101,7 +102,8 @@ pub unsafe extern "C" fn MgmGroupEnumerationGetNext(
 #[unsafe(no_mangle)]
 pub extern "C" fn MgmGroupEnumerationEnd(hEnum: HANDLE) -> DWORD {
     catch_panic("MgmGroupEnumerationEnd", || {
-        Instance::manager_for_handle()?.end_enumeration(to_handle(hEnum))?;
+        let (manager, enumeration) = Instance::of_handle(hEnum)?;
+        manager.end_enumeration(enumeration)?;
         Ok(Code::SUCCESS)
     })
 }

@@ -1,97 +1,64 @@
-//! The state of the process: its manager, and which incarnation of it runs.
+//! The manager of the process.
 //!
-//! The process has one [`GroupManager`], made at the first start and never dropped. A stop ends every registration and
-//! every entry but keeps the manager, and with it the generations of its handles: a handle of an earlier incarnation is
-//! stale in every later one.
+//! It is made at the first start and never dropped. A stop ends every registration and every entry but keeps the manager,
+//! and with it the generations of its handles: a handle of an earlier incarnation is stale in every later one.
+//!
+//! A child of fork makes a manager of its own. Its handles carry the number of forks in their kind. So a handle from
+//! before a fork is of a kind that the child's manager does not have, and stale for ever.
 
 use crate::codes::Code;
 use crate::hooks::HookRoutes;
+use crate::process::{Process, running_or};
+use crate::windows::HANDLE;
+use mgm::handle::Handle;
 use mgm::manager::{GroupManager, ManagerConfig};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Where the kind stands in the bits of a handle.
+const KIND_SHIFT: u32 = 24;
+
+/// The manager's tables have kinds below this one.
+const KINDS: u32 = 4;
+
+/// The forks after which a manager can be started. Beyond, the kinds of handles would repeat.
+const MAX_FORKS: u32 = 256 / KINDS - 1;
 
 /// The manager and its clock.
 pub(crate) struct Instance {
+    pub(crate) process: &'static Process,
     manager: GroupManager,
     config: ManagerConfig,
     /// The manager's time 0.
     epoch: Instant,
-}
-
-static INSTANCE: OnceLock<Instance> = OnceLock::new();
-
-/// How often the manager has been started and stopped: odd while it runs.
-///
-/// SeqCst in all four accesses. A function makes something and then loads the counter ([`Incarnation::is_over`]); a
-/// stop increments the counter and then looks for what exists. In the single order of these accesses one of the two
-/// comes first: either the function sees that its incarnation is over and undoes its work, or the stop sees the work
-/// and ends it.
-static INCARNATION: AtomicU64 = AtomicU64::new(0);
-
-/// The incarnation of the manager that a function works in: the time between one start and the following stop.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Incarnation(u64);
-
-impl Incarnation {
-    /// Returns whether a stop has begun since.
-    pub(crate) fn is_over(self) -> bool {
-        // SeqCst: see `INCARNATION`.
-        INCARNATION.load(Ordering::SeqCst) != self.0
-    }
-
-    /// Begins the next incarnation.
-    pub(crate) fn begin() {
-        // SeqCst: see `INCARNATION`.
-        INCARNATION.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Ends the present incarnation: from now on no function starts work in it.
-    pub(crate) fn end() {
-        // SeqCst: see `INCARNATION`.
-        INCARNATION.fetch_add(1, Ordering::SeqCst);
-    }
+    /// The bits that tell the handles of this process from those of its parents.
+    mark: u64,
 }
 
 impl Instance {
     /// Returns the instance of the process, and makes it if this is the first start.
     ///
     /// # Errors
-    /// `ERROR_CAN_NOT_COMPLETE` if the instance exists with another configuration, `ERROR_INVALID_PARAMETER` if the
-    /// configuration has a limit that the manager refuses. The caller holds the lock of the lifecycle.
-    pub(crate) fn get_or_create(config: Option<ManagerConfig>) -> Result<&'static Instance, Code> {
-        match (INSTANCE.get(), config) {
+    /// `ERROR_CAN_NOT_COMPLETE` if the instance exists with another configuration, or too many forks lie behind.
+    /// `ERROR_INVALID_PARAMETER` if the configuration has a limit that the manager refuses. The caller holds the lock of
+    /// the lifecycle.
+    pub(crate) fn get_or_create(
+        process: &'static Process,
+        config: Option<ManagerConfig>,
+    ) -> Result<&'static Instance, Code> {
+        match (process.instance.get(), config) {
             (Some(instance), None) => Ok(instance),
             (Some(instance), Some(config)) if instance.config == config => Ok(instance),
             (Some(_), Some(_)) => Err(Code::CAN_NOT_COMPLETE),
             (None, config) => {
+                let mark = mark(Process::forks()).ok_or(Code::CAN_NOT_COMPLETE)?;
                 let config = config.unwrap_or_default();
-                let manager = GroupManager::new(config.clone(), Arc::new(HookRoutes))
+                let manager = GroupManager::new(config.clone(), Arc::new(HookRoutes(process)))
                     .map_err(|_| Code::INVALID_PARAMETER)?;
-                Ok(INSTANCE.get_or_init(|| Instance { manager, config, epoch: Instant::now() }))
+                let new = || Instance { process, manager, config, epoch: Instant::now(), mark };
+                Ok(process.instance.get_or_init(new))
             }
         }
-    }
-
-    /// Returns the instance, if one was ever made.
-    pub(crate) fn get() -> Option<&'static Instance> {
-        INSTANCE.get()
-    }
-
-    /// Returns the instance and the present incarnation, if the manager runs.
-    pub(crate) fn running() -> Option<(&'static Instance, Incarnation)> {
-        // SeqCst: see `INCARNATION`.
-        let incarnation = INCARNATION.load(Ordering::SeqCst);
-        let running = incarnation % 2 == 1;
-        running.then(Instance::get).flatten().map(|instance| (instance, Incarnation(incarnation)))
-    }
-
-    /// Returns the manager, for a function that takes a handle.
-    ///
-    /// # Errors
-    /// `ERROR_INVALID_PARAMETER` while the manager does not run: no handle is valid then.
-    pub(crate) fn manager_for_handle() -> Result<&'static GroupManager, Code> {
-        Instance::running().map(|(instance, _)| instance.manager()).ok_or(Code::INVALID_PARAMETER)
     }
 
     pub(crate) fn manager(&self) -> &GroupManager {
@@ -103,5 +70,46 @@ impl Instance {
         let now = self.epoch.elapsed();
         self.manager.advance(now);
         (&self.manager, now)
+    }
+
+    /// Returns the running manager, and the handle that a HANDLE carries in the place of an address.
+    ///
+    /// # Errors
+    /// `ERROR_INVALID_PARAMETER` while the manager does not run: no handle is valid then. `ERROR_CAN_NOT_COMPLETE` in a
+    /// child of fork that has not started it.
+    pub(crate) fn of_handle(handle: HANDLE) -> Result<(&'static GroupManager, Handle), Code> {
+        let instance = running_or(Code::INVALID_PARAMETER)?;
+        Ok((&instance.manager, instance.resolve(handle)))
+    }
+
+    /// Returns the handle that a HANDLE carries in the place of an address.
+    pub(crate) fn resolve(&self, handle: HANDLE) -> Handle {
+        Handle::from_bits(handle.addr() as u64 ^ self.mark).unwrap_or(Handle::STALE)
+    }
+
+    /// Returns a handle of this process's manager as a HANDLE: a number in the place of an address.
+    pub(crate) fn to_handle(&self, handle: Handle) -> HANDLE {
+        std::ptr::without_provenance_mut((handle.to_bits() ^ self.mark) as usize)
+    }
+}
+
+/// Returns the mark of the handles after this number of forks; `None` if it would repeat.
+fn mark(forks: u32) -> Option<u64> {
+    (forks <= MAX_FORKS).then_some(u64::from(forks * KINDS) << KIND_SHIFT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_of_different_processes_have_different_kinds() {
+        let kinds = |forks| [1_u64, 2, 3].map(|kind| kind << KIND_SHIFT ^ mark(forks).unwrap());
+        let mut all: Vec<u64> = (0..=MAX_FORKS).flat_map(kinds).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 3 * 64);
+        assert!(!all.contains(&0) && all.iter().all(|bits| bits >> KIND_SHIFT < 256));
+        assert_eq!(mark(MAX_FORKS + 1), None);
     }
 }

@@ -1,10 +1,12 @@
 //! The records that functions write into buffers: `SOURCE_GROUP_ENTRY` of the SDK's `mgm.h`, and the structures of its
 //! `ipmib.h`.
 //!
+//! The structures of a router's MIB (`iprtrmib.h`) follow; no function here takes or returns them.
+//!
 //! Names, sizes and offsets are those of the SDK. Addresses and masks are in network byte order: the octets of
 //! 224.0.0.1 lie in memory as 224, 0, 0, 1.
 
-use crate::windows::{DWORD, ULONG};
+use crate::windows::{DWORD, MAX_SCOPE_NAME_LEN, ULONG, WCHAR};
 use zerocopy::{Immutable, IntoBytes};
 
 /// A record of an enumeration. Address 0 with mask 0 is any.
@@ -206,3 +208,132 @@ pub type PMIB_IPMCAST_MFE_STATS_EX = *mut MIB_IPMCAST_MFE_STATS_EX;
 pub type MIB_IPMCAST_MFE_STATS_EX_XP = MIB_IPMCAST_MFE_STATS_EX;
 /// The name of the pointer in newer SDKs.
 pub type PMIB_IPMCAST_MFE_STATS_EX_XP = *mut MIB_IPMCAST_MFE_STATS_EX;
+
+/// The entries of a router, in its MIB. The records lie one after the other, SIZEOF_MIB_MFE(ulNumOutIf) octets each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct MIB_MFE_TABLE {
+    /// The number of records.
+    pub dwNumEntries: DWORD,
+    /// The records.
+    pub table: [MIB_IPMCAST_MFE; 1],
+}
+/// A pointer to a MIB_MFE_TABLE.
+pub type PMIB_MFE_TABLE = *mut MIB_MFE_TABLE;
+
+/// The entries of a router with their counters, in its MIB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct MIB_MFE_STATS_TABLE {
+    /// The number of records.
+    pub dwNumEntries: DWORD,
+    /// The records.
+    pub table: [MIB_IPMCAST_MFE_STATS; 1],
+}
+/// A pointer to a MIB_MFE_STATS_TABLE.
+pub type PMIB_MFE_STATS_TABLE = *mut MIB_MFE_STATS_TABLE;
+
+/// The entries of a router with more counters, in its MIB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct MIB_MFE_STATS_TABLE_EX {
+    /// The number of records.
+    pub dwNumEntries: DWORD,
+    /// The records.
+    pub table: [MIB_IPMCAST_MFE_STATS_EX; 1],
+}
+/// A pointer to a MIB_MFE_STATS_TABLE_EX.
+pub type PMIB_MFE_STATS_TABLE_EX = *mut MIB_MFE_STATS_TABLE_EX;
+
+/// Whether a router forwards multicast, in its MIB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct MIB_IPMCAST_GLOBAL {
+    /// 1 if it does, otherwise 2.
+    pub dwEnable: DWORD,
+}
+/// A pointer to a MIB_IPMCAST_GLOBAL.
+pub type PMIB_IPMCAST_GLOBAL = *mut MIB_IPMCAST_GLOBAL;
+
+/// A multicast interface of a router, in its MIB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct MIB_IPMCAST_IF_ENTRY {
+    /// The interface.
+    pub dwIfIndex: DWORD,
+    /// The TTL that a packet needs at least to be sent.
+    pub dwTtl: DWORD,
+    /// The protocol that owns the interface.
+    pub dwProtocol: DWORD,
+    /// The limit of its rate, in kilobits a second; 0 if there is none.
+    pub dwRateLimit: DWORD,
+    /// Octets of multicast received.
+    pub ulInMcastOctets: ULONG,
+    /// Octets of multicast sent.
+    pub ulOutMcastOctets: ULONG,
+}
+/// A pointer to MIB_IPMCAST_IF_ENTRY records.
+pub type PMIB_IPMCAST_IF_ENTRY = *mut MIB_IPMCAST_IF_ENTRY;
+
+/// The multicast interfaces of a router, in its MIB. Takes SIZEOF_MCAST_IF_TABLE(dwNumEntries) octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct MIB_IPMCAST_IF_TABLE {
+    /// The number of records.
+    pub dwNumEntries: DWORD,
+    /// The records.
+    pub table: [MIB_IPMCAST_IF_ENTRY; 1],
+}
+/// A pointer to a MIB_IPMCAST_IF_TABLE.
+pub type PMIB_IPMCAST_IF_TABLE = *mut MIB_IPMCAST_IF_TABLE;
+
+/// A boundary of a range of groups at an interface, in the MIB of a router.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct MIB_IPMCAST_BOUNDARY {
+    /// The interface, on which packets of the range are not forwarded.
+    pub dwIfIndex: DWORD,
+    /// The range, with its mask.
+    pub dwGroupAddress: DWORD,
+    /// The mask of the range.
+    pub dwGroupMask: DWORD,
+    /// The status of the row: 1 for an active one.
+    pub dwStatus: DWORD,
+}
+/// A pointer to MIB_IPMCAST_BOUNDARY records.
+pub type PMIB_IPMCAST_BOUNDARY = *mut MIB_IPMCAST_BOUNDARY;
+
+/// The boundaries of a router, in its MIB. Takes SIZEOF_BOUNDARY_TABLE(dwNumEntries) octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct MIB_IPMCAST_BOUNDARY_TABLE {
+    /// The number of records.
+    pub dwNumEntries: DWORD,
+    /// The records.
+    pub table: [MIB_IPMCAST_BOUNDARY; 1],
+}
+/// A pointer to a MIB_IPMCAST_BOUNDARY_TABLE.
+pub type PMIB_IPMCAST_BOUNDARY_TABLE = *mut MIB_IPMCAST_BOUNDARY_TABLE;
+
+/// A character of a scope's name.
+pub type SN_CHAR = WCHAR;
+/// The name of a scope, with a terminating 0.
+pub type SCOPE_NAME_BUFFER = [SN_CHAR; MAX_SCOPE_NAME_LEN + 1];
+/// A pointer to the characters of a scope's name.
+pub type SCOPE_NAME = *mut SN_CHAR;
+
+/// A named range of groups, in the MIB of a router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct MIB_IPMCAST_SCOPE {
+    /// The range, with its mask.
+    pub dwGroupAddress: DWORD,
+    /// The mask of the range.
+    pub dwGroupMask: DWORD,
+    /// The name.
+    pub snNameBuffer: SCOPE_NAME_BUFFER,
+    /// The status of the row: 1 for an active one.
+    pub dwStatus: DWORD,
+}
+/// A pointer to a MIB_IPMCAST_SCOPE.
+pub type PMIB_IPMCAST_SCOPE = *mut MIB_IPMCAST_SCOPE;

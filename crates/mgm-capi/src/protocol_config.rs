@@ -70,7 +70,9 @@ pub type PMGM_PRUNE_ALERT_CALLBACK = Option<
 >;
 /// Reports the first receivers on interfaces of other clients.
 ///
-/// bMemberUpdate is TRUE when memberships changed, FALSE when an entry changed.
+/// bMemberUpdate is TRUE when memberships changed, FALSE when an entry changed. With TRUE, joins and prunes of a key
+/// alternate for each client; a key is a source and a group, or a group, or all groups (all four values 0, sent once).
+/// Memberships that existed before the registration are reported only with MGM_EXT_WANT_PRESENT_JOINS (mgm_ext.h).
 pub type PMGM_JOIN_ALERT_CALLBACK = Option<
     unsafe extern "C" fn(
         dwSourceAddr: DWORD,
@@ -125,7 +127,7 @@ pub type PMGM_ENABLE_IGMP_CALLBACK =
     Option<unsafe extern "C" fn(dwIfIndex: DWORD, dwIfNextHopAddr: DWORD) -> DWORD>;
 
 /// The callbacks of a client. What a callback returns is ignored. A null pointer is not called.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct ROUTING_PROTOCOL_CONFIG {
     /// Reserved; ignored.

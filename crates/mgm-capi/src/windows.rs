@@ -1,4 +1,5 @@
-//! The types, codes and constants of the Windows SDK that `mgm.h` has, from `mgm.h`, `routprot.h` and `winerror.h`.
+//! The types, codes and constants of the Windows SDK that `mgm.h` has, from `mgm.h`, `routprot.h`, `iprtrmib.h` and
+//! `winerror.h`.
 //!
 //! Names and values are those of the SDK.
 
@@ -14,6 +15,10 @@ pub type DWORD = u32;
 ///
 /// cbindgen:ignore
 pub type ULONG = u32;
+/// A character of UTF-16.
+///
+/// cbindgen:ignore
+pub type WCHAR = u16;
 /// An octet.
 ///
 /// cbindgen:ignore
@@ -95,6 +100,8 @@ pub const PROTO_VENDOR_MS0: DWORD = 0x0000;
 pub const PROTO_VENDOR_MS1: DWORD = 0x0137;
 /// A vendor number reserved for Microsoft.
 pub const PROTO_VENDOR_MS2: DWORD = 0x3FFF;
+// The protocols of routprot.h. Values: the page "Protocol identifiers" of the RRAS documentation names them, and
+// routprot.h of mingw-w64 (public domain) has the numbers, which tests/c/layout.c compares.
 /// The origin of a route, for dwRouteProtocol: a protocol that is not listed here.
 pub const PROTO_IP_OTHER: DWORD = 1;
 /// The origin of a route: a directly attached network.
@@ -103,17 +110,76 @@ pub const PROTO_IP_LOCAL: DWORD = 2;
 pub const PROTO_IP_NETMGMT: DWORD = 3;
 /// The origin of a route: an ICMP redirect.
 pub const PROTO_IP_ICMP: DWORD = 4;
+/// The origin of a route: EGP.
+pub const PROTO_IP_EGP: DWORD = 5;
+/// The origin of a route: GGP.
+pub const PROTO_IP_GGP: DWORD = 6;
+/// The origin of a route: HELLO.
+pub const PROTO_IP_HELLO: DWORD = 7;
 /// The origin of a route: RIP.
 pub const PROTO_IP_RIP: DWORD = 8;
+/// The origin of a route: IS-IS.
+pub const PROTO_IP_IS_IS: DWORD = 9;
+/// The origin of a route: ES-IS.
+pub const PROTO_IP_ES_IS: DWORD = 10;
+/// The origin of a route: IGRP of Cisco.
+pub const PROTO_IP_CISCO: DWORD = 11;
+/// The origin of a route: the SPF protocol of BBN.
+pub const PROTO_IP_BBN: DWORD = 12;
 /// The origin of a route: OSPF.
 pub const PROTO_IP_OSPF: DWORD = 13;
 /// The origin of a route: BGP.
 pub const PROTO_IP_BGP: DWORD = 14;
+/// The origin of a route: a static route that a routing protocol has added.
+pub const PROTO_IP_NT_AUTOSTATIC: DWORD = 10002;
+/// The origin of a route: a static route of the router's user interface.
+pub const PROTO_IP_NT_STATIC: DWORD = 10006;
+/// The origin of a route: a static route that causes no dialling on demand.
+pub const PROTO_IP_NT_STATIC_NON_DOD: DWORD = 10007;
 /// The number of MSDP within PROTOCOL_ID.
 pub const PROTO_IP_MSDP: DWORD = 9;
 /// The number of IGMP within PROTOCOL_ID.
 pub const PROTO_IP_IGMP: DWORD = 10;
 /// The number of BGMP within PROTOCOL_ID.
 pub const PROTO_IP_BGMP: DWORD = 11;
+/// The number of VRRP within PROTOCOL_ID.
+pub const PROTO_IP_VRRP: DWORD = 112;
+/// The number of BOOTP within PROTOCOL_ID.
+pub const PROTO_IP_BOOTP: DWORD = 9999;
+/// The number of the DNS proxy within PROTOCOL_ID.
+pub const PROTO_IP_DNS_PROXY: DWORD = 10003;
+/// The number of the DHCP allocator within PROTOCOL_ID.
+pub const PROTO_IP_DHCP_ALLOCATOR: DWORD = 10004;
+/// The number of NAT within PROTOCOL_ID.
+pub const PROTO_IP_NAT: DWORD = 10005;
+/// The number of differentiated services within PROTOCOL_ID.
+pub const PROTO_IP_DIFFSERV: DWORD = 10008;
 /// The number of this manager within PROTOCOL_ID.
 pub const PROTO_IP_MGM: DWORD = 10009;
+/// The number of the application layer gateway within PROTOCOL_ID.
+pub const PROTO_IP_ALG: DWORD = 10010;
+/// The number of the H.323 proxy within PROTOCOL_ID.
+pub const PROTO_IP_H323: DWORD = 10011;
+/// The number of the FTP proxy within PROTOCOL_ID.
+pub const PROTO_IP_FTP: DWORD = 10012;
+/// The number of DTP within PROTOCOL_ID.
+pub const PROTO_IP_DTP: DWORD = 10013;
+
+// The numbers of iprtrmib.h by which a router's MIB is asked for multicast (the MCAST_ ids). This library has no MIB; the
+// names are there for programs that contain both.
+/// The number in a MIB of: MIB_IPMCAST_MFE records.
+pub const MCAST_MFE: DWORD = 18;
+/// The number in a MIB of: MIB_IPMCAST_MFE_STATS records.
+pub const MCAST_MFE_STATS: DWORD = 19;
+/// The number in a MIB of: MIB_IPMCAST_IF_ENTRY records.
+pub const MCAST_IF_ENTRY: DWORD = 23;
+/// The number in a MIB of: The MIB_IPMCAST_GLOBAL.
+pub const MCAST_GLOBAL: DWORD = 24;
+/// The number in a MIB of: MIB_IPMCAST_BOUNDARY records.
+pub const MCAST_BOUNDARY: DWORD = 26;
+/// The number in a MIB of: MIB_IPMCAST_SCOPE records.
+pub const MCAST_SCOPE: DWORD = 27;
+/// The number in a MIB of: MIB_IPMCAST_MFE_STATS_EX records.
+pub const MCAST_MFE_STATS_EX: DWORD = 35;
+/// The characters of a scope's name, without the terminating 0.
+pub const MAX_SCOPE_NAME_LEN: usize = 255;

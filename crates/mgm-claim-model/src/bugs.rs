@@ -39,11 +39,15 @@ pub enum Bug {
     StateBeforeClaim,
     /// Retire does not check the state before the claim word.
     RetireUnborn,
+    /// A touch stores the new word without comparing.
+    TouchByStore,
+    /// A touch changes the stamp of a word that has an owner.
+    TouchOwned,
 }
 
 impl Bug {
     /// Every bug, with the name of a scenario that contains its pattern.
-    pub const ALL: [(Bug, &str); 15] = [
+    pub const ALL: [(Bug, &str); 17] = [
         (Bug::CountFirst, "a claim that fails, and a retirement"),
         (Bug::ActWithoutConfirm, "one object claims one word twice"),
         (Bug::SettleWithoutTicket, "one object claims two words in two threads"),
@@ -59,6 +63,8 @@ impl Bug {
         (Bug::DoneAfterSettle, "a late helper, and the claim is released"),
         (Bug::StateBeforeClaim, "the next generation's handle is guessed"),
         (Bug::RetireUnborn, "the next generation's handle is guessed"),
+        (Bug::TouchByStore, "a touch against a claim"),
+        (Bug::TouchOwned, "a touch against a release"),
     ];
 }
 
@@ -68,6 +74,7 @@ pub enum Planted {
     StateFirst,
     ThenOwner,
     StoreNegative(Task),
+    StoreTouched(Owner),
     /// Count first: raise the count, ...
     Raise {
         seen: Owner,
@@ -119,6 +126,12 @@ impl Protocol {
             Planted::ThenOwner => {
                 let word = word_of(operation);
                 (Load(At::Owner(word)), self.check_owner(operation, memory.owner[word as usize]))
+            }
+            Planted::StoreTouched(seen) => {
+                let (word, touched) = (word_of(operation), seen.next(None));
+                memory.owner[word as usize] = touched;
+                let outcome = Outcome::Touched(Some(touched.stamp));
+                (Access::Store(At::Owner(word), Value::Owner(touched)), Next::Return(outcome))
             }
             Planted::StoreNegative(task) => {
                 let at = At::Done(task.thread);

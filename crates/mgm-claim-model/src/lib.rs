@@ -61,6 +61,8 @@
 //!                  claim      store idle 0 in the next generation
 //!                  state      store live
 //! validate         state      load
+//! touch            owner      load                              [owned: nothing]
+//!                  owner      free -> free, next stamp          [failed: again]
 //! ```
 //!
 //! Retire loads the state although the claim word has the generation: insert resets the claim word before it publishes
@@ -85,20 +87,30 @@
 //!
 //! # Limits
 //!
-//! Each access takes effect at once, in one order for all threads; weaker orderings are covered by loom (`loom-tests/`).
+//! Each access takes effect at once, in one order for all threads. [`buffered`] explores some scenarios once more with store
+//! buffers; weaker orderings are covered by loom (`loom-tests/`).
 //! Grace periods and the table's free lists only delay the reuse of slots; here a slot can be reused the moment its
 //! retirement ends. Words do not wrap: stamps, sequences and generations stay small.
+//!
+//! # Beside the claim step
+//!
+//! - [`store_buffers`]: the pairs "store mine, then load yours" of the whole library, with store buffers.
+//! - [`registration`]: registration, delivery of a notice, and deregistration of one client.
 //!
 //! `cargo test -p mgm-claim-model -- --nocapture` explores every scenario and prints the numbers. With the environment
 //! variable `MGM_LONG_MODELS` set, it explores scenarios that take hours.
 
+pub mod buffered;
 pub mod bugs;
+pub mod explore;
 pub mod memory;
 pub mod protocol;
+pub mod registration;
 pub mod scenarios;
 pub mod schedules;
 pub mod spec;
 pub mod stage;
+pub mod store_buffers;
 pub mod system;
 pub mod witness;
 

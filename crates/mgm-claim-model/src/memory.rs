@@ -151,7 +151,7 @@ pub enum Location {
 }
 
 /// The value of a shared word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     State(State),
     Claim(ClaimWord),
@@ -175,6 +175,31 @@ impl Memory {
             Location::Expected(thread) => Value::Owner(of(thread).expected),
             Location::Seen(thread) => Value::Flag(of(thread).seen),
             Location::Done(thread) => Value::Flag(of(thread).done),
+        }
+    }
+}
+
+impl Memory {
+    /// Puts a value into a word of its kind.
+    pub fn set(&mut self, at: Location, value: Value) {
+        match (at, value) {
+            (Location::State(slot), Value::State(state)) => self.state[slot as usize] = state,
+            (Location::Claim(slot), Value::Claim(claim)) => self.claim[slot as usize] = claim,
+            (Location::Owner(word), Value::Owner(owner)) => self.owner[word as usize] = owner,
+            (Location::Sequence(thread), Value::Sequence(sequence)) => {
+                self.descriptor[thread as usize].sequence = sequence;
+            }
+            (Location::Target(thread), Value::Target(target)) => {
+                self.descriptor[thread as usize].target = target;
+            }
+            (Location::Holder(thread), Value::Holder(holder)) => {
+                self.descriptor[thread as usize].holder = holder;
+            }
+            (Location::Expected(thread), Value::Owner(owner)) => {
+                self.descriptor[thread as usize].expected = owner;
+            }
+            (Location::Seen(_) | Location::Done(_), Value::Flag(flag)) => *self.flag(at) = flag,
+            _ => unreachable!("{at:?} has no such value"),
         }
     }
 }

@@ -26,7 +26,9 @@ impl Protocol {
             Operation::Claim(..) | Operation::Release(..) if self.has(Bug::StateBeforeOwner) => {
                 Stage::Planted(crate::bugs::Planted::StateFirst)
             }
-            Operation::Claim(..) | Operation::Release(..) | Operation::OwnerOf(_) => Stage::ReadOwner,
+            Operation::Claim(..) | Operation::Release(..) | Operation::OwnerOf(_) | Operation::Touch(_) => {
+                Stage::ReadOwner
+            }
             Operation::Retire(_) if self.has(Bug::RetireUnborn) => Stage::RetireReadClaim,
             Operation::Retire(_) => Stage::RetireCheckState,
             Operation::Validate(_) => Stage::Validate,
@@ -54,6 +56,13 @@ impl Protocol {
                 let next = match operation {
                     Operation::OwnerOf(_) if seen.slot.is_none() => Next::Return(Outcome::Owner(None)),
                     Operation::OwnerOf(_) => to(Stage::ResolveState { seen }),
+                    Operation::Touch(_) if self.has(Bug::TouchByStore) && seen.slot.is_none() => {
+                        to(Stage::Planted(crate::bugs::Planted::StoreTouched(seen)))
+                    }
+                    Operation::Touch(_) if seen.slot.is_some() && !self.has(Bug::TouchOwned) => {
+                        Next::Return(Outcome::Touched(None))
+                    }
+                    Operation::Touch(_) => to(Stage::Touch { seen }),
                     _ => to(Stage::CheckState { seen }),
                 };
                 (Load(At::Owner(word)), next)
@@ -348,6 +357,14 @@ impl Protocol {
                 (Load(At::State(handle.slot)), Next::Return(Outcome::Valid(alive(memory, handle))))
             }
 
+            // The stamp of a free word. Every operation that saw the former word is lost.
+            Stage::Touch { seen } => {
+                let touched = seen.next(seen.slot);
+                let (access, result) = memory.exchange_owner(word_of(operation), seen, touched);
+                let stamp = seen.slot.is_none().then_some(touched.stamp);
+                (access, if result.is_ok() { Next::Return(Outcome::Touched(stamp)) } else { again })
+            }
+
             Stage::Planted(planted) => self.planted(planted, memory, operation, again),
         }
     }
@@ -420,13 +437,16 @@ pub fn handle_of(operation: Operation) -> Handle {
         | Operation::Release(handle, _)
         | Operation::Retire(handle)
         | Operation::Validate(handle) => handle,
-        Operation::Insert | Operation::OwnerOf(_) => unreachable!("takes no handle"),
+        Operation::Insert | Operation::OwnerOf(_) | Operation::Touch(_) => unreachable!("takes no handle"),
     }
 }
 
 pub fn word_of(operation: Operation) -> u8 {
     match operation {
-        Operation::Claim(_, word) | Operation::Release(_, word) | Operation::OwnerOf(word) => word,
+        Operation::Claim(_, word)
+        | Operation::Release(_, word)
+        | Operation::OwnerOf(word)
+        | Operation::Touch(word) => word,
         _ => unreachable!("takes no owner word"),
     }
 }

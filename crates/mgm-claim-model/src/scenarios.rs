@@ -1,7 +1,7 @@
 //! The scenarios. Each is small, and contains a pattern that the others do not: a bug shows only in a scenario with its
 //! pattern.
 
-use crate::system::Call::{Claim, Insert, OwnerOf, Release, Retire, Validate};
+use crate::system::Call::{Claim, Insert, OwnerOf, Release, Retire, Touch, Validate};
 use crate::system::{A, A_NEXT, B, INSERTED, Scenario};
 use crate::witness::Witness::*;
 
@@ -222,6 +222,26 @@ pub const QUICK: &[Scenario] = &[
         ..NONE
     },
     Scenario {
+        name: "a touch against a claim",
+        scripts: &[&[Claim(A, 0), Release(A, 0)], &[Touch(0), OwnerOf(0)], &[Retire(A)]],
+        reaches: &[Lost, Helping, LateHelper],
+        ..NONE
+    },
+    Scenario {
+        name: "a touch against a release",
+        owned: &[(0, 0)],
+        scripts: &[&[Release(A, 0)], &[Touch(0), Claim(B, 0)], &[Retire(A)]],
+        reaches: &[Helping, LateHelper, LateHelperWordTaken],
+        ..NONE
+    },
+    Scenario {
+        name: "a touch against two claims of one object",
+        live: 1,
+        scripts: &[&[Claim(A, 0)], &[Claim(A, 0), Release(A, 0)], &[Touch(0)]],
+        reaches: &[Helping, LateHelper, SettledByHelper, Lost],
+        ..NONE
+    },
+    Scenario {
         name: "four threads",
         owned: &[(0, 0)],
         scripts: &[&[Release(A, 0)], &[Claim(B, 0)], &[OwnerOf(0)], &[Retire(A)]],
@@ -235,6 +255,31 @@ pub const QUICK: &[Scenario] = &[
         reaches: &[Helping, LateHelper, SettledByHelper, Lost],
         ..NONE
     },
+];
+
+/// The scenarios that are explored with store buffers, beside some of [`QUICK`].
+pub const BUFFERED: &[Scenario] = &[
+    Scenario {
+        name: "each thread validates what the other inserts",
+        live: 0,
+        spare: 2,
+        scripts: &[&[Insert, Validate(B)], &[Insert, Validate(A)]],
+        ..NONE
+    },
+    Scenario {
+        name: "an object is claimed for and retired while it is inserted",
+        live: 0,
+        spare: 1,
+        scripts: &[&[Insert, Claim(INSERTED, 0)], &[Claim(A, 0), Validate(A)], &[Retire(A)]],
+        ..NONE
+    },
+];
+
+/// The scenarios of [`QUICK`] that are explored with store buffers, too.
+pub const QUICK_BUFFERED: [&str; 3] = [
+    "claim against retire",
+    "claim against release of one object",
+    "the next generation's handle is guessed",
 ];
 
 /// Longer scenarios, of 3 to 14 million states: minutes each.

@@ -34,6 +34,8 @@ pub enum Operation {
     Retire(Handle),
     OwnerOf(u8),
     Validate(Handle),
+    /// Changes the stamp of a word without an owner.
+    Touch(u8),
 }
 
 /// The result of an operation.
@@ -52,6 +54,8 @@ pub enum Outcome {
     Stale,
     Owner(Option<Handle>),
     Valid(bool),
+    /// The word's new stamp; `None` if the word has an owner.
+    Touched(Option<u8>),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,6 +138,13 @@ impl Spec {
             },
             Operation::OwnerOf(word) => Outcome::Owner(self.words[word as usize].owner),
             Operation::Validate(handle) => Outcome::Valid(self.live(handle)),
+            Operation::Touch(word) => {
+                let word = &mut after.words[word as usize];
+                Outcome::Touched(word.owner.is_none().then(|| {
+                    word.stamp += 1;
+                    word.stamp
+                }))
+            }
         };
         each(after, outcome);
     }

@@ -139,6 +139,11 @@ pub enum Stage {
     // validate
     Validate,
 
+    // touch
+    Touch {
+        seen: Owner,
+    },
+
     /// An access that only a planted bug makes.
     Planted(Planted),
 }

@@ -32,6 +32,7 @@ pub enum Call {
     Retire(Subject),
     OwnerOf(u8),
     Validate(Subject),
+    Touch(u8),
 }
 
 /// The initial state, and the calls of each thread.
@@ -138,6 +139,7 @@ impl System {
             Call::Retire(subject) => Operation::Retire(handle(subject)?),
             Call::OwnerOf(word) => Operation::OwnerOf(word),
             Call::Validate(subject) => Operation::Validate(handle(subject)?),
+            Call::Touch(word) => Operation::Touch(word),
         })
     }
 
@@ -156,12 +158,12 @@ impl System {
         let (access, next) = self.protocol.step(&mut state.memory, thread as u8, operation, stage);
         for (word, before) in owners.iter().enumerate() {
             let after = state.memory.owner[word];
-            if after != *before {
-                let generation = match stage {
+            if after.slot != before.slot {
+                let generation = || match stage {
                     Stage::Act(task) => task.holder.generation,
                     _ => crate::protocol::handle_of(operation).generation,
                 };
-                state.owned_by[word] = after.slot.map(|slot| Handle { slot, generation });
+                state.owned_by[word] = after.slot.map(|slot| Handle { slot, generation: generation() });
             }
         }
         let outcome = match next {

@@ -3,6 +3,7 @@
 mod arguments;
 mod config;
 mod forward;
+mod litmus;
 mod setup;
 mod soak;
 mod stress;
@@ -23,6 +24,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Forward(forward::Arguments),
+    #[command(hide = true)]
+    Litmus(litmus::Arguments),
     Soak(soak::Arguments),
     Stress(stress::Arguments),
 }
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         .init();
     let result = match Arguments::parse().command {
         Command::Forward(arguments) => forward::run(&arguments),
+        Command::Litmus(arguments) => litmus::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Stress(arguments) => stress::run(&arguments),
     };

@@ -48,6 +48,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "3", value_parser = whole::<u32>(1, 1024))]
     clients: u32,
 
+    /// The number of clients that can be registered at a time, by default one less than there are protocols
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1, 1024))]
+    limit: Option<u32>,
+
     /// The number of groups
     #[arg(long, value_name = "N", default_value = "2", value_parser = whole::<u32>(1, 1024))]
     groups: u32,
@@ -90,7 +94,7 @@ enum Check {
 
 const EXIT_CODES: &str = "Exit codes:
   0  every window is linearizable
-  1  a window is not linearizable, or a file could not be written
+  1  a window is not linearizable, the alerts of a client do not alternate, or a file could not be written
   2  wrong usage, including a file that cannot be replayed";
 
 const FAULT_POINTS: &str = "--stops needs a program that was built with fault points: \
@@ -135,8 +139,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let page = report.page(&command, &provenance, timeline.as_deref());
         page.and_then(|page| destination.write(&page)).map_err(Failure::violation)?;
     }
+    for fault in &report.faults {
+        eprintln!("{fault}");
+    }
     match violation {
         Some(violation) => Err(keep(violation, command, config.seed)),
+        None if !report.faults.is_empty() => {
+            eprintln!("run it again: {command}");
+            Err(Failure::violation(anyhow!("the alerts of a client do not alternate")))
+        }
         None if config.check != CheckLevel::None && report.windows_checked == 0 => {
             Err(Failure::violation(anyhow!("no window was checked: give a longer --seconds")))
         }
@@ -151,6 +162,7 @@ fn config(arguments: &Arguments) -> Result<StressConfig, Failure> {
         seed: arguments.seed.unwrap_or_else(rand::random),
         interfaces: arguments.interfaces,
         clients: arguments.clients,
+        limit: arguments.limit.unwrap_or(arguments.clients),
         groups: arguments.groups,
         weights: stress::weights(&arguments.mix).map_err(|error| Failure::usage(error.context("--mix")))?,
         check: match arguments.check {
@@ -187,8 +199,9 @@ fn replay(file: &Path) -> Result<(), Failure> {
 
 fn command(arguments: &Arguments, seed: u64) -> String {
     let Arguments { threads, seconds, mix, interfaces, clients, groups, .. } = arguments;
+    let limit = arguments.limit.unwrap_or(*clients);
     let stops = if arguments.stops { " --stops" } else { "" };
     format!(
-        "mgm stress --threads {threads} --seconds {seconds} --seed {seed} --mix {mix} --interfaces {interfaces} --clients {clients} --groups {groups}{stops}"
+        "mgm stress --threads {threads} --seconds {seconds} --seed {seed} --mix {mix} --interfaces {interfaces} --clients {clients} --limit {limit} --groups {groups}{stops}"
     )
 }

@@ -69,11 +69,15 @@ unsafe impl Element for CounterLine {
 
 impl CounterLine {
     /// Returns the line for counting under a generation, cleared if its counts belonged to an older one; `None` if they
-    /// belong to a newer one. Only the worker of the shard calls this.
+    /// belong to a newer one, or if the table has not `allocated` the generation. Only the worker of the shard calls this.
     #[inline]
-    pub(super) fn current(&self, generation: u32) -> Option<CurrentLine<'_>> {
+    pub(super) fn current(
+        &self,
+        generation: u32,
+        allocated: impl FnOnce() -> bool,
+    ) -> Option<CurrentLine<'_>> {
         let block = &self.0;
-        block.is_current(generation).then_some(CurrentLine(block))
+        block.is_current(generation, allocated).then_some(CurrentLine(block))
     }
 
     /// Returns the counts of a generation, if the line has it. Wait-free.
@@ -131,24 +135,24 @@ fn add(count: &AtomicU64, n: u64) {
 impl<const N: usize> Block<N> {
     /// Adds to a counter, unless the block belongs to a newer generation. Only the worker of the shard calls this.
     #[inline]
-    pub(super) fn add(&self, generation: u32, counter: usize, n: u64) {
-        if self.is_current(generation) {
+    pub(super) fn add(&self, generation: u32, counter: usize, n: u64, allocated: impl FnOnce() -> bool) {
+        if self.is_current(generation, allocated) {
             self.count(counter, n);
         }
     }
 
     /// Returns whether the block belongs to this generation, after clearing it if it belonged to an older one.
     #[inline]
-    fn is_current(&self, generation: u32) -> bool {
+    fn is_current(&self, generation: u32, allocated: impl FnOnce() -> bool) -> bool {
         // Relaxed: only this worker stores it; a worker that adopted the shard is ordered after the previous one by the
         // counters' lock.
         let present = self.generation.load(Ordering::Relaxed);
-        present == generation || self.advance(present, generation)
+        present == generation || self.advance(present, generation, allocated)
     }
 
     #[cold]
-    fn advance(&self, present: u32, generation: u32) -> bool {
-        if present > generation {
+    fn advance(&self, present: u32, generation: u32, allocated: impl FnOnce() -> bool) -> bool {
+        if present > generation || !(allocated() || planted!("foreign-counter-restarts")) {
             return false;
         }
         self.restart(generation);

@@ -24,6 +24,7 @@
 
 use super::counter_id::{LineId, MAX_LINES, OifCounterId};
 use super::counter_line::{Block, CounterLine, CurrentLine, HOT, LINE};
+use super::generations::Generations;
 use crate::memory::NoMemory;
 use crate::prefetch::prefetch;
 use crate::segment::Pages;
@@ -42,7 +43,7 @@ pub(in crate::forwarding) const OIF_DISCARDS: usize = 2;
 const _: () = assert!(COLD <= HOT * OIF_COLD);
 
 /// The number of lines in the first segment. It is small in tests and models, which then reach growth early.
-const FIRST_SEGMENT: u32 = if cfg!(any(loom, test)) { 2 } else { 64 };
+pub(super) const FIRST_SEGMENT: u32 = if cfg!(any(loom, test)) { 2 } else { 64 };
 
 /// One worker's counters of every flow.
 #[derive(Default)]
@@ -50,6 +51,7 @@ pub(in crate::forwarding) struct CounterShard {
     lines: DoublingArray<CounterLine, FIRST_SEGMENT>,
     /// The cold block with the same index as its line.
     cold: DoublingArray<Block<{ LINE * OIF_COLD }>, FIRST_SEGMENT>,
+    generations: Arc<Generations>,
     next: OnceLock<Arc<CounterShard>>,
 }
 
@@ -61,8 +63,12 @@ pub(super) struct CounterShards {
 
 impl CounterShards {
     /// Appends a new shard with room for this number of lines.
-    pub(super) fn push(&self, lines: usize) -> Result<Arc<CounterShard>, NoMemory> {
-        let shard = Arc::new(CounterShard::default());
+    pub(super) fn push(
+        &self,
+        lines: usize,
+        generations: &Arc<Generations>,
+    ) -> Result<Arc<CounterShard>, NoMemory> {
+        let shard = Arc::new(CounterShard { generations: generations.clone(), ..CounterShard::default() });
         shard.make_room(lines)?;
         let mut link = &self.first;
         loop {
@@ -103,7 +109,7 @@ impl CounterShard {
 
     fn add_to_block(&self, line: LineId, at: usize, n: u64) {
         if let Some(block) = self.cold.get(line.index) {
-            block.add(line.generation, at, n);
+            block.add(line.generation, at, n, || self.generations.has(line));
         }
     }
 
@@ -111,7 +117,7 @@ impl CounterShard {
     /// no longer in use. Only the worker of the shard calls this.
     #[inline]
     pub(in crate::forwarding) fn line(&self, id: LineId) -> Option<CurrentLine<'_>> {
-        self.lines.get(id.index)?.current(id.generation)
+        self.lines.get(id.index)?.current(id.generation, || self.generations.has(id))
     }
 
     #[inline]

@@ -5,6 +5,7 @@ use super::counter_line::{HOT, LINE};
 use crate::faults;
 use crate::forwarding::points;
 use crate::memory::{self, NoMemory};
+use std::hash::{BuildHasher, RandomState};
 
 /// The state of every line, each of which is free or belongs to one flow.
 #[derive(Default)]
@@ -12,6 +13,8 @@ pub(super) struct LineAllocator {
     lines: Vec<Line>,
     /// The indexes of the free lines.
     free: Vec<u32>,
+    /// The generation of lines that were never used.
+    unused: u32,
 }
 
 #[derive(Default)]
@@ -32,6 +35,18 @@ struct Line {
 }
 
 impl LineAllocator {
+    /// Makes an allocator of lines that begin with a generation of their own, so that the identifiers of two tables differ. (In
+    /// unit tests and models they begin with 1.)
+    pub(super) fn new() -> LineAllocator {
+        let unused = if cfg!(any(test, loom)) {
+            0
+        } else {
+            // Half of the generations are left for the line.
+            RandomState::new().hash_one(0) as u32 >> 1
+        };
+        LineAllocator { unused, ..LineAllocator::default() }
+    }
+
     /// Returns the number of lines, free ones included.
     pub(super) fn len(&self) -> usize {
         self.lines.len()
@@ -62,7 +77,7 @@ impl LineAllocator {
         faults::point(points::COUNTER_UNALLOCATED);
         let index = self.free.pop().unwrap_or(self.lines.len() as u32);
         if index as usize == self.lines.len() {
-            self.lines.push(Line::default());
+            self.lines.push(Line { generation: self.unused, ..Line::default() });
         }
         let line = &mut self.lines[index as usize];
         let generation = line.generation + 1;

@@ -3,6 +3,7 @@
 pub(super) mod counter_id;
 mod counter_line;
 mod counter_shards;
+mod generations;
 mod line_alloc;
 pub(super) mod oif_counters;
 mod state;
@@ -61,7 +62,7 @@ impl Counters {
             // Reserves the memory that dropping the worker needs.
             let shards = self.state.shards.iter().count() + 1;
             control.idle.reserve(shards);
-            let made = self.state.shards.push(lines);
+            let made = self.state.shards.push(lines, &self.state.generations);
             made.unwrap_or_else(|NoMemory| {
                 std::alloc::handle_alloc_error(std::alloc::Layout::new::<CounterShard>())
             })
@@ -120,6 +121,7 @@ impl Counters {
         }
         let id = control.lines.alloc_flow(|lines| self.make_room(lines))?.ok_or(full)?;
         control.flows += 1;
+        self.state.generations.note(id.line);
         Ok(id)
     }
 
@@ -134,7 +136,11 @@ impl Counters {
     /// Allocates the counters of an outgoing interface of a flow, all at zero; none if the flow's own counters are
     /// free.
     pub(super) fn alloc_oif(&self, flow: FlowCounterId) -> Result<OifCounterId, NoMemory> {
-        self.state.control.lock().lines.alloc_oif(flow, |lines| self.make_room(lines))
+        let id = self.state.control.lock().lines.alloc_oif(flow, |lines| self.make_room(lines))?;
+        if id != OifCounterId::NONE {
+            self.state.generations.note(id.line());
+        }
+        Ok(id)
     }
 
     /// Frees the counters of an outgoing interface. Returns `false` if they were free already.
@@ -145,6 +151,7 @@ impl Counters {
     /// Makes room for this number of lines in every shard, before any thread can know the new identifier: workers never
     /// allocate.
     fn make_room(&self, lines: usize) -> Result<(), NoMemory> {
+        self.state.generations.make_room(u32::try_from(lines).map_err(|_| NoMemory)?)?;
         self.state.shards.iter().try_for_each(|shard| shard.make_room(lines))
     }
 }

@@ -1,11 +1,13 @@
 //! The state that a table's counters and its workers share.
 
 use super::counter_shards::{CounterShard, CounterShards};
+use super::generations::Generations;
 use super::line_alloc::LineAllocator;
 use crate::sync::{Arc, Mutex};
 
 pub(super) struct CounterState {
     pub(super) shards: CounterShards,
+    pub(super) generations: Arc<Generations>,
     pub(super) control: Mutex<Control>,
 }
 
@@ -20,7 +22,11 @@ pub(super) struct Control {
 
 impl CounterState {
     pub(super) fn new(max_flows: u32) -> CounterState {
-        let control = Control { lines: LineAllocator::default(), idle: Vec::new(), flows: 0, max_flows };
-        CounterState { shards: CounterShards::default(), control: Mutex::new(control) }
+        let control = Control { lines: LineAllocator::new(), idle: Vec::new(), flows: 0, max_flows };
+        CounterState {
+            shards: CounterShards::default(),
+            generations: Arc::default(),
+            control: Mutex::new(control),
+        }
     }
 }

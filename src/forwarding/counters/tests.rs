@@ -306,3 +306,40 @@ fn totals_never_mix_two_generations() {
         done.store(true, Ordering::Relaxed);
     });
 }
+
+/// A later generation than the line has, which this table has not allocated.
+#[test]
+fn an_identifier_of_another_table_sets_no_count_back() {
+    let (counters, other) = (Counters::new(1), Counters::new(1));
+    let mine = counters.alloc().unwrap();
+    let oif = counters.alloc_oif(mine).unwrap();
+    let mut foreign = other.alloc().unwrap();
+    for _ in 0..4 {
+        other.free(foreign);
+        foreign = other.alloc().unwrap();
+    }
+    let foreign_oif = other.alloc_oif(foreign).unwrap();
+    let mut worker = counters.worker();
+    let all = [FlowCounter::Packets, FlowCounter::Discards];
+    for counter in all {
+        worker.add(mine, counter, 100);
+        worker.add(foreign, counter, 7);
+        worker.add(mine, counter, 5);
+    }
+    worker.forwarded(foreign, 1000, 3);
+    for (id, n) in [(oif, 10), (foreign_oif, 7), (oif, 1)] {
+        worker.add_oif(id, OifCounter::Packets, n);
+        worker.add_oif(id, OifCounter::Discards, n);
+    }
+    let totals = counters.totals(mine);
+    assert_eq!((totals.packets, totals.discards, totals.octets), (105, 105, 0));
+    let totals = counters.oif_totals(oif);
+    assert_eq!((totals.packets, totals.discards), (11, 11));
+    let mut next = mine;
+    for _ in 0..4 {
+        counters.free(next);
+        next = counters.alloc().unwrap();
+    }
+    assert_eq!(next, foreign, "unit tests begin with the same generation");
+    assert_eq!(counters.totals(next).packets, 0);
+}

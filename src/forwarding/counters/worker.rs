@@ -22,7 +22,9 @@ impl WorkerCounters {
 
     /// Adds to a counter of a flow. Wait-free: loads and stores of one cache line that only this worker writes.
     ///
-    /// Adds nothing if the identifier was freed and allocated again, or is another table's.
+    /// Adds nothing if the identifier was freed and allocated again. An identifier of another table adds nothing either, and
+    /// sets nothing back, unless it is equal to one of this table. Tables begin with generations that are chosen at random,
+    /// so that this is unlikely: about one chance in 2^31 for each identifier.
     #[inline]
     pub fn add(&mut self, id: FlowCounterId, counter: FlowCounter, n: u64) {
         self.shard.add(id.line, counter as usize, n);

@@ -12,7 +12,8 @@ use crate::handle::slot::Slot;
 use crate::handle::slot_array::SlotArray;
 use crate::handle::state_word;
 use crate::handle::{
-    ClaimError, Handle, Kind, OwnerWords, ReleaseError, ResourceId, RetireError, descriptor, thread_id,
+    ClaimError, Handle, Kind, OwnerWord, OwnerWords, ReleaseError, ResourceId, RetireError, descriptor,
+    thread_id,
 };
 use crate::sync::{Ordering, SteppedWord, stepping};
 use mgm_claim_model::memory::{Change, ClaimWord, Location, State, Value};
@@ -87,18 +88,23 @@ impl Real {
                 unsafe { opened.open(handle, 0, ()) };
                 Outcome::Inserted(model_handle(handle))
             }
-            Operation::Claim(handle, word) => match step.claim(real_handle(handle), self.word_id(word)) {
+            Operation::Claim(handle, word) => match step.claim(real_handle(handle), self.word_id(word), None)
+            {
                 Ok(word) => Outcome::Claimed(stamp(word)),
                 Err(ClaimError::Owned(holder)) => Outcome::Owned(model_handle(holder)),
                 Err(ClaimError::Stale) => Outcome::Stale,
+                Err(ClaimError::Changed) => unreachable!("it depends on no word"),
                 Err(ClaimError::UnknownResource) => unreachable!("the words were created at the start"),
             },
-            Operation::Release(handle, word) => match step.release(real_handle(handle), self.word_id(word)) {
-                Ok(word) => Outcome::Released(stamp(word)),
-                Err(ReleaseError::NotOwner) => Outcome::NotOwner,
-                Err(ReleaseError::Stale) => Outcome::Stale,
-                Err(ReleaseError::UnknownResource) => unreachable!("the words were created at the start"),
-            },
+            Operation::Release(handle, word) => {
+                match step.release(real_handle(handle), self.word_id(word), None) {
+                    Ok(word) => Outcome::Released(stamp(word)),
+                    Err(ReleaseError::NotOwner) => Outcome::NotOwner,
+                    Err(ReleaseError::Stale) => Outcome::Stale,
+                    Err(ReleaseError::Changed) => unreachable!("it depends on no word"),
+                    Err(ReleaseError::UnknownResource) => unreachable!("the words were created at the start"),
+                }
+            }
             Operation::Retire(handle) => match step.check_and_retire(real_handle(handle)) {
                 Ok(()) => {
                     at_free_list();
@@ -109,6 +115,17 @@ impl Real {
                 Err(RetireError::Stale) => Outcome::Stale,
             },
             Operation::OwnerOf(word) => Outcome::Owner(step.owner_of(self.word_id(word)).map(model_handle)),
+            Operation::Touch(word) => loop {
+                let id = self.word_id(word);
+                let stepped = self.owners.stepped(id).expect("created at the start");
+                let seen = OwnerWord(stepped.load(Ordering::SeqCst));
+                if !seen.is_free() {
+                    break Outcome::Touched(None);
+                }
+                if step.touch(id, seen) {
+                    break Outcome::Touched(Some(stamp(seen.touched())));
+                }
+            },
             Operation::Validate(handle) => Outcome::Valid(self.slot(handle.slot).holds(real_handle(handle))),
         }
     }

@@ -1,5 +1,7 @@
 //! Promises of the tables, call by call and under stress.
 
+mod destructors;
+mod limits;
 mod ownership;
 mod recycling;
 mod removal;

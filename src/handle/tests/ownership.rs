@@ -116,3 +116,44 @@ fn claims_from_many_threads_add_up() {
     }
     reclaim_all(&table);
 }
+
+/// A word that was read before the resource changed hands claims and releases nothing, though the resource is free again.
+#[test]
+fn an_outdated_word_claims_and_releases_nothing() {
+    let table = OwnershipTable::<u32>::with_limit(3).unwrap();
+    let [red, blue] = [1, 2].map(|n| table.insert(n).unwrap());
+    let resource = table.new_resource().unwrap();
+    let first = table.owners().word(resource).unwrap();
+    let claimed = table.claim_unchanged(red, resource, first).unwrap();
+    assert_eq!(table.claim_unchanged(blue, resource, first), Err(ClaimError::Changed));
+    assert_eq!(table.claim_unchanged(blue, resource, claimed), Err(ClaimError::Owned(red)));
+    assert_eq!(table.release_unchanged(blue, resource, claimed), Err(ReleaseError::NotOwner));
+    assert_eq!(table.release_unchanged(red, resource, first), Err(ReleaseError::Changed));
+    let freed = table.release_unchanged(red, resource, claimed).unwrap();
+    assert_eq!(table.claim_unchanged(red, resource, first), Err(ClaimError::Changed));
+    let again = table.claim_unchanged(red, resource, freed).unwrap();
+    assert_eq!(table.release_unchanged(red, resource, claimed), Err(ReleaseError::Changed));
+    table.release_unchanged(red, resource, again).unwrap();
+    table.check_and_retire(red).unwrap();
+    let word = table.owners().word(resource).unwrap();
+    assert_eq!(table.claim_unchanged(red, resource, word), Err(ClaimError::Stale));
+}
+
+#[cfg(feature = "manager")]
+#[test]
+fn a_touch_outdates_a_free_word_and_no_other() {
+    let table = OwnershipTable::<u32>::with_limit(3).unwrap();
+    let red = table.insert(1).unwrap();
+    let resource = table.new_resource().unwrap();
+    let free = table.owners().word(resource).unwrap();
+    assert!(table.touch(resource, free));
+    assert!(!table.touch(resource, free), "it reads otherwise now");
+    assert_eq!(table.claim_unchanged(red, resource, free), Err(ClaimError::Changed));
+    assert_eq!(table.owner_of(resource), None);
+    let owned = table.claim(red, resource).unwrap();
+    assert!(!table.touch(resource, owned), "it has an owner");
+    assert_eq!(table.owners().word(resource), Some(owned));
+    assert_eq!(table.check_and_retire(red).unwrap_err(), RetireError::StillOwns(1));
+    table.release(red, resource).unwrap();
+    table.check_and_retire(red).unwrap();
+}

@@ -106,7 +106,9 @@ fn a_slot_whose_generations_are_used_up_is_not_reused() {
     assert!(seen.iter().all(|&handle| !table.contains(handle)));
 }
 
-fn sealed_raw<T>(table: &mut HandleTable<T>) -> &mut crate::handle::slot_alloc::SlotAllocator {
+fn sealed_raw<T>(
+    table: &mut HandleTable<T>,
+) -> &mut crate::handle::slot_alloc::SlotAllocator<crate::handle::layout::Plain> {
     &mut table.raw.allocator
 }
 

@@ -5,9 +5,11 @@
 
 use crate::forwarding::{Flow, ForwardingTable};
 use parking_lot::{Mutex, RwLock};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A change of the manager's forwarding table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +20,8 @@ pub enum EntryChange {
     Overflow,
 }
 
-/// A subscription to changes of entries. Dropping it ends the subscription.
+/// A subscription to changes of entries. Dropping it ends the subscription, and waits for wakes that are running, except inside
+/// a wake.
 ///
 /// [`GroupManager::subscribe_changes`](crate::manager::GroupManager::subscribe_changes) makes one. A change is queued right
 /// after it is made. A subscriber that takes a flow out of the queue and then looks it up sees that change or a later one,
@@ -45,7 +48,13 @@ impl ChangeSubscription {
 
 impl Drop for ChangeSubscription {
     fn drop(&mut self) {
-        self.feed.queues.write().retain(|queue| !Arc::ptr_eq(queue, &self.queue));
+        // Relaxed: read under the lock of the list, or by this very thread.
+        self.queue.ended.store(true, Ordering::Relaxed);
+        // Inside a wake this thread reads the list, and must not wait for itself: the next subscription that begins or ends
+        // removes the queue.
+        if WAKING.get() == 0 {
+            self.feed.remove_ended();
+        }
     }
 }
 
@@ -60,6 +69,29 @@ struct ChangeQueue {
     limit: usize,
     /// Called after a change was queued.
     wake: Box<dyn Fn() + Send + Sync>,
+    /// Whether the subscription was dropped.
+    ended: AtomicBool,
+}
+
+thread_local! {
+    /// The number of wakes that this thread is inside of.
+    static WAKING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Notes that this thread is inside a wake.
+struct Waking;
+
+impl Waking {
+    fn enter() -> Waking {
+        WAKING.set(WAKING.get() + 1);
+        Waking
+    }
+}
+
+impl Drop for Waking {
+    fn drop(&mut self) {
+        WAKING.set(WAKING.get() - 1);
+    }
 }
 
 #[derive(Default)]
@@ -70,6 +102,10 @@ struct Pending {
 
 impl ChangeQueue {
     fn push(&self, flow: Flow) {
+        // Relaxed: as the store.
+        if self.ended.load(Ordering::Relaxed) {
+            return;
+        }
         {
             let mut pending = self.pending.lock();
             if pending.flows.len() < self.limit {
@@ -79,6 +115,7 @@ impl ChangeQueue {
                 pending.overflowed = true;
             }
         }
+        let _waking = Waking::enter();
         (self.wake)();
     }
 }
@@ -90,6 +127,16 @@ pub(in crate::manager) struct ChangeFeed {
 }
 
 impl ChangeFeed {
+    /// Removes the queues of dropped subscriptions. What their wakes own is dropped without a lock.
+    fn remove_ended(&self) {
+        let ended: Vec<_> = {
+            let mut queues = self.queues.write();
+            let is_ended = |queue: &mut Arc<ChangeQueue>| queue.ended.load(Ordering::Relaxed);
+            queues.extract_if(.., is_ended).collect()
+        };
+        drop(ended);
+    }
+
     /// Adds a subscriber. The first one attaches the feed to the table, so that without subscribers publishing costs
     /// nothing more.
     pub(in crate::manager) fn subscribe(
@@ -98,7 +145,9 @@ impl ChangeFeed {
         limit: usize,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> ChangeSubscription {
-        let queue = Arc::new(ChangeQueue { pending: Mutex::default(), limit, wake });
+        let ended = AtomicBool::new(false);
+        let queue = Arc::new(ChangeQueue { pending: Mutex::default(), limit, wake, ended });
+        self.remove_ended();
         self.queues.write().push(queue.clone());
         let queues = self.queues.clone();
         // Without effect when the feed is attached already: a table has one watcher, and only this feed sets it.
@@ -110,7 +159,7 @@ impl ChangeFeed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     fn flow(n: u8) -> Flow {
         Flow::new([10, 0, 0, n].into(), [239, 0, 0, 1].into()).unwrap()
@@ -151,5 +200,33 @@ mod tests {
         assert_eq!(drain(&long), [1, 2, 3, 4].map(|n| EntryChange::Flow(flow(n))));
         push(&feed, 5);
         assert_eq!(drain(&short), [EntryChange::Flow(flow(5))]);
+    }
+
+    /// The wake owns the subscription, and drops it when it is called.
+    #[test]
+    fn a_subscription_may_be_dropped_inside_its_own_wake() {
+        let (feed, wakes) = (ChangeFeed::default(), Arc::<AtomicU32>::default());
+        let table = ForwardingTable::new(1, Arc::default());
+        let own = Arc::new(Mutex::new(None));
+        let (taken, counted) = (own.clone(), wakes.clone());
+        let wake = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            drop(taken.lock().take());
+        };
+        let subscription = feed.subscribe(&table, 9, Box::new(wake));
+        let queue = Arc::downgrade(&subscription.queue);
+        *own.lock() = Some(subscription);
+        let (done, finished) = std::sync::mpsc::channel();
+        let pushing = feed.clone();
+        std::thread::spawn(move || {
+            push(&pushing, 1);
+            push(&pushing, 2);
+            _ = done.send(());
+        });
+        finished.recv_timeout(std::time::Duration::from_secs(20)).expect("the wake does not wait for itself");
+        assert_eq!(wakes.load(Ordering::Relaxed), 1, "not woken after the end");
+        let other = subscribe(&feed, 9, &wakes);
+        assert!(queue.upgrade().is_none(), "the queue is removed by the next subscription");
+        drop(other);
     }
 }

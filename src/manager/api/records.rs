@@ -112,7 +112,9 @@ pub enum Upcall {
     Queued,
     /// The flow was queued before: the packet is counted.
     Waiting,
-    /// There is no room in the queue, or no memory: the packet is counted.
+    /// There is no room in the queue, or no memory. [`LimitCounters::upcalls_refused`] counts the packet; and if the flow is
+    /// remembered, so does the flow's `queue_overflow`. A new flow that finds the quota of its interface used up is not
+    /// remembered.
     Refused,
     /// Packets to the group never leave their link.
     NotForwarded,

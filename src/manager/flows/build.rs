@@ -104,6 +104,8 @@ impl FlowTable {
         if !upstream.is_current(ctx.owners()) {
             return Ok(None);
         }
+        // The interface that the packet arrived on may have lost its place.
+        let arrival = arrival.filter(|vif| ctx.interfaces.get(*vif).is_some());
         let quota = arrival.or(upstream.incoming().map(|incoming| incoming.interface));
         self.check_quota(quota)?;
         let counter = self.counter(flow, ctx).inspect_err(|_| self.limit_counters.entries_refused += 1)?;
@@ -133,7 +135,7 @@ impl FlowTable {
             let overrides = &record.overrides;
             let filter = MemberFilter::Live;
             let mut outgoing = overrides.outgoing(&flow, &upstream, ctx.members, ctx.owners(), filter)?;
-            assign_counters(&mut record.oif_counters, &mut outgoing, counter, ctx.table)?;
+            assign_counters(&mut record.oif_counters, &mut outgoing, counter, ctx)?;
             entry.outgoing = outgoing;
             let entry = memory::boxed(entry)?;
             if entry.outgoing.is_empty() {

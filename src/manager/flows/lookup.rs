@@ -41,6 +41,11 @@ impl FlowTable {
         self.mentions.range(from..).next().is_some_and(|(v, _)| *v == vif)
     }
 
+    /// Returns whether any entry depends on an interface or is charged to it.
+    pub(in crate::manager) fn needs(&self, vif: VifIndex) -> bool {
+        self.is_mentioned(vif) || self.quotas.charges(vif)
+    }
+
     /// Returns the entries after a flow, or all of them, in the order of flows, including those that are dead and not swept.
     pub(in crate::manager) fn entries(&self, after: Option<Flow>) -> impl Iterator<Item = EntryView<'_>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);

@@ -1,6 +1,6 @@
 //! [`FlowRecord`]: what the manager keeps of one flow.
 
-use super::{FlowOverrides, PathInfo, Upstream};
+use super::{FlowContext, FlowOverrides, PathInfo, Upstream};
 use crate::forwarding::{
     Flow, FlowCounter, FlowCounterId, ForwardingTable, OifCounterId, Outgoing, VifIndex, WorkerCounters,
 };
@@ -135,13 +135,27 @@ pub(super) fn assign_counters(
     oif_counters: &mut Vec<(VifIndex, OifCounterId)>,
     outgoing: &mut [Outgoing],
     counter: FlowCounterId,
-    table: &ForwardingTable,
+    ctx: FlowContext<'_>,
 ) -> Result<(), NoMemory> {
+    let find = |counters: &[(VifIndex, OifCounterId)], interface: VifIndex| {
+        counters.binary_search_by_key(&interface, |(interface, _)| *interface)
+    };
     for outgoing in outgoing {
-        let at = oif_counters.binary_search_by_key(&outgoing.interface, |(interface, _)| *interface);
+        let mut at = find(oif_counters, outgoing.interface);
+        if at.is_err() {
+            // Numbers that name nothing any more do not come back.
+            oif_counters.retain(|(interface, oif_counter)| {
+                let named = ctx.interfaces.get(*interface).is_some();
+                if !named {
+                    ctx.table.free_oif_counter(*oif_counter);
+                }
+                named
+            });
+            at = find(oif_counters, outgoing.interface);
+        }
         if let Err(at) = at {
             memory::reserve(oif_counters, 1)?;
-            oif_counters.insert(at, (outgoing.interface, table.alloc_oif_counter(counter)?));
+            oif_counters.insert(at, (outgoing.interface, ctx.table.alloc_oif_counter(counter)?));
         }
         let (Ok(at) | Err(at)) = at;
         outgoing.counter = oif_counters[at].1;

@@ -43,7 +43,7 @@ impl FlowTable {
         let mut renew = || {
             let mut outgoing =
                 overrides.outgoing(&flow, &entry.upstream, ctx.members, ctx.owners(), filter)?;
-            assign_counters(oif_counters, &mut outgoing, counter, ctx.table)?;
+            assign_counters(oif_counters, &mut outgoing, counter, ctx)?;
             if outgoing != entry.outgoing {
                 if outgoing.is_empty() != entry.outgoing.is_empty() {
                     memory::reserve(transitions, 1)?;

@@ -42,7 +42,7 @@ impl GroupManager {
     pub(super) fn notify_of_transitions(&self, locked: &mut LockedState<'_>, causers: &[Handle]) {
         for Transition { flow, entry_id, incoming, negative } in locked.state.flows.take_transitions() {
             let Some(record) = self.interfaces.get(incoming.interface) else { continue };
-            let Some(client) = self.ownership(record).deciding() else { continue };
+            let Some(client) = self.ownership(&record).deciding() else { continue };
             let Some(channel) = locked.channel(client).filter(|_| !causers.contains(&client)) else {
                 continue;
             };
@@ -58,7 +58,7 @@ impl GroupManager {
     }
 
     /// Notifies the owner of an interface of a packet that should have arrived elsewhere, if the owner wants such alerts.
-    pub(super) fn notify_of_wrong_interface(&self, record: &InterfaceRecord, alert: WrongInterfaceAlert) {
+    pub(super) fn notify_of_wrong_interface(&self, record: &InterfaceRecord<'_>, alert: WrongInterfaceAlert) {
         self.update_state(|locked| {
             let ownership = self.ownership(record);
             let channel = ownership.deciding().and_then(|client| locked.channel(client));
@@ -87,8 +87,8 @@ impl GroupManager {
         notice: impl FnOnce(Interface) -> Notice,
     ) {
         let Some(record) = self.interfaces.get(key.vif) else { return };
-        let ownership = self.ownership(record);
-        let stamp = ownership.stamp(record, Role::Routing);
+        let ownership = self.ownership(&record);
+        let stamp = ownership.stamp(&record, Role::Routing);
         // Another routing protocol has nothing to do with the member: IGMP adds its memberships again for that one.
         if member.stamp.depends_on(&stamp)
             && let Some(channel) = ownership.by(Role::Routing).and_then(|client| locked.channel(client))
@@ -146,7 +146,7 @@ impl GroupManager {
         let membership = Membership::OneSource(flow);
         let Some(join) = locked.state.rpf_joins.get(flow) else { return };
         locked.state.looks += 1;
-        let decides = |interface| self.ownership(self.interfaces.find(interface)?).deciding();
+        let decides = |interface| self.ownership(&self.interfaces.find(interface)?).deciding();
         let members = &locked.state.members;
         // A later change of the owners is followed by a sweep of the interface, which settles again.
         let wanted =
@@ -248,7 +248,7 @@ mod tests {
         manager.clients.table.release(releasing, record.owner(Role::Routing)).unwrap();
         let group = Membership::any_source(flow.group()).unwrap();
         manager.delete_membership(other, elsewhere, group, StateChange::Join).unwrap();
-        manager.update_state(|locked| _ = manager.sweep(locked, record, Some(releasing)));
+        manager.update_state(|locked| _ = manager.sweep(locked, &record, Some(releasing)));
         assert_eq!(*heard.0.lock(), []);
     }
 }

@@ -97,6 +97,13 @@ impl GroupManager {
         if self.enumerations.end(enumeration) && live { Ok(()) } else { Err(EnumerationError::Stale) }
     }
 
+    /// Returns the number of open enumerations. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn open_enumerations(&self) -> u32 {
+        self.enumerations.open()
+    }
+
     /// Returns the joined memberships at one instant, each once.
     fn joined(&self, kind: EnumerationKind) -> Result<Vec<Membership>, NoMemory> {
         let state = self.state.lock();

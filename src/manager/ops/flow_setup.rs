@@ -136,10 +136,10 @@ impl GroupManager {
         let Some(record) = self.interfaces.find(path.interface) else {
             return (Upstream::Unknown(path.interface), info(path));
         };
-        let ownership = self.ownership(record);
+        let ownership = self.ownership(&record);
         match self.ask_reverse_path(flow, packet, path, &ownership) {
             Some((upstream, answer)) => (upstream, info(answer)),
-            None => (known(record, &ownership), info(path)),
+            None => (known(&record, &ownership), info(path)),
         }
     }
 
@@ -161,8 +161,8 @@ impl GroupManager {
         let record =
             self.interfaces.find(answer.interface).filter(|_| answer.interface.family() == flow.family())?;
         // The ownership, and the stamp that makes the entry depend on it, at one instant.
-        let ownership = self.ownership(record);
-        (ownership.by(role) == Some(client)).then(|| (known(record, &ownership), answer))
+        let ownership = self.ownership(&record);
+        (ownership.by(role) == Some(client)).then(|| (known(&record, &ownership), answer))
     }
 
     /// Asks the owners of the outgoing interfaces, and returns their vetoes.
@@ -200,7 +200,7 @@ impl GroupManager {
         let owners = self.clients.table.owners();
         for out in outgoing {
             let Some(record) = self.interfaces.get(out.interface) else { continue };
-            let ownership = self.ownership(record);
+            let ownership = self.ownership(&record);
             // After a change of ownership it is no outgoing interface any more, whichever client owns it by now.
             if !out.stamp.is_current(owners) {
                 continue;
@@ -217,7 +217,7 @@ impl GroupManager {
                 let igmp = ownership.by(Role::Igmp).is_some();
                 let offered = OfferedInterface::new(record.interface, igmp);
                 let key = RoleKey::new(record.vif, role);
-                offer.interfaces.push((offered, (key, ownership.stamp(record, role))));
+                offer.interfaces.push((offered, (key, ownership.stamp(&record, role))));
             }
         }
         offers
@@ -225,7 +225,7 @@ impl GroupManager {
 }
 
 /// Returns the upstream through a known interface.
-fn known(record: &InterfaceRecord, ownership: &Ownership) -> Upstream {
+fn known(record: &InterfaceRecord<'_>, ownership: &Ownership) -> Upstream {
     let incoming = Incoming { interface: record.vif, stamp: ownership.arrival_stamp(record) };
     Upstream::Known { incoming, owned: ownership.deciding().is_some() }
 }

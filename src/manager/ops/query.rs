@@ -96,7 +96,7 @@ impl GroupManager {
         let record = incoming.flatten().and_then(|incoming| self.interfaces.get(incoming.interface));
         let (owner, live) = match record {
             Some(record) => {
-                let (ownership, live) = self.ownership_while(record, || self.clients.validate(client));
+                let (ownership, live) = self.ownership_while(&record, || self.clients.validate(client));
                 (ownership.deciding(), live)
             }
             None => (None, self.clients.validate(client)),
@@ -160,7 +160,10 @@ impl GroupManager {
         let mut interfaces: BTreeMap<Handle, Vec<Interface>> = BTreeMap::new();
         for record in self.interfaces.iter() {
             for owner in [record.routing, record.igmp] {
-                if let Some(handle) = self.clients.table.owner_of(owner) {
+                // The name after the word, so that the word is this interface's.
+                if let Some(handle) = self.clients.table.owner_of(owner)
+                    && record.is_named()
+                {
                     interfaces.entry(handle).or_default().push(record.interface);
                 }
             }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub(super) struct Snapshot<'m>(BTreeMap<VifIndex, Owned<'m>>);
 
 struct Owned<'m> {
-    record: &'m InterfaceRecord,
+    record: InterfaceRecord<'m>,
     ownership: Ownership,
     /// The protocols of the owners: routing, IGMP.
     protocols: [Option<Protocol>; 2],
@@ -29,7 +29,7 @@ impl GroupManager {
         loop {
             let mut changed = false;
             for owned in owned.values_mut() {
-                if self.words(owned.record) != Some(owned.ownership.words()) {
+                if self.words(&owned.record) != Some(owned.ownership.words()) {
                     *owned = self.read_owned(owned.record);
                     changed = true;
                 }
@@ -40,13 +40,13 @@ impl GroupManager {
         }
     }
 
-    fn read_owned<'m>(&'m self, record: &'m InterfaceRecord) -> Owned<'m> {
+    fn read_owned<'m>(&'m self, record: InterfaceRecord<'m>) -> Owned<'m> {
         loop {
-            let ownership = self.ownership(record);
+            let ownership = self.ownership(&record);
             let protocols =
                 Role::BOTH.map(|role| ownership.by(role).and_then(|owner| self.clients.protocol(owner)));
             // While a client is an owner it is registered, so its protocol is known.
-            if self.words(record) == Some(ownership.words()) {
+            if self.words(&record) == Some(ownership.words()) {
                 return Owned { record, ownership, protocols };
             }
         }

@@ -18,7 +18,7 @@ impl GroupManager {
     pub(super) fn sweep(
         &self,
         locked: &mut LockedState<'_>,
-        record: &InterfaceRecord,
+        record: &InterfaceRecord<'_>,
         causer: Option<Handle>,
     ) -> Ownership {
         let vif = record.vif;
@@ -53,7 +53,7 @@ impl GroupManager {
     fn read_dead(
         &self,
         locked: &mut LockedState<'_>,
-        record: &InterfaceRecord,
+        record: &InterfaceRecord<'_>,
     ) -> (Ownership, Vec<(Membership, RoleKey, Member)>) {
         let look = |locked: &mut LockedState<'_>| {
             let ownership = self.ownership(record);
@@ -78,7 +78,7 @@ impl GroupManager {
     pub(super) fn sweep_dead(&self, locked: &mut LockedState<'_>, membership: Membership) -> bool {
         let dead = locked.state.members.dead_interfaces(membership, self.clients.table.owners());
         for record in dead.iter().filter_map(|vif| self.interfaces.get(*vif)) {
-            self.sweep(locked, record, None);
+            self.sweep(locked, &record, None);
         }
         !dead.is_empty()
     }
@@ -118,11 +118,11 @@ impl GroupManager {
     fn sweep_all(&self, locked: &mut LockedState<'_>, vifs: impl IntoIterator<Item = VifIndex>) {
         for record in vifs.into_iter().filter_map(|vif| self.interfaces.get(vif)) {
             // Owner words never recur: if they are the same now, they were the same throughout.
-            let words = self.ownership(record).words();
+            let words = self.ownership(&record).words();
             if locked.state.members.swept_under(record.vif, words) {
                 continue;
             }
-            self.sweep(locked, record, None);
+            self.sweep(locked, &record, None);
         }
     }
 }
@@ -130,7 +130,7 @@ impl GroupManager {
 /// Returns the memberships of an interface that are dead under its owners, in the order of their notices.
 fn dead_on(
     locked: &mut LockedState<'_>,
-    record: &InterfaceRecord,
+    record: &InterfaceRecord<'_>,
     ownership: &Ownership,
 ) -> Vec<(Membership, RoleKey, Member)> {
     let (members, mut looks) = (&locked.state.members, 0);

@@ -26,8 +26,9 @@ impl GroupManager {
         if !leaves_its_link(flow.group()) {
             return Upcall::NotForwarded;
         }
-        let quota = self.vif_index(arrival);
-        self.upcalls.report(Reported { flow, arrival, quota, packet }, self.upcall_quota(quota))
+        self.charge(arrival, |key, quota| {
+            self.upcalls.report(Reported { flow, arrival, quota: key, packet }, quota)
+        })
     }
 
     /// Reports a packet that arrived on another interface than its flow's incoming one. If the owner of that interface
@@ -43,9 +44,10 @@ impl GroupManager {
         if !self.clients.may_want_wrong_interface() {
             return false;
         }
-        let quota = self.vif_index(arrival);
-        let reported = Reported { flow, arrival, quota, packet };
-        self.upcalls.report_wrong_interface(reported, self.clock.now(), self.upcall_quota(quota))
+        self.charge(arrival, |key, quota| {
+            let reported = Reported { flow, arrival, quota: key, packet };
+            self.upcalls.report_wrong_interface(reported, self.clock.now(), quota)
+        })
     }
 
     /// Processes at most `max` upcalls on this thread: makes entries as [`new_flow`](Self::new_flow) does, and notifies
@@ -85,10 +87,23 @@ impl GroupManager {
         processed
     }
 
+    /// Runs `report` with the quota of the interface where a packet arrived. What it reserves keeps the interface's place.
+    fn charge<R>(&self, arrival: Interface, report: impl FnOnce(QuotaKey, &UpcallQuota) -> R) -> R {
+        if let Some(record) = self.interfaces.find(arrival) {
+            let quota = record.upcalls();
+            quota.enter();
+            let _inside = Inside(quota);
+            if record.is_staying() {
+                return report(Some(record.vif), quota);
+            }
+        }
+        report(None, self.upcalls.unknown_quota())
+    }
+
     /// Returns the quota of an interface. Wait-free.
     fn upcall_quota(&self, key: QuotaKey) -> &UpcallQuota {
         let record = key.and_then(|vif| self.interfaces.get(vif));
-        record.map_or(self.upcalls.unknown_quota(), |record| &record.upcalls)
+        record.map_or(self.upcalls.unknown_quota(), |record| record.upcalls())
     }
 
     fn process_flow(&self, (packet, pending): &QueuedFlow) {
@@ -119,7 +134,16 @@ impl GroupManager {
     fn process_wrong_interface(&self, packet: KeptPacket) {
         let KeptPacket { flow, arrival, octets, .. } = packet;
         if let Some(record) = self.interfaces.find(arrival) {
-            self.notify_of_wrong_interface(record, WrongInterfaceAlert::new(flow, arrival, octets));
+            self.notify_of_wrong_interface(&record, WrongInterfaceAlert::new(flow, arrival, octets));
         }
+    }
+}
+
+/// A thread that may be reserving part of a quota.
+struct Inside<'q>(&'q UpcallQuota);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }

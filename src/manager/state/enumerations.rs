@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use crate::handle::{Handle, HandleTable, Kind};
 use crate::manager::Membership;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::time::Duration;
 
 /// A snapshot of the joined groups. Each record is handed out once.
@@ -46,6 +46,11 @@ impl Enumerations {
         Enumerations { table, open: AtomicU32::new(0), max }
     }
 
+    /// Returns the number of enumerations that are open or about to be.
+    pub(in crate::manager) fn open(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// Reserves room for one more. Returns whether there was any.
     pub(in crate::manager) fn reserve(&self) -> bool {
         let more = |open: u32| (open < self.max).then_some(open + 1);
@@ -62,7 +67,12 @@ impl Enumerations {
     pub(in crate::manager) fn insert(&self, mut enumeration: Enumeration) -> Option<Handle> {
         for attempt in 0..YIELDS + SLEEPS {
             match self.table.insert(enumeration) {
-                Ok(handle) => return Some(handle),
+                Ok(handle) => {
+                    // Paired with the fence in `end_dead`: of the thread that begins an enumeration and then checks its
+                    // owner, and the thread that retires the owner and then looks here, one sees the other.
+                    fence(Ordering::SeqCst);
+                    return Some(handle);
+                }
                 Err(refused) => enumeration = refused.into_inner(),
             }
             if attempt < YIELDS { std::thread::yield_now() } else { std::thread::sleep(SLEEP) }
@@ -83,7 +93,9 @@ impl Enumerations {
 
     /// Ends the enumerations of clients that have left.
     pub(in crate::manager) fn end_dead(&self, is_live: impl Fn(Handle) -> bool) {
-        // An enumeration that is started meanwhile checks its owner after it is in the table.
+        // An enumeration that is started meanwhile checks its owner after it is in the table. Paired with the fence in
+        // `insert`.
+        fence(Ordering::SeqCst);
         if self.open.load(Ordering::Relaxed) == 0 {
             return;
         }

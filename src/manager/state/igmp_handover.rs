@@ -56,6 +56,12 @@ impl Handovers {
         gone.iter().for_each(|key| _ = self.tenures.remove(key));
     }
 
+    /// Forgets an interface that is not IGMP's, because its number will name nothing. A notice that is still queued requires a
+    /// tenure that has ended.
+    pub(in crate::manager) fn forget(&mut self, vif: VifIndex) {
+        self.end(vif, OwnerWord(u64::MAX));
+    }
+
     /// Notes that a notice was queued.
     pub(in crate::manager) fn queued(&mut self, vif: VifIndex, tenure: OwnerWord, word: OwnerWord) {
         self.tenures.entry((vif, tenure)).or_insert(Notified { word, queued: 0 }).queued += 1;

@@ -183,6 +183,11 @@ impl MembershipTable {
         Role::BOTH.into_iter().any(|role| self.len_of(RoleKey { vif, role }) > 0)
     }
 
+    /// Forgets an interface without memberships, because its number will name nothing.
+    pub(in crate::manager) fn forget(&mut self, vif: VifIndex) {
+        self.swept.remove(&vif);
+    }
+
     /// Returns the interfaces that have memberships.
     pub(in crate::manager) fn interfaces(&self) -> BTreeSet<VifIndex> {
         self.per_key.keys().map(|key| key.vif).collect()

@@ -5,9 +5,12 @@ mod clock;
 pub(super) mod cursor;
 mod enumerations;
 mod igmp_handover;
+mod interface_record;
 mod interface_table;
 mod latecomers;
 mod membership_table;
+#[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
+pub(super) mod name_index;
 #[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
 pub(super) mod pending_flow;
 mod quota;
@@ -18,7 +21,8 @@ mod upcall_queue;
 pub(super) use clock::Clock;
 pub(super) use enumerations::{Enumeration, Enumerations};
 pub(super) use igmp_handover::{Handover, Handovers};
-pub(super) use interface_table::{InterfaceAllocator, InterfaceRecord, InterfaceTable};
+pub(super) use interface_record::InterfaceRecord;
+pub(super) use interface_table::{InterfaceAllocator, InterfaceTable};
 pub(super) use latecomers::Latecomers;
 pub(super) use membership_table::{Member, MembershipTable, Others};
 pub(super) use quota::{EntryQuotas, QuotaKey, UpcallQuota};

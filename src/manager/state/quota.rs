@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(in crate::manager) type QuotaKey = Option<VifIndex>;
 
 /// A count that is reserved and returned. Its accesses are `Relaxed` and pair with each other: no other memory is read by
-/// it.
+/// it. [`UpcallQuota::is_unused`] is ordered by `reporting`.
 #[derive(Debug, Default)]
 pub(in crate::manager) struct Reserved(AtomicU32);
 
@@ -22,6 +22,10 @@ impl Reserved {
     pub(in crate::manager) fn reserve(&self, max: u32) -> bool {
         let more = |count: u32| (count < max).then_some(count + 1);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn is_unused(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
     }
 
     /// Returns one reservation.
@@ -37,6 +41,33 @@ pub(in crate::manager) struct UpcallQuota {
     pub(in crate::manager) queued: Reserved,
     /// Flows with packets on the wrong interface that were reported within the last interval.
     pub(in crate::manager) wrong_interface: Reserved,
+    /// The threads that may be reserving at this moment.
+    reporting: AtomicU32,
+}
+
+impl UpcallQuota {
+    /// Announces that this thread may reserve. It then has to check that the interface keeps its place
+    /// ([`InterfaceRecord::is_staying`](super::InterfaceRecord::is_staying)), and to [`leave`](Self::leave).
+    pub(in crate::manager) fn enter(&self) {
+        // SeqCst, paired with `is_unused`, as a store before the load of the mark.
+        self.reporting.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Ends what [`enter`](Self::enter) began.
+    pub(in crate::manager) fn leave(&self) {
+        // Release, paired with `is_unused`: it finds what this thread has reserved.
+        self.reporting.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Returns whether nothing is reserved, nor will be by a thread that entered before the interface was marked as leaving.
+    /// Must be called after the mark.
+    pub(in crate::manager) fn is_unused(&self) -> bool {
+        // SeqCst, paired with `enter`: either this thread finds the other one, or that finds the mark. And Acquire, paired
+        // with `leave`.
+        self.reporting.load(Ordering::SeqCst) == 0
+            && self.queued.is_unused()
+            && self.wrong_interface.is_unused()
+    }
 }
 
 /// The entries charged to one interface.
@@ -57,6 +88,11 @@ impl EntryQuotas {
     /// Returns the number of entries charged to an interface.
     pub(in crate::manager) fn entries(&self, key: QuotaKey) -> usize {
         self.quotas.get(&key).map_or(0, |quota| quota.entries)
+    }
+
+    /// Returns whether an entry is charged to an interface.
+    pub(in crate::manager) fn charges(&self, vif: VifIndex) -> bool {
+        self.quotas.contains_key(&Some(vif))
     }
 
     /// Charges a new entry.

@@ -5,6 +5,7 @@ use super::rewritten::{CopyHeader, Rewritten, SourceWord};
 use super::{PortTotals, SendError};
 use crate::forwarding::{Family, Flow, VifIndex};
 use crate::manager::{GroupManager, Interface};
+use crate::plane::port_map::KnownPort;
 use crate::plane::{CannotForward, CopyOutcome, Egress, FastEgress, Link, Port, PortMap};
 use std::sync::Arc;
 
@@ -111,7 +112,7 @@ impl<'f> Egress for PacketCopies<'_, 'f> {
     #[inline(always)]
     fn fast<'q>(&'q mut self, rewritten: &'q Rewritten<'f>) -> Option<FastCopies<'q>> {
         let EgressPorts { map, ports, .. } = &mut *self.ports;
-        Some(FastCopies { header: rewritten.header_only()?, by_vif: map.ethernet_by_vif(), ports })
+        Some(FastCopies { header: rewritten.header_only()?, by_place: map.ethernet_by_place(), ports })
     }
 
     #[inline(never)]
@@ -137,15 +138,15 @@ impl<'f> Egress for PacketCopies<'_, 'f> {
 /// Writes the copies of a packet that consists of its header alone.
 pub(super) struct FastCopies<'q> {
     header: &'q CopyHeader,
-    by_vif: &'q [u32],
+    by_place: &'q [KnownPort],
     ports: &'q mut [EgressPort],
 }
 
 impl FastEgress for FastCopies<'_> {
     #[inline(always)]
     fn copy(&mut self, interface: VifIndex) -> bool {
-        if let Some(port) = self.by_vif.get(interface.0 as usize)
-            && let Some(port) = self.ports.get_mut(*port as usize)
+        if let Some(port) = KnownPort::find(self.by_place, interface)
+            && let Some(port) = self.ports.get_mut(port)
         {
             return port.ring.write_header(self.header, port.source);
         }

@@ -2,6 +2,7 @@
 
 use super::rewritten::{CopyHeader, Rewritten, SourceWord};
 use super::spsc::{self, Receiver, Sender, Slots};
+use crate::memory::NoMemory;
 use crate::wire::ETHERNET_HEADER;
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -33,20 +34,23 @@ const _: () = assert!(size_of::<Slot>() == SLOT);
 ///
 /// Returns the two ends. Each belongs to one thread at a time.
 ///
+/// # Errors
+/// [`NoMemory`], also for a number of slots that no memory holds.
+///
 /// ```
 /// use mgm::plane::ring::frame_ring;
-/// let (mut sender, mut receiver) = frame_ring(2);
+/// let (mut sender, mut receiver) = frame_ring(2)?;
 /// sender.send(b"one").unwrap();
 /// sender.send(b"two").unwrap();
 /// assert!(sender.send(b"three").is_err());
 /// let mut seen = Vec::new();
 /// receiver.receive(32, |frame| seen.push(frame.to_vec()));
 /// assert_eq!(seen, [b"one", b"two"]);
+/// # Ok::<(), mgm::forwarding::NoMemory>(())
 /// ```
-#[must_use]
-pub fn frame_ring(slots: usize) -> (FrameSender, FrameReceiver) {
-    let (sender, receiver) = spsc::ring(slots);
-    (FrameSender { ring: sender }, FrameReceiver { ring: receiver })
+pub fn frame_ring(slots: usize) -> Result<(FrameSender, FrameReceiver), NoMemory> {
+    let (sender, receiver) = spsc::ring(slots)?;
+    Ok((FrameSender { ring: sender }, FrameReceiver { ring: receiver }))
 }
 
 /// The reason why a frame was not sent.

@@ -16,6 +16,7 @@
 //! ring (callgrind, the whole packet path between 1 and 4 copies). Part of that were the whole-word stores of rewritten.rs,
 //! which came at the same time; the two were not timed beside each other.
 
+use crate::memory::{self, NoMemory};
 use crate::prefetch::prefetch;
 use crate::sync::{Arc, MutPtr, Ordering, UnsafeCell, Word};
 use crossbeam_utils::CachePadded;
@@ -39,11 +40,14 @@ unsafe impl<S: Send> Sync for Ring<S> {}
 unsafe impl<S: Send> Send for Ring<S> {}
 
 /// Makes a ring of at least `slots` slots, and at least one. Values in it are never dropped; `Copy` types need no drop.
-pub fn ring<S: Copy + Send>(slots: usize) -> (Sender<S>, Receiver<S>) {
-    // No allocation can exceed half of the address space.
-    let slots = slots.clamp(1, 1 << (usize::BITS - 2)).next_power_of_two();
+///
+/// # Errors
+/// [`NoMemory`], also for a number of slots that no memory holds.
+pub fn ring<S: Copy + Send>(slots: usize) -> Result<(Sender<S>, Receiver<S>), NoMemory> {
+    let slots = slots.max(1).checked_next_power_of_two().ok_or(NoMemory)?;
+    let empty = std::iter::repeat_with(|| UnsafeCell::new(MaybeUninit::uninit()));
     let ring = Arc::new(Ring {
-        slots: (0..slots).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect(),
+        slots: memory::slice(slots, empty)?,
         sent: CachePadded::new(Word::new(0)),
         freed: CachePadded::new(Word::new(0)),
     });
@@ -51,10 +55,10 @@ pub fn ring<S: Copy + Send>(slots: usize) -> (Sender<S>, Receiver<S>) {
     // SAFETY: the ring has that many slots.
     let last = unsafe { first.add(slots - 1) };
     let full_at = slots as u64;
-    (
+    Ok((
         Sender { ring: ring.clone(), first, last, next: first, written: 0, published: 0, full_at },
         Receiver { ring, received: 0, sent: 0 },
-    )
+    ))
 }
 
 /// The sending end.
@@ -171,7 +175,7 @@ impl<S: Copy + Send> FreeSlot<'_, S> {
 impl<S: Copy + Send> Receiver<S> {
     /// Receives at most `max` slots in their order, passes them to `read` as an iterator, and then frees them.
     ///
-    /// Returns the number of slots. Wait-free, if `read` is.
+    /// Returns the number of slots. Wait-free, if `read` is. Slots are freed also when `read` unwinds: none is received twice.
     #[inline]
     pub fn receive(&mut self, max: usize, read: impl FnOnce(&mut Slots<'_, S>)) -> usize {
         if self.sent - self.received < max as u64 {
@@ -180,10 +184,10 @@ impl<S: Copy + Send> Receiver<S> {
         }
         let count = (self.sent - self.received).min(max as u64);
         if count > 0 {
-            read(&mut Slots { ring: &self.ring, next: self.received, end: self.received + count });
+            let next = self.received;
             self.received += count;
-            // Release, paired with the acquire load in `is_one_freed`: this thread does not read the slots any more.
-            self.ring.freed.store(self.received, Ordering::Release);
+            let reading = Reading { ring: &self.ring, end: self.received };
+            read(&mut Slots { ring: reading.ring, next, end: reading.end });
         }
         count as usize
     }
@@ -192,6 +196,20 @@ impl<S: Copy + Send> Receiver<S> {
     pub fn waiting(&self) -> usize {
         // Relaxed: `receive` loads the count with acquire before it reads any of these slots.
         (self.ring.sent.load(Ordering::Relaxed) - self.received) as usize
+    }
+}
+
+/// Frees the received slots when it is dropped, by unwinding too.
+struct Reading<'r, S> {
+    ring: &'r Ring<S>,
+    end: u64,
+}
+
+impl<S> Drop for Reading<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release, paired with the acquire load in `is_one_freed`: this thread does not read the slots any more.
+        self.ring.freed.store(self.end, Ordering::Release);
     }
 }
 

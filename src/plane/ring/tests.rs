@@ -53,7 +53,7 @@ impl Scene {
     fn worker(&self, slots: usize) -> (RingWorker, Vec<FrameReceiver>) {
         let (ports, rings): (Vec<_>, Vec<_>) = (0..4)
             .map(|at| {
-                let (sender, receiver) = frame_ring(slots);
+                let (sender, receiver) = frame_ring(slots).unwrap();
                 ((port(at), sender), receiver)
             })
             .unzip();
@@ -182,7 +182,7 @@ proptest! {
 
     #[test]
     fn frames_are_received_in_order(sizes in prop::collection::vec(0..2200_usize, 1..60), slots in 0..9_usize) {
-        let (mut sender, mut receiver) = frame_ring(slots);
+        let (mut sender, mut receiver) = frame_ring(slots).unwrap();
         let capacity = slots.max(1).next_power_of_two();
         let (mut inside, mut seen) = (std::collections::VecDeque::new(), 0);
         for (n, size) in sizes.into_iter().enumerate() {
@@ -215,7 +215,7 @@ proptest! {
 fn a_worker_receives_from_a_ring() {
     let scene = Scene::new();
     let (mut worker, mut rings) = scene.worker(64);
-    let (mut sender, mut receiver) = frame_ring(64);
+    let (mut sender, mut receiver) = frame_ring(64).unwrap();
     let mut pass = || {
         (0..40).for_each(|_| sender.send(&v4(1, GROUP4, 9, 26)).unwrap());
         let first = worker.receive(0, &mut receiver, |_| ());
@@ -294,8 +294,9 @@ fn copies_that_full_rings_drop_count_for_the_flow() {
 fn an_interface_taken_later_is_found() {
     let routes = |source| Some(ReversePath::through(interface(0, Family::of(source))));
     let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap());
-    let (sender, mut ring) = frame_ring(8);
-    let mut worker = RingWorker::new(manager.clone(), [(port(0), frame_ring(1).0), (port(1), sender)]);
+    let (sender, mut ring) = frame_ring(8).unwrap();
+    let mut worker =
+        RingWorker::new(manager.clone(), [(port(0), frame_ring(1).unwrap().0), (port(1), sender)]);
     let statics = StaticJoins::new(manager.clone()).unwrap();
     // So that the interface numbers are larger than the map of the worker.
     (2..20).for_each(|at| statics.take(interface(at, Family::V4)).unwrap());
@@ -351,7 +352,7 @@ fn copies_to_many_ports_count_for_their_port() {
     let has_no_room = |at: usize| at.is_multiple_of(5);
     let (ports, mut rings): (Vec<_>, Vec<_>) = (0..=OUT)
         .map(|at| {
-            let (mut sender, receiver) = frame_ring(2);
+            let (mut sender, receiver) = frame_ring(2).unwrap();
             if has_no_room(at) {
                 sender.send(b"sent before").unwrap();
             }
@@ -419,7 +420,8 @@ fn a_ring_router_forwards_the_first_packet_of_a_flow() {
     for n in 0..2 {
         statics.take(interface(n, Family::V4)).unwrap();
         igmp.take(interface(n, Family::V4)).unwrap();
-        let ((to_router, receive), (transmit, from_router)) = (frame_ring(8), frame_ring(8));
+        let ((to_router, receive), (transmit, from_router)) =
+            (frame_ring(8).unwrap(), frame_ring(8).unwrap());
         inside.push(to_router);
         outside.push(from_router);
         ports.push(RingPort { port: port(n), receive, transmit });
@@ -441,4 +443,27 @@ fn a_ring_router_forwards_the_first_packet_of_a_flow() {
     router.poll(Duration::from_secs(261));
     assert!(manager.memberships().is_empty(), "the report has lapsed");
     assert_eq!(router.totals().forwarded_packets, 1);
+}
+
+#[test]
+fn a_ring_that_no_memory_holds_is_refused() {
+    for slots in [usize::MAX, 1 << 62, usize::MAX / MAX_FRAME, 1 << 48] {
+        assert!(frame_ring(slots).is_err(), "{slots}");
+    }
+}
+
+/// The frames of a burst are received once, whatever becomes of the closure that reads them.
+#[test]
+fn a_receiver_that_unwinds_receives_no_frame_twice() {
+    let (mut sender, mut receiver) = frame_ring(4).unwrap();
+    for frame in [b"one", b"two"] {
+        sender.send(frame).unwrap();
+    }
+    let unwinding = std::panic::AssertUnwindSafe(|| receiver.receive(4, |_| panic!("on purpose")));
+    assert!(std::panic::catch_unwind(unwinding).is_err());
+    assert_eq!((receiver.waiting(), sender.room()), (0, 4));
+    sender.send(b"three").unwrap();
+    let mut seen = Vec::new();
+    receiver.receive(4, |frame| seen.push(frame.to_vec()));
+    assert_eq!(seen, [b"three"]);
 }

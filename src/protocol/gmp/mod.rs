@@ -181,8 +181,7 @@ impl GroupMembership {
             return Err(GmpTakeError::OtherFamily(interface));
         }
         self.manager.take(self.handle, interface)?;
-        let GmpConfig { membership_interval, limits, .. } = self.config;
-        self.tracker.change(|state| state.begin(interface, membership_interval, limits));
+        self.follow_ownership(interface);
         Ok(())
     }
 
@@ -192,8 +191,20 @@ impl GroupMembership {
     /// [`ReleaseError`].
     pub fn release(&self, interface: Interface) -> Result<(), ReleaseError> {
         self.manager.release(self.handle, interface)?;
-        self.tracker.change(|state| state.end(interface));
+        self.follow_ownership(interface);
         Ok(())
+    }
+
+    /// Tracks an interface as long as the manager has this client as its owner.
+    ///
+    /// The manager is asked under the tracker's lock, which needs no lock of the manager. So of two threads that take and
+    /// release, the one that comes last here finds what is true then, in whatever order the manager's calls returned.
+    fn follow_ownership(&self, interface: Interface) {
+        let GmpConfig { membership_interval, limits, .. } = self.config;
+        self.tracker.change(|state| {
+            let owned = self.manager.ownership_number(self.handle, interface);
+            state.follow(interface, owned, membership_interval, limits);
+        });
     }
 
     /// Returns the interfaces that this client has taken, in order.

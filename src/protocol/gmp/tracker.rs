@@ -76,6 +76,8 @@ struct TrackedInterface {
     due: Option<Duration>,
     /// A new incarnation begins whenever the published memberships may have ended.
     incarnation: u64,
+    /// The manager's number of the ownership.
+    ownership: u64,
 }
 
 /// The published interest in a group.
@@ -139,18 +141,36 @@ impl Tracker {
 }
 
 impl State {
+    /// Begins or ends tracking an interface, by the manager's number of its ownership; `None` if it has another owner or none.
+    pub(super) fn follow(
+        &mut self,
+        interface: Interface,
+        owned: Option<u64>,
+        interval: Duration,
+        limits: HostLimits,
+    ) {
+        let tracked = self.interfaces.get(&interface).map(|tracked| tracked.ownership);
+        match owned {
+            _ if owned == tracked => {}
+            // Not the ownership that was tracked: its memberships have ended.
+            Some(ownership) => self.begin(interface, ownership, interval, limits),
+            None => self.end(interface),
+        }
+    }
+
     /// Begins to track an interface that was taken.
-    pub(super) fn begin(&mut self, interface: Interface, interval: Duration, limits: HostLimits) {
+    fn begin(&mut self, interface: Interface, ownership: u64, interval: Duration, limits: HostLimits) {
         self.end(interface);
         self.incarnations += 1;
         let hosts = Hosts::new(interval, limits);
         let incarnation = self.incarnations;
-        let tracked = TrackedInterface { hosts, published: BTreeMap::new(), due: None, incarnation };
+        let published = BTreeMap::new();
+        let tracked = TrackedInterface { hosts, published, due: None, incarnation, ownership };
         self.interfaces.insert(interface, tracked);
     }
 
     /// Stops tracking an interface that was released.
-    pub(super) fn end(&mut self, interface: Interface) {
+    fn end(&mut self, interface: Interface) {
         if let Some(tracked) = self.interfaces.remove(&interface) {
             self.counters.refused += tracked.hosts.refused();
             tracked.due.map(|due| self.due.remove(&(due, interface)));

@@ -330,6 +330,21 @@ fn invalid_masks_groups_and_flags_are_refused() {
 }
 
 #[test]
+fn a_prefix_longer_than_an_address_is_refused() {
+    let _stage = Stage::new();
+    let mut v6 = MGM_EXT_ADDRESS { dwFamily: MGM_EXT_IPV6, rgbAddress: [0; 16] };
+    v6.rgbAddress[0] = 0x20;
+    let changed = |network: MGM_EXT_ADDRESS, prefix| c!(MgmExtRoutesChanged(&raw const network, prefix));
+    let v4 = flow(SOURCE, GROUP).Source;
+    let codes = [0, 32, 33, 200, ONES].map(|prefix| changed(v4, prefix));
+    assert_eq!(codes, [0, 0, 87, 87, 87]);
+    let codes = [0, 33, 128, 129, ONES].map(|prefix| changed(v6, prefix));
+    assert_eq!(codes, [0, 0, 0, 87, 87]);
+    // All sources: the length is not read.
+    assert_eq!(c!(MgmExtRoutesChanged(null(), 200)), NO_ERROR);
+}
+
+#[test]
 fn every_function_refuses_null_pointers() {
     let stage = Stage::new();
     let refused = |code: DWORD| assert_eq!(code, ERROR_INVALID_PARAMETER);
@@ -362,7 +377,7 @@ fn every_function_refuses_null_pointers() {
     refused(c!(MgmSetMfe(stage.client, null_mut())));
     refused(c!(MgmExtNewFlow(null(), null(), 0)));
     refused(c!(MgmExtRegisterMProtocol(null_mut(), 1, 1, 0, handle)));
-    refused(c!(MgmExtRegisterMProtocol(config, 1, 1, 2, handle)));
+    refused(c!(MgmExtRegisterMProtocol(config, 1, 1, 4, handle)));
     assert_eq!(sixteen, 16);
 
     // A buffer may be null if its size is 0: the call asks for the size.

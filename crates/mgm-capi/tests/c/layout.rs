@@ -76,6 +76,29 @@ fn structures_have_the_layout_of_the_windows_sdk() {
     );
 }
 
+/// The structures of a router's MIB. The `windows-sys` crate has pointers in MIB_MFE_STATS_TABLE_EX; there mingw-w64 is the
+/// only other source (layout.c).
+#[test]
+fn structures_of_the_mib_have_the_layout_of_the_sdk() {
+    same!(capi::MIB_MFE_TABLE, theirs_mib::MIB_MFE_TABLE: dwNumEntries, table);
+    same!(capi::MIB_MFE_STATS_TABLE, theirs_mib::MIB_MFE_STATS_TABLE: dwNumEntries, table);
+    same_types!(capi::MIB_IPMCAST_GLOBAL, theirs_mib::MIB_IPMCAST_GLOBAL: dwEnable);
+    same_types!(
+        capi::MIB_IPMCAST_IF_ENTRY, theirs_mib::MIB_IPMCAST_IF_ENTRY:
+        dwIfIndex, dwTtl, dwProtocol, dwRateLimit, ulInMcastOctets, ulOutMcastOctets
+    );
+    same!(capi::MIB_IPMCAST_IF_TABLE, theirs_mib::MIB_IPMCAST_IF_TABLE: dwNumEntries, table);
+    same_types!(
+        capi::MIB_IPMCAST_BOUNDARY, theirs_mib::MIB_IPMCAST_BOUNDARY:
+        dwIfIndex, dwGroupAddress, dwGroupMask, dwStatus
+    );
+    same!(capi::MIB_IPMCAST_BOUNDARY_TABLE, theirs_mib::MIB_IPMCAST_BOUNDARY_TABLE: dwNumEntries, table);
+    same_types!(
+        capi::MIB_IPMCAST_SCOPE, theirs_mib::MIB_IPMCAST_SCOPE:
+        dwGroupAddress, dwGroupMask, snNameBuffer, dwStatus
+    );
+}
+
 /// Names two structures that have the same name.
 mod theirs_if {
     pub(crate) use super::capi::MGM_IF_ENTRY as Ours;
@@ -103,6 +126,14 @@ fn constants_have_the_values_of_the_windows_sdk() {
         (capi::MGM_MFE_STATS_1, theirs::MGM_MFE_STATS_1),
         (capi::ANY_SOURCE, theirs::ANY_SOURCE as u32),
         (capi::ALL_SOURCES, theirs::ALL_SOURCES as u32),
+        (capi::MCAST_MFE, theirs_mib::MCAST_MFE),
+        (capi::MCAST_MFE_STATS, theirs_mib::MCAST_MFE_STATS),
+        (capi::MCAST_IF_ENTRY, theirs_mib::MCAST_IF_ENTRY),
+        (capi::MCAST_GLOBAL, theirs_mib::MCAST_GLOBAL),
+        (capi::MCAST_BOUNDARY, theirs_mib::MCAST_BOUNDARY),
+        (capi::MCAST_SCOPE, theirs_mib::MCAST_SCOPE),
+        (capi::MCAST_MFE_STATS_EX, theirs_mib::MCAST_MFE_STATS_EX),
+        (capi::MAX_SCOPE_NAME_LEN as u32, theirs_mib::MAX_SCOPE_NAME_LEN),
     ];
     pairs.into_iter().for_each(|(ours, theirs)| assert_eq!(ours, theirs));
 }

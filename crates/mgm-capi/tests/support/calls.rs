@@ -239,7 +239,8 @@ impl Run {
             }
             Call::Routes { source: s, prefix } => {
                 let network = flow(source(s), 0).Source;
-                (c!(MgmExtRoutesChanged(&raw const network, prefix.into())), &[0])
+                let code = c!(MgmExtRoutesChanged(&raw const network, prefix.into()));
+                (code, if prefix > 32 { &[87] } else { &[0] })
             }
             Call::TakeAny { handle, interface } => {
                 let interface = any_interface(interface);

@@ -68,6 +68,11 @@ pub(crate) fn no_callbacks() -> ROUTING_PROTOCOL_CONFIG {
     }
 }
 
+/// Returns a set without hooks.
+pub(crate) fn no_hooks() -> MGM_EXT_HOOKS {
+    MGM_EXT_HOOKS { pvContext: null_mut(), pfnRouteLookup: None, pfnEntryChanged: None }
+}
+
 unsafe extern "C" fn route(
     _context: *mut c_void,
     source: *const MGM_EXT_ADDRESS,
@@ -125,8 +130,12 @@ impl Stage {
     /// Starts the manager again.
     pub(crate) fn start(&mut self) {
         initialize();
-        let hooks =
-            MGM_EXT_HOOKS { pvContext: null_mut(), pfnRouteLookup: Some(route), pfnEntryChanged: None };
+        self.begin();
+    }
+
+    /// Sets the hooks and registers the protocol in the running manager.
+    pub(crate) fn begin(&mut self) {
+        let hooks = MGM_EXT_HOOKS { pfnRouteLookup: Some(route), ..no_hooks() };
         assert_eq!(c!(MgmExtSetHooks(&raw const hooks)), NO_ERROR);
         self.client = register(PROTOCOL, 0, no_callbacks());
         // The manager remembers interfaces for the life of the process.
@@ -192,7 +201,7 @@ pub(crate) fn handle_from(number: u64) -> HANDLE {
 }
 
 /// Waits until a condition holds, for a minute at most. Any thread may deliver a callback.
-pub(crate) fn wait_until(condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
         assert!(began.elapsed() < Duration::from_secs(60), "the condition did not hold within a minute");

@@ -22,7 +22,7 @@ fn a_short_run_is_linearizable() {
     assert!(report["windows_checked"].as_u64().unwrap() >= 100, "{report}");
     assert!(report["garbage_pending"].is_u64());
     let operations = report["operations"].as_object().unwrap();
-    assert_eq!(operations.len(), 11);
+    assert_eq!(operations.len(), 12);
     for (name, operation) in operations {
         let number = |key: &str| operation[key].as_u64().unwrap();
         assert!(number("count") > 0, "{name}: the mix has every call");

@@ -31,6 +31,8 @@ pub enum Call {
     Memberships,
     /// `entries`: all of them.
     Entries,
+    /// `clients`: all of them, but not at one instant.
+    Clients,
 }
 
 /// The answer of a call.
@@ -46,11 +48,13 @@ pub enum Answer {
     Memberships(Vec<(Interface, Membership, Protocol)>),
     /// All entries: flow, incoming interface, outgoing interfaces.
     Entries(Vec<(Flow, Option<Interface>, Vec<Interface>)>),
+    /// The clients that a walk showed: the bits of the handle, and the protocol.
+    Clients(Vec<(u64, Protocol)>),
 }
 
 impl Call {
     /// The kinds of calls. Counts, latencies and weights are kept in this order.
-    pub const KINDS: [&'static str; 11] = [
+    pub const KINDS: [&'static str; 12] = [
         "register",
         "deregister",
         "take",
@@ -62,6 +66,7 @@ impl Call {
         "new_flow",
         "memberships",
         "entries",
+        "clients",
     ];
 
     /// Returns the call's index in [`Call::KINDS`].
@@ -79,6 +84,7 @@ impl Call {
             Call::NewFlow(_) => 8,
             Call::Memberships => 9,
             Call::Entries => 10,
+            Call::Clients => 11,
         }
     }
 
@@ -119,6 +125,12 @@ impl Call {
             Call::NewFlow(flow) => manager.new_flow(flow).into(),
             Call::Memberships => return all_memberships(manager),
             Call::Entries => return all_entries(manager),
+            Call::Clients => {
+                let clients = manager.clients().into_iter();
+                return Answer::Clients(
+                    clients.map(|client| (client.handle.to_bits(), client.protocol)).collect(),
+                );
+            }
         };
         Answer::Outcome(outcome)
     }
@@ -138,12 +150,4 @@ fn all_entries(manager: &GroupManager) -> Answer {
         (entry.flow, entry.incoming, outgoing)
     });
     Answer::Entries(entries.collect())
-}
-
-impl Answer {
-    /// Returns whether a registration was refused because the table was full. Slots of clients that left may still wait for
-    /// readers, so it can be full with fewer clients than its limit.
-    pub(crate) fn is_full(&self) -> bool {
-        *self == Answer::Outcome(RegisterError::Full(0).into())
-    }
 }

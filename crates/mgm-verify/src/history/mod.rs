@@ -12,6 +12,10 @@ use mgm::manager::Interface;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// More threads than any run has. A call inside a callback has the number of its thread plus this for each callback that it
+/// is inside of: it overlaps the call that delivers the callback, as if another thread made it.
+pub const THREADS: usize = 1_000;
+
 /// A call with its thread and its times, in nanoseconds since the run began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -32,6 +36,11 @@ impl Event {
     #[must_use]
     pub fn overlaps(&self, other: &Event) -> bool {
         self.thread != other.thread && self.began < other.ended && other.began < self.ended
+    }
+
+    /// Returns whether the call was made inside a callback.
+    pub(crate) fn is_inside_callback(&self) -> bool {
+        self.thread >= THREADS
     }
 
     /// Returns whether the call answered [`Outcome::Ok`].

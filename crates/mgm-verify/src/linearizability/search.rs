@@ -5,7 +5,7 @@ use crate::history::{Answer, Call, Callback, Delivery, Event, Window, scenario};
 use crate::spec::{
     ClientId, HandoverDue, Notice, NoticeKind, Outcome, OwnershipChange, OwnershipVersion, Spec,
 };
-use mgm::manager::{Interface, StateChange};
+use mgm::manager::{Interface, Protocol, StateChange};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -22,6 +22,32 @@ pub(super) struct Node {
     /// The notices that were not delivered. Their version must not be current at the end.
     undelivered: BTreeSet<(ClientId, Option<OwnershipVersion>)>,
     handovers: Vec<Handover>,
+    walks: Vec<Walk>,
+}
+
+/// A walk over the clients that is under way. A walk has no single instant: it shows every client that is registered from
+/// its begin to its end, and only clients that are registered at some instant between them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Walk {
+    /// The number of the call.
+    n: u8,
+    throughout: BTreeSet<ClientId>,
+    ever: BTreeSet<(ClientId, Protocol)>,
+}
+
+impl Walk {
+    fn new(n: u8, spec: &Spec) -> Walk {
+        let ever: BTreeSet<_> = spec.registered().collect();
+        Walk { n, throughout: ever.iter().map(|(client, _)| *client).collect(), ever }
+    }
+
+    fn allows(&self, answer: &Answer) -> bool {
+        let Answer::Clients(shown) = answer else { return false };
+        let handles: BTreeSet<ClientId> = shown.iter().map(|(client, _)| *client).collect();
+        handles.len() == shown.len()
+            && self.throughout.is_subset(&handles)
+            && shown.iter().all(|shown| self.ever.contains(shown))
+    }
 }
 
 /// A handover of IGMP under way, with the times of its two callbacks.
@@ -68,13 +94,15 @@ impl<'w> Search<'w> {
             delivered: vec![0; self.deliveries.len()],
             undelivered: BTreeSet::new(),
             handovers: Vec::new(),
+            walks: Vec::new(),
         }
     }
 
-    /// Returns whether a client received a callback after its deregistration had returned.
+    /// Returns whether a client received a callback after its deregistration had returned. A deregistration inside a callback
+    /// waits for no other callback, so one may have started before and be recorded after it.
     pub(super) fn has_callback_after_deregister(&self) -> bool {
         self.events.iter().any(|event| match event.call {
-            Call::Deregister(client) if event.succeeded() => {
+            Call::Deregister(client) if event.succeeded() && !event.is_inside_callback() => {
                 let own = self.deliveries.iter().filter(|(to, _)| *to == client);
                 own.flat_map(|(_, all)| *all).any(|delivery| delivery.at > event.ended)
             }
@@ -102,15 +130,51 @@ impl<'w> Search<'w> {
             self.follow_up(node, at, &mut steps);
         }
         let pending = node.pending.iter().fold(0, |bits, (n, _)| bits | 1 << n);
+        let walking = node.walks.iter().fold(0, |bits, walk| bits | 1 << walk.n);
         for (n, event) in self.events.iter().enumerate() {
-            // Calls that returned before have taken effect and are followed up.
-            if node.done & 1 << n == 0 && self.before[n] & (!node.done | pending) == 0 {
-                let mut next = node.clone();
+            if (node.done | walking) & 1 << n != 0 {
+                continue;
+            }
+            // Calls that returned before have taken effect and are followed up. A walk that returned before ends now.
+            let missing = self.before[n] & (!node.done | pending);
+            let mut next = node.clone();
+            if !self.end_walks(&mut next, missing) {
+                continue;
+            }
+            if let Call::Clients = event.call {
+                next.walks.push(Walk::new(n as u8, &next.spec));
+                // The earlier a walk begins and the later it ends, the more answers it allows. Only the end of another walk
+                // is a reason to begin later.
+                if missing == 0 {
+                    return vec![next];
+                }
+                steps.push(next);
+            } else {
                 next.done |= 1 << n;
                 self.take_effect(next, n, event, &mut steps);
             }
         }
+        if (node.done | walking).count_ones() as usize == self.events.len() && walking != 0 {
+            let mut next = node.clone();
+            if self.end_walks(&mut next, walking) {
+                steps.push(next);
+            }
+        }
         steps
+    }
+
+    /// Ends these calls, which must all be walks under way with answers that are right. Returns whether they are.
+    fn end_walks(&self, node: &mut Node, ending: u32) -> bool {
+        let mut rest = ending;
+        node.walks.retain(|walk| {
+            let ends = ending & 1 << walk.n != 0 && walk.allows(&self.events[usize::from(walk.n)].answer);
+            if ends {
+                rest &= !(1 << walk.n);
+            }
+            !ends
+        });
+        node.done |= ending & !rest;
+        rest == 0
     }
 
     /// Does the second step of a change of owner.
@@ -153,17 +217,24 @@ impl<'w> Search<'w> {
                     entries.map(|entry| (entry.flow, entry.incoming, entry.outgoing.into_iter().collect()));
                 event.answer == Answer::Entries(entries.collect())
             }
-            Call::Register(protocol) => match event.answer {
-                // The run checks that no handle is issued twice.
-                Answer::Handle(client) => {
-                    Rc::make_mut(&mut next.spec).register(protocol, client) == Outcome::Ok
+            Call::Register(protocol) => {
+                let spec = Rc::make_mut(&mut next.spec);
+                match event.answer {
+                    // The run checks that no handle is issued twice.
+                    Answer::Handle(client) => {
+                        next.walks.iter_mut().for_each(|walk| _ = walk.ever.insert((client, protocol)));
+                        spec.register(protocol, client, false) == Outcome::Ok
+                    }
+                    _ => outcome(spec.register(protocol, ClientId::MAX, false)),
                 }
-                _ => {
-                    let registered = next.spec.clients().contains_key(&protocol);
-                    outcome(Outcome::AlreadyRegistered) && registered || event.answer.is_full() && !registered
+            }
+            Call::Deregister(client) => {
+                if event.succeeded() {
+                    next.walks.iter_mut().for_each(|walk| _ = walk.throughout.remove(&client));
                 }
-            },
-            Call::Deregister(client) => outcome(Rc::make_mut(&mut next.spec).deregister(client)),
+                outcome(Rc::make_mut(&mut next.spec).deregister(client))
+            }
+            Call::Clients => unreachable!("a walk has two steps of its own"),
             Call::Add(client, interface, membership) => {
                 self.finish_handovers(&mut next, event, client, interface);
                 let upstream = membership.source().map(|_| scenario::upstream());

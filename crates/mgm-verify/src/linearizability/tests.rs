@@ -290,3 +290,50 @@ fn igmp_may_call_again_between_disable_and_enable() {
     assert!(!explained(changing(), 10, &[off]), "enable_igmp is missing");
     assert!(!explained(changing(), 10, &[on, off]));
 }
+
+#[test]
+fn a_registration_is_refused_only_when_the_limit_is_reached() {
+    let one = States::from_iter([Spec::new(&ManagerConfig::default().with_clients(1))]);
+    let full = |began, ended| event(1, began, ended, Call::Register(B), refused(Outcome::Full));
+    let explained = |events: &[Event]| !end_states(&unrecorded(events), &one).is_empty();
+    let register = event(0, 0, 20, Call::Register(A), Answer::Handle(1));
+    assert!(explained(&[register.clone(), full(5, 10)]));
+    assert!(!explained(&[full(5, 10)]), "no client is registered");
+    let leave = event(0, 30, 40, Call::Deregister(1), OK);
+    assert!(explained(&[register.clone(), leave.clone(), full(35, 50)]));
+    assert!(!explained(&[register.clone(), leave, full(41, 50)]), "the client has left");
+    let stalled = event(1, 5, 10, Call::Register(B), refused(Outcome::Stalled));
+    assert!(!explained(&[register, stalled]), "no reader is stalled");
+}
+
+/// A walk has no instant of its own.
+#[test]
+fn a_walk_shows_every_client_that_is_registered_throughout() {
+    let walk = |began, ended, shown: &[(ClientId, Protocol)]| {
+        event(1, began, ended, Call::Clients, Answer::Clients(shown.to_vec()))
+    };
+    let register = event(0, 10, 20, Call::Register(A), Answer::Handle(1));
+    let leave = event(0, 30, 40, Call::Deregister(1), OK);
+    let other = event(2, 15, 25, Call::Register(B), Answer::Handle(2));
+    let explained = |walks: &[Event]| {
+        let events = [&[register.clone(), leave.clone(), other.clone()], walks].concat();
+        !end_states(&unrecorded(&events), &start()).is_empty()
+    };
+    let (a, b) = ((1, A), (2, B));
+    for shown in [&[][..], &[a], &[b], &[a, b], &[b, a]] {
+        assert!(explained(&[walk(0, 50, shown)]), "{shown:?}");
+    }
+    assert!(explained(&[walk(26, 29, &[a, b])]) && !explained(&[walk(26, 29, &[a])]));
+    assert!(!explained(&[walk(41, 50, &[a, b])]), "A has left");
+    assert!(!explained(&[walk(0, 9, &[a])]), "A is not registered yet");
+    assert!(!explained(&[walk(0, 50, &[a, a, b])]), "twice");
+    assert!(!explained(&[walk(0, 50, &[(1, B)])]), "another protocol");
+    // What one walk has shown, a later one shows as well, and so do calls.
+    assert!(!explained(&[walk(11, 13, &[a]), walk(14, 18, &[])]));
+    assert!(explained(&[walk(11, 13, &[a]), walk(14, 18, &[a])]));
+    assert!(explained(&[walk(11, 33, &[a]), walk(34, 38, &[b])]));
+    let resolve = |answer| event(1, 14, 18, Call::Resolve(1), Answer::Protocol(answer));
+    assert!(explained(&[walk(11, 13, &[a]), resolve(Some(A))]));
+    assert!(!explained(&[walk(11, 13, &[a]), resolve(None)]), "a handle that was shown is live");
+    assert!(explained(&[walk(11, 13, &[]), resolve(None)]));
+}

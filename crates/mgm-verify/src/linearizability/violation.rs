@@ -94,7 +94,7 @@ impl Violation {
 /// Returns whether a call with this answer leaves the state as it is.
 fn changes_nothing(event: &Event) -> bool {
     match (&event.call, &event.answer) {
-        (Call::OwnerOf(_) | Call::Resolve(_) | Call::Memberships | Call::Entries, _) => true,
+        (Call::OwnerOf(_) | Call::Resolve(_) | Call::Memberships | Call::Entries | Call::Clients, _) => true,
         // Calls about memberships may have swept dead members before they were refused.
         (Call::NewFlow(_) | Call::Add(..) | Call::Delete(..), _)
         | (_, Answer::Handle(_) | Answer::Outcome(Outcome::Ok)) => false,

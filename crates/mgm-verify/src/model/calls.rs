@@ -47,6 +47,11 @@ pub(super) fn registration_of(number: usize, registered: &[Protocol]) -> Option<
     }
 }
 
+/// Returns whether the client of a registration wants to be told of present joins.
+pub(super) fn wants_present_joins(registration: usize) -> bool {
+    registration % 3 != 2
+}
+
 /// Returns the first calls of every sequence: two routing protocols and IGMP share interfaces that have some receivers.
 pub(super) fn prologue() -> Vec<Call> {
     let [a, b, _, igmp, _] = protocols();

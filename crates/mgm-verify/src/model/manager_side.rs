@@ -2,8 +2,9 @@
 
 use super::calls::{self, Call};
 use super::{Outcome, View, default_route, log};
+use crate::alternation::{self, NotAlternating, Told};
 use crate::spec::{self, EntryView};
-use mgm::forwarding::{Flow, NewEntry, VifIndex};
+use mgm::forwarding::{Flow, NewEntry};
 use mgm::handle::Handle;
 use mgm::manager::{
     Client, CreationAlert, EntryRecord, EnumerationKind, FlowState, GroupManager, Interface, JoinAlert,
@@ -38,6 +39,9 @@ struct ScriptedClient {
     vetoes: Mutex<Vec<Interface>>,
     timeout: Mutex<Option<Duration>>,
     script: Mutex<Option<Call>>,
+    told: Mutex<Told>,
+    /// The alert that followed one of its kind, if any did.
+    not_alternating: Mutex<Option<NotAlternating>>,
 }
 
 impl ScriptedClient {
@@ -52,7 +56,19 @@ impl ScriptedClient {
     }
 }
 
+impl ScriptedClient {
+    fn check(&self, result: Result<(), NotAlternating>) {
+        if let Err(wrong) = result {
+            self.not_alternating.lock().unwrap().get_or_insert(wrong);
+        }
+    }
+}
+
 impl Client for ScriptedClient {
+    fn wants_present_joins(&self) -> bool {
+        calls::wants_present_joins(self.number)
+    }
+
     fn reverse_path(&self, question: &mut ReversePathQuestion<'_>) {
         let text = log::reverse_path(self.number, question.flow(), question.path().interface);
         if let Some(interface) = *self.path.lock().unwrap() {
@@ -69,10 +85,12 @@ impl Client for ScriptedClient {
     }
 
     fn join_alert(&self, alert: &JoinAlert) {
+        self.check(self.told.lock().unwrap().join(alert));
         self.called_back(log::join(self.number, alert.membership(), alert.cause()));
     }
 
     fn prune_alert(&self, alert: &mut PruneAlert) {
+        self.check(self.told.lock().unwrap().prune(alert));
         let (membership, at) = (alert.membership(), alert.interface());
         let text = log::prune(self.number, membership, at, alert.cause(), alert.timeout());
         if let Some(timeout) = *self.timeout.lock().unwrap() {
@@ -131,6 +149,48 @@ impl ManagerSide {
         std::mem::take(&mut self.world.log.lock().unwrap())
     }
 
+    /// Checks that the alerts of every client have alternated so far, and that none was lost.
+    ///
+    /// # Panics
+    /// If they have not.
+    pub(super) fn check_alternation(&self, history: &str) {
+        for (_, client) in self.world.clients.lock().unwrap().iter() {
+            if let Some(wrong) = *client.not_alternating.lock().unwrap() {
+                panic!("client {}: {wrong}, after{history}", client.number);
+            }
+        }
+        let log = self.world.log.lock().unwrap();
+        assert!(!log.iter().any(|line| line.contains("notices lost")), "a notice was lost, after{history}");
+    }
+
+    /// Checks that every registered client was told of exactly those keys for which others count. Reports a change of
+    /// routes before, so that the manager knows the present RPF interfaces.
+    ///
+    /// # Panics
+    /// If a client was not.
+    pub(super) fn check_told(&self, history: &str) {
+        let world = &self.world;
+        world.manager.routes_changed(|_| true);
+        self.check_alternation(history);
+        let routes = world.routes.lock().unwrap().clone();
+        let rpf = |membership: Membership| {
+            let interface = routes[&membership.source()?]?;
+            Some(interface).filter(|interface| interface.family() == membership.family())
+        };
+        let clients = world.clients.lock().unwrap().clone();
+        for (handle, protocol, expected) in alternation::expected(&world.manager, rpf) {
+            let (_, client) =
+                clients.iter().find(|(other, _)| *other == handle).expect("it was registered here");
+            let told = client.told.lock().unwrap();
+            let expected: BTreeSet<_> = match calls::wants_present_joins(client.number) {
+                true => expected,
+                // Of what was there before the client it may have been told nothing.
+                false => expected.intersection(&told.known()).copied().collect(),
+            };
+            assert_eq!(told.joined(), expected, "{protocol} was told of other keys, after{history}");
+        }
+    }
+
     /// Returns the visible state, after comparing the manager's ways to read it with each other.
     pub(super) fn view(&self) -> View {
         let manager = &self.world.manager;
@@ -162,7 +222,7 @@ impl ManagerSide {
                 .into_iter()
                 .map(|client| (client.protocol, client.interfaces.into_iter().collect()))
                 .collect(),
-            known: (0..).map_while(|n| manager.interface(VifIndex(n))).collect(),
+            known: manager.known_interfaces().into_iter().map(|(_, interface)| interface).collect(),
             foreign,
         }
     }
@@ -251,6 +311,8 @@ impl World {
             vetoes: Mutex::default(),
             timeout: Mutex::default(),
             script: Mutex::default(),
+            told: Mutex::new(Told::new(calls::wants_present_joins(number))),
+            not_alternating: Mutex::default(),
         });
         match self.manager.register(protocol, client.clone()) {
             Ok(handle) => {

@@ -2,6 +2,9 @@
 //!
 //! After each call three things must agree: the outcome, the callbacks in their order, and the visible state. The property
 //! test `manager_model` and the fuzz target of the same name use it.
+//!
+//! [`check_alternation`] needs no specification: for each client and key, joins and prunes alternate, and at the end each
+//! client was told of exactly those keys for which others count.
 
 pub mod calls;
 mod log;
@@ -70,4 +73,20 @@ pub fn check(calls: impl IntoIterator<Item = Bytes>) {
             assert_eq!(before, view, "a refused call has changed the visible state, after{history}");
         }
     }
+}
+
+/// Makes the calls on a manager whose outboxes lose no notice. Checks after each call that the alerts of every client
+/// alternate, and at the end that each client was told last what holds.
+///
+/// # Panics
+/// If a client's alerts do not alternate, or tell the wrong thing.
+pub fn check_alternation(calls: impl IntoIterator<Item = Bytes>) {
+    let manager = ManagerSide::new(config().with_notices(4096));
+    let mut history = String::new();
+    for call in calls::prologue().into_iter().chain(calls.into_iter().map(Call::decode)) {
+        let outcome = manager.call(&call);
+        history += &format!("\n  {call:?}: {outcome}");
+        manager.check_alternation(&history);
+    }
+    manager.check_told(&history);
 }

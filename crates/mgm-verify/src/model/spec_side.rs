@@ -69,7 +69,9 @@ impl SpecSide {
         let id = |client: &usize| self.index_of(*client).map_or(u64::MAX, |client| client as u64);
         let outcome = match call {
             Call::Register(protocol) => {
-                let outcome = self.spec.register(*protocol, self.clients.len() as u64);
+                let number = self.clients.len();
+                let wants = calls::wants_present_joins(number);
+                let outcome = self.spec.register(*protocol, number as u64, wants);
                 if outcome == spec::Outcome::Ok {
                     self.clients.push(Client {
                         protocol: *protocol,

@@ -1,18 +1,34 @@
 //! Clients: `MgmRegisterMProtocol`, `MgmDeRegisterMProtocol`.
 
-use super::{Outcome, Role, Spec};
-use mgm::manager::Protocol;
+use super::{NoticeKind, Outcome, Role, Spec};
+use mgm::manager::{Cause, Membership, Protocol};
+use std::collections::BTreeSet;
 
 /// The caller's number for a client.
 pub type ClientId = u64;
 
 impl Spec {
-    /// Registers a protocol instance as `client`. An instance can be registered once at a time.
-    pub fn register(&mut self, protocol: Protocol, client: ClientId) -> Outcome {
+    /// Registers a protocol instance as `client`. An instance can be registered once at a time, and as many clients at a
+    /// time as the limit permits. A client that wants present joins is notified of every (\*,\*) and (\*,g) for which other
+    /// clients count already. Without that, its first notice of a key may be a prune.
+    pub fn register(&mut self, protocol: Protocol, client: ClientId, wants_present_joins: bool) -> Outcome {
         if self.clients.values().any(|registered| *registered == protocol) {
             return Outcome::AlreadyRegistered;
         }
+        if self.clients.len() >= self.limits.clients {
+            return Outcome::Full;
+        }
         self.clients.insert(client, protocol);
+        if wants_present_joins {
+            let counting = self.memberships.iter().filter(|(_, join)| join.counts);
+            let present: BTreeSet<Membership> = counting
+                .map(|((membership, _), _)| *membership)
+                .filter(|membership| membership.source().is_none())
+                .collect();
+            for membership in present {
+                self.notify(client, NoticeKind::Join(membership, Cause::Membership), None, None);
+            }
+        }
         Outcome::Ok
     }
 

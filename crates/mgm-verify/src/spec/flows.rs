@@ -95,6 +95,15 @@ pub(super) struct InstalledEntry {
     pub(super) negative_since: Option<u64>,
 }
 
+impl InstalledEntry {
+    /// Returns whether the entry depends on an interface.
+    pub(super) fn mentions(&self, interface: Interface) -> bool {
+        let decided = self.decisions.keys().map(|key| key.0);
+        let mut all = self.outgoing.iter().copied().chain(self.arrival.interface()).chain(decided);
+        all.any(|mentioned| mentioned == interface)
+    }
+}
+
 #[serde_as]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum FlowStage {
@@ -268,34 +277,22 @@ impl Spec {
     }
 
     /// Applies a change of routes: removes entries with another incoming interface by now, and notifies the old and the new
-    /// owner upstream of each joined source, unless that owner is the only member. Returns the number of removed entries.
+    /// owner of the RPF interface of each joined source. Returns the number of removed entries.
     pub fn routes_changed(&mut self, routes: impl Fn(&Flow) -> Option<Interface>) -> usize {
         let before = self.flows.len();
         let elsewhere = self.entries_where(|flow, entry| entry.routed != routes(flow));
         elsewhere.iter().for_each(|flow| _ = self.flows.remove(flow));
-        let joined: Vec<Flow> = self.upstream.keys().copied().collect();
+        let joined: Vec<Flow> = self.rpf_joins.keys().copied().collect();
         joined.into_iter().for_each(|flow| self.reroute_source(flow, routes(&flow)));
         before - self.flows.len()
     }
 
-    fn reroute_source(&mut self, flow: Flow, upstream: Option<Interface>) {
-        use super::NoticeKind::{Join, Prune};
-        use mgm::manager::Cause;
-        let membership = Membership::OneSource(flow);
-        self.sweep_dead(membership);
-        let members = self.members(membership);
-        if members.is_empty() {
-            return;
+    fn reroute_source(&mut self, flow: Flow, interface: Option<Interface>) {
+        self.sweep_dead(Membership::OneSource(flow));
+        if let Some(join) = self.rpf_joins.get_mut(&flow) {
+            join.interface = interface;
+            self.settle_rpf_owner(flow);
         }
-        let before = self.upstream.insert(flow, upstream).flatten();
-        let owner = |upstream: Option<Interface>| upstream.and_then(|at| self.deciding_owner(at));
-        if owner(before) == owner(upstream) {
-            return;
-        }
-        if let Some(before) = before {
-            self.notify_upstream(Some(before), &members, Prune(membership, before, Cause::Membership));
-        }
-        self.notify_upstream(upstream, &members, Join(membership, Cause::Membership));
     }
 
     /// Publishes a flow in the forwarding table without the manager.

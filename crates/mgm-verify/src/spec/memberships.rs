@@ -16,6 +16,22 @@ pub(super) struct JoinState {
     pub(super) counts: bool,
 }
 
+/// A (s,g) for which a client counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct RpfJoin {
+    /// The RPF interface, as the routes gave it at the first join or at their last change.
+    pub(super) interface: Option<Interface>,
+    /// The client that was told last that others count, and has been told nothing else since.
+    pub(super) told: Option<Told>,
+}
+
+/// A client that was told of a join, and the RPF interface that it decides about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) client: ClientId,
+    pub(super) interface: Interface,
+}
+
 impl Spec {
     /// Adds a membership on an interface that the client owns. `upstream` is the interface that the routes give for the
     /// source of (s,g).
@@ -125,9 +141,10 @@ impl Spec {
     /// Removes dead members among those that count for a membership, so that their number is right. Every call about a
     /// membership begins with it, even a call that is then refused.
     pub fn sweep_dead(&mut self, membership: Membership) {
-        let dead = self.memberships.iter().filter(|((other, _), join)| {
-            (*other == membership || counts_for(other, membership)) && !self.is_current(join.version)
-        });
+        let dead = self
+            .memberships
+            .iter()
+            .filter(|((other, _), join)| *other == membership && !self.is_current(join.version));
         let dead: BTreeSet<Interface> = dead.map(|((_, key), _)| key.0).collect();
         let known: Vec<Interface> = self.known.iter().copied().filter(|known| dead.contains(known)).collect();
         known.into_iter().for_each(|interface| self.sweep(interface, None));
@@ -136,7 +153,7 @@ impl Spec {
     /// Returns the clients that count for a membership.
     pub(super) fn members(&self, membership: Membership) -> BTreeSet<ClientId> {
         let joins = self.memberships.iter();
-        let counting = joins.filter(|((other, _), join)| join.counts && counts_for(other, membership));
+        let counting = joins.filter(|((other, _), join)| join.counts && *other == membership);
         counting.map(|(_, join)| join.client).collect()
     }
 
@@ -162,18 +179,16 @@ impl Spec {
                 NoticeKind::LocalJoin(interface, membership),
             );
         }
-        if before.contains(&client) {
-            return;
-        }
-        let joined = NoticeKind::Join(membership, Cause::Membership);
         match membership {
             Membership::OneSource(flow) => {
-                if before.is_empty() {
-                    self.upstream.insert(flow, upstream);
-                    self.notify_upstream(upstream, &BTreeSet::from([client]), joined);
-                }
+                self.rpf_joins.entry(flow).or_insert(RpfJoin { interface: upstream, told: None });
+                self.settle_rpf_owner(flow);
             }
-            _ => self.notify_others(&before, client, joined),
+            _ if before.contains(&client) => {}
+            _ => {
+                let joined = NoticeKind::Join(membership, Cause::Membership);
+                self.notify_others(&before, client, joined);
+            }
         }
     }
 
@@ -184,29 +199,13 @@ impl Spec {
             return self.notify_routing_owner(key.0, join.version, left);
         }
         let remaining = self.members(membership);
-        if remaining.contains(&join.client) {
-            return;
-        }
         match membership {
-            Membership::OneSource(flow) => {
-                if remaining.is_empty()
-                    && let Some(Some(upstream)) = self.upstream.remove(&flow)
-                {
-                    let pruned = NoticeKind::Prune(membership, upstream, Cause::Membership);
-                    self.notify_upstream(Some(upstream), &BTreeSet::from([join.client]), pruned);
-                }
-            }
+            Membership::OneSource(flow) => self.settle_rpf_owner(flow),
+            _ if remaining.contains(&join.client) => {}
             _ => {
                 let pruned = NoticeKind::Prune(membership, key.0, Cause::Membership);
                 self.notify_others(&remaining, join.client, pruned);
             }
         }
     }
-}
-
-/// Returns whether a member of `joined` counts for `membership`: a member of every group counts for each of them.
-fn counts_for(joined: &Membership, membership: Membership) -> bool {
-    *joined == membership
-        || matches!(membership, Membership::AnySource(_))
-            && *joined == Membership::everything(membership.family())
 }

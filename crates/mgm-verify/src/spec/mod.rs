@@ -52,7 +52,7 @@ pub use ownership::{HandoverDue, OwnershipChange, OwnershipKey, OwnershipVersion
 pub use view::EntryView;
 
 use flows::FlowStage;
-use memberships::JoinState;
+use memberships::{JoinState, RpfJoin};
 use mgm::forwarding::Flow;
 use mgm::manager::{Interface, ManagerConfig, Membership, Protocol};
 use ownership::IgmpTenure;
@@ -66,6 +66,7 @@ use std::time::Duration;
 struct Limits {
     /// The number of the protocol that registers in the IGMP role.
     igmp: u32,
+    clients: usize,
     interfaces: usize,
     memberships: usize,
     negative_entries: usize,
@@ -79,8 +80,10 @@ pub struct Spec {
     limits: Limits,
     #[serde_as(as = "Vec<(_, _)>")]
     clients: BTreeMap<ClientId, Protocol>,
-    /// Interfaces that were ever taken, in the order of their first take.
+    /// The interfaces that have a place, by place.
     known: Vec<Interface>,
+    /// The place after the one that was last given to another interface.
+    hand: usize,
     #[serde_as(as = "Vec<(_, _)>")]
     owners: BTreeMap<OwnershipKey, ClientId>,
     /// How often each role of an interface has changed owner.
@@ -88,9 +91,9 @@ pub struct Spec {
     changes: BTreeMap<OwnershipKey, u64>,
     #[serde_as(as = "Vec<(_, _)>")]
     memberships: BTreeMap<(Membership, OwnershipKey), JoinState>,
-    /// The upstream interface of each joined (s,g), as it was at the first join that counts.
+    /// The (s,g) for which a client counts.
     #[serde_as(as = "Vec<(_, _)>")]
-    upstream: BTreeMap<Flow, Option<Interface>>,
+    rpf_joins: BTreeMap<Flow, RpfJoin>,
     #[serde_as(as = "Vec<(_, _)>")]
     igmp: BTreeMap<Interface, IgmpTenure>,
     #[serde_as(as = "Vec<(_, _)>")]
@@ -110,6 +113,7 @@ impl Spec {
         Spec {
             limits: Limits {
                 igmp: config.igmp_protocol,
+                clients: config.clients as usize,
                 interfaces: config.interfaces as usize,
                 memberships: config.memberships as usize,
                 negative_entries: config.negative_entries as usize,
@@ -117,10 +121,11 @@ impl Spec {
             },
             clients: BTreeMap::new(),
             known: Vec::new(),
+            hand: 0,
             owners: BTreeMap::new(),
             changes: BTreeMap::new(),
             memberships: BTreeMap::new(),
-            upstream: BTreeMap::new(),
+            rpf_joins: BTreeMap::new(),
             igmp: BTreeMap::new(),
             flows: BTreeMap::new(),
             foreign: BTreeSet::new(),

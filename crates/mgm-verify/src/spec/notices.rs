@@ -1,5 +1,10 @@
 //! Notices: `PMGM_JOIN_ALERT_CALLBACK`, `PMGM_PRUNE_ALERT_CALLBACK`, `PMGM_LOCAL_JOIN_CALLBACK`; RFC 2715 section 3.1.
+//!
+//! A client is told of each key, (\*,\*), (\*,g) or (s,g), whether any other client counts for it. Keys count independently.
+//! Of (s,g) only the deciding owner of the RPF interface is told. So joins and prunes of a client and a key alternate,
+//! except those about entries, which follow the entries.
 
+use super::memberships::{RpfJoin, Told};
 use super::renewal::Transition;
 use super::{ClientId, OwnershipVersion, Role, Spec};
 use mgm::forwarding::Flow;
@@ -50,7 +55,7 @@ impl Spec {
         std::mem::take(&mut self.notices)
     }
 
-    fn notify(
+    pub(super) fn notify(
         &mut self,
         to: ClientId,
         kind: NoticeKind,
@@ -81,19 +86,26 @@ impl Spec {
         }
     }
 
-    /// Notifies of a join or a leave of (s,g): the owner of the upstream interface, unless it is the only member concerned.
-    pub(super) fn notify_upstream(
-        &mut self,
-        upstream: Option<Interface>,
-        members: &BTreeSet<ClientId>,
-        kind: NoticeKind,
-    ) {
-        let Some(upstream) = upstream.filter(|upstream| self.known.contains(upstream)) else { return };
-        let owner =
-            self.deciding_owner(upstream).filter(|owner| members.iter().any(|client| client != owner));
-        if let Some(owner) = owner {
-            let requires = self.arrival_version(upstream);
-            self.notify(owner, kind, Some(requires), None);
+    /// Notifies the deciding owner of the RPF interface of (s,g), if another client counts for it. If the owner is another
+    /// one than the client that was told, that client gets a prune first. Forgets a flow for which no client counts.
+    pub(super) fn settle_rpf_owner(&mut self, flow: Flow) {
+        let Some(RpfJoin { interface, told }) = self.rpf_joins.get(&flow).copied() else { return };
+        let membership = Membership::OneSource(flow);
+        let members = self.members(membership);
+        let owner = interface.and_then(|at| Some(Told { client: self.deciding_owner(at)?, interface: at }));
+        let wanted = owner.filter(|owner| members.iter().any(|member| *member != owner.client));
+        if told.map(|told| told.client) != wanted.map(|wanted| wanted.client) {
+            if let Some(Told { client, interface }) = told {
+                let pruned = NoticeKind::Prune(membership, interface, Cause::Membership);
+                self.notify(client, pruned, None, None);
+            }
+            if let Some(Told { client, .. }) = wanted {
+                self.notify(client, NoticeKind::Join(membership, Cause::Membership), None, None);
+            }
+        }
+        self.rpf_joins.insert(flow, RpfJoin { interface, told: wanted });
+        if members.is_empty() {
+            self.rpf_joins.remove(&flow);
         }
     }
 

@@ -19,8 +19,10 @@ pub enum Outcome {
     Stale,
     /// The protocol instance is registered already.
     AlreadyRegistered,
-    /// There is no room, for a client or for an entry.
+    /// There is no room: as many clients are registered as the limit permits, or as many entries are kept.
     Full,
+    /// Fewer clients are alive than the limit permits, but the slots of others wait for a reader that stands still.
+    Stalled,
     /// The client still owns so many interfaces.
     StillOwns(u32),
     /// The interface has an owner in that role.

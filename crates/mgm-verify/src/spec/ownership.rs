@@ -1,6 +1,6 @@
 //! Ownership of interfaces: `MgmTakeInterfaceOwnership`, `MgmReleaseInterfaceOwnership`, `MgmGetProtocolOnInterface`.
 
-use super::flows::{Arrival, InstalledEntry};
+use super::flows::Arrival;
 use super::{ClientId, Notice, NoticeKind, Outcome, Spec};
 use mgm::forwarding::Flow;
 use mgm::manager::{Interface, Protocol};
@@ -104,10 +104,17 @@ impl Spec {
     ) -> Result<OwnershipChange, Outcome> {
         let role = self.role(client).ok_or(Outcome::Stale)?;
         if !self.known.contains(&interface) {
-            if self.known.len() == self.limits.interfaces {
-                return Err(Outcome::TooManyInterfaces);
+            if self.known.len() < self.limits.interfaces {
+                self.known.push(interface);
+            } else {
+                let place = self.unneeded_place().ok_or(Outcome::TooManyInterfaces)?;
+                let former = std::mem::replace(&mut self.known[place], interface);
+                // What was derived from its having no owner is outdated.
+                for role in [Role::Routing, Role::Igmp] {
+                    *self.changes.entry((former, role)).or_default() += 1;
+                }
+                self.hand = place + 1;
             }
-            self.known.push(interface);
         }
         let key = (interface, role);
         if self.owners.contains_key(&key) {
@@ -115,6 +122,18 @@ impl Spec {
         }
         self.owners.insert(key, client);
         Ok(self.record_change(client, key))
+    }
+
+    /// Returns the first place, from the hand on, of an interface that has no owner and on which nothing depends.
+    fn unneeded_place(&self) -> Option<usize> {
+        let unneeded = |place: &usize| {
+            let interface = self.known[*place];
+            let owned =
+                [Role::Routing, Role::Igmp].iter().any(|role| self.owners.contains_key(&(interface, *role)));
+            let joined = self.memberships.keys().any(|(_, key)| key.0 == interface);
+            !owned && !joined && self.entries_where(|_, entry| entry.mentions(interface)).is_empty()
+        };
+        (self.hand..self.known.len()).chain(0..self.hand).find(unneeded)
     }
 
     /// Does the first part of [`release`](Self::release).
@@ -254,7 +273,8 @@ impl Spec {
         same(Role::Routing, version.routing) && same(Role::Igmp, version.igmp)
     }
 
-    /// Removes dead memberships of an interface, renews the entries that mention it, and notifies the clients concerned.
+    /// Removes dead memberships of an interface, settles which client is told of the (s,g) with this RPF interface, renews the
+    /// entries that mention it, and notifies the clients concerned.
     pub(super) fn sweep(&mut self, interface: Interface, causer: Option<ClientId>) {
         let members = self.memberships.iter();
         let mut dead: Vec<_> = members
@@ -271,14 +291,12 @@ impl Spec {
         for (membership, key, _) in dead {
             self.remove_member(membership, key);
         }
+        let rpf = self.rpf_joins.iter().filter(|(_, join)| join.interface == Some(interface));
+        let rpf: Vec<Flow> = rpf.map(|(flow, _)| *flow).collect();
+        rpf.into_iter().for_each(|flow| self.settle_rpf_owner(flow));
         self.end_flows(|_, entry| entry.arrival == Arrival::UnknownInterface(interface));
-        let mentions = |entry: &InstalledEntry| {
-            let decided = entry.decisions.keys().map(|key| key.0);
-            let mut all = entry.outgoing.iter().copied().chain(entry.arrival.interface()).chain(decided);
-            all.any(|mentioned| mentioned == interface)
-        };
-        let mentioning: Vec<Flow> = self.entries_where(|_, entry| mentions(entry));
-        self.end_flows(|spec, entry| mentions(entry) && !spec.still_arrives(&entry.arrival));
+        let mentioning: Vec<Flow> = self.entries_where(|_, entry| entry.mentions(interface));
+        self.end_flows(|spec, entry| entry.mentions(interface) && !spec.still_arrives(&entry.arrival));
         self.renew(mentioning, Some(interface), &causers);
     }
 }

@@ -59,7 +59,12 @@ impl Spec {
         self.clients.iter().map(|(client, protocol)| (*protocol, owned(client))).collect()
     }
 
-    /// Returns the interfaces that were ever taken, in the order of their first take.
+    /// Returns every client with its protocol.
+    pub fn registered(&self) -> impl Iterator<Item = (super::ClientId, Protocol)> {
+        self.clients.iter().map(|(client, protocol)| (*client, *protocol))
+    }
+
+    /// Returns the interfaces that have a place, in the order of places.
     #[must_use]
     pub fn known(&self) -> &[Interface] {
         &self.known

@@ -10,14 +10,15 @@ const KINDS: usize = Call::KINDS.len();
 pub type Weights = WeightedIndex<u32>;
 
 /// The named mixes: name, purpose, weights.
-const NAMED: [(&str, &str, [u32; KINDS]); 6] = [
-    //                                                         reg der take rel own res add del flow mem ent
-    ("everything", "every call, about equally often", [4, 3, 8, 6, 4, 4, 10, 8, 4, 2, 2]),
-    ("churn", "clients come and go", [8, 8, 4, 4, 1, 4, 0, 0, 0, 0, 0]),
-    ("contended", "all clients want the same interfaces", [2, 2, 10, 10, 4, 0, 0, 0, 0, 0, 0]),
-    ("readers", "look-ups while little changes", [1, 1, 2, 2, 20, 20, 0, 0, 4, 2, 2]),
-    ("ownership", "take, release and owner_of", [2, 2, 8, 8, 8, 2, 0, 0, 0, 0, 0]),
-    ("membership", "joins and leaves, and the flows that follow", [1, 1, 3, 2, 0, 0, 14, 12, 6, 2, 2]),
+const NAMED: [(&str, &str, [u32; KINDS]); 7] = [
+    //                                                         reg der take rel own res add del flow mem ent cli
+    ("everything", "every call, about equally often", [4, 3, 8, 6, 4, 4, 10, 8, 4, 2, 2, 2]),
+    ("churn", "clients come and go", [8, 8, 4, 4, 1, 4, 0, 0, 0, 0, 0, 1]),
+    ("contended", "all clients want the same interfaces", [2, 2, 10, 10, 4, 0, 0, 0, 0, 0, 0, 0]),
+    ("readers", "look-ups while little changes", [1, 1, 2, 2, 20, 20, 0, 0, 4, 2, 2, 2]),
+    ("ownership", "take, release and owner_of", [2, 2, 8, 8, 8, 2, 0, 0, 0, 0, 0, 0]),
+    ("membership", "joins and leaves, and the flows that follow", [1, 1, 3, 2, 0, 0, 14, 12, 6, 2, 2, 0]),
+    ("handles", "clients come and go while walks show them", [6, 6, 2, 2, 0, 8, 0, 0, 0, 0, 0, 8]),
 ];
 
 /// Returns the help text of `--mix`.

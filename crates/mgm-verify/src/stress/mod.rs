@@ -4,6 +4,7 @@ mod mix;
 mod recorder;
 mod report;
 mod threads;
+mod world;
 
 pub use mix::{Weights, help as mix_help, weights};
 pub use report::StressReport;
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 use threads::Arena;
+use world::{Ranges, World};
 
 /// How much of a run is recorded and checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct StressConfig {
     pub interfaces: u32,
     /// The number of routing protocols, besides IGMP.
     pub clients: u32,
+    /// The number of clients that can be registered at a time. Below the number of protocols, registrations are refused.
+    pub limit: u32,
     /// The number of groups.
     pub groups: u32,
     /// How often each kind of call is made.
@@ -60,10 +64,17 @@ pub fn run(
     config: &StressConfig,
     progress: &mut dyn FnMut(&StressReport),
 ) -> anyhow::Result<(StressReport, Option<Violation>)> {
-    let limits = ManagerConfig::default().with_clients((config.clients + 1) * 64);
+    let limits = ManagerConfig::default().with_clients(config.limit);
     let starts = States::from_iter([Spec::new(&limits)]);
-    let manager = GroupManager::new(limits, scenario::routes())?;
-    let arena = Arena::new(config, manager);
+    let manager = || GroupManager::new(limits.clone(), scenario::routes());
+    let ranges = Ranges {
+        interfaces: config.interfaces,
+        clients: config.clients,
+        groups: config.groups,
+        weights: config.weights.clone(),
+    };
+    let world = World::new(ranges, manager()?, manager()?);
+    let arena = Arena::new(config, world.clone());
     let mut report = StressReport::new(config.seed, config.length);
     let violation = thread::scope(|scope| {
         for number in 0..config.threads {
@@ -79,7 +90,11 @@ pub fn run(
         arena.end();
         violation
     });
-    report.garbage_pending = arena.manager().garbage_pending();
+    report.garbage_pending = world.manager.garbage_pending();
+    if violation.is_none() && !arena.failed() {
+        world.check_neighbour();
+    }
+    report.faults = world.faults();
     Ok((report, violation))
 }
 
@@ -105,7 +120,7 @@ fn check_batches(
     let began = Instant::now();
     let mut issued = IssuedHandles::default();
     let mut found = None;
-    while began.elapsed() < config.length && found.is_none() && !arena.failed() {
+    while began.elapsed() < config.length && found.is_none() && !arena.failed() && !arena.found_faults() {
         for window in arena.batch() {
             report.count(&window.events);
             if config.check == CheckLevel::None {

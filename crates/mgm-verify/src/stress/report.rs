@@ -17,6 +17,8 @@ pub struct StressReport {
     pub windows_checked: u64,
     /// The number of windows that are not linearizable.
     pub violations: u64,
+    /// The alerts that clients found wrong.
+    pub faults: Vec<String>,
     /// The seed.
     pub seed: u64,
     /// The number of removed objects that waited for readers at the end.
@@ -83,6 +85,7 @@ impl StressReport {
             operations: Call::KINDS.iter().map(|_| histogram()).collect(),
             windows_checked: 0,
             violations: 0,
+            faults: Vec::new(),
             seed,
             garbage_pending: 0,
             overlapping: 0,

@@ -4,35 +4,25 @@
 //! calls overlap. The choice changes from batch to batch. Each thread records its calls in a list of its own: a shared log
 //! would order the calls of different threads, and so hide faults.
 
-use super::recorder::{self, Recorder};
+use super::recorder::Recorder;
+use super::world::{CALLS, World};
 use super::{CheckLevel, StressConfig};
-use crate::history::{Answer, Call, Event, Window, scenario};
-use mgm::forwarding::Flow;
-use mgm::manager::{GroupManager, Interface, Membership};
+use crate::history::{Event, Window};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rand::distr::Distribution;
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
 
-/// The calls of each thread in a window.
-const CALLS: usize = 6;
 /// The windows of a batch.
 const WINDOWS: usize = 64;
 
 /// The state that the threads share.
 pub(super) struct Arena<'c> {
     config: &'c StressConfig,
-    manager: GroupManager,
-    /// The last handle of each protocol; IGMP's comes last.
-    handles: Vec<AtomicU64>,
+    world: Arc<World>,
     /// The clients that were registered at some time in this batch. Used between batches only.
     recorders: Mutex<Vec<Arc<Recorder>>>,
-    began: Instant,
     /// The number of threads that run a batch together.
     together: usize,
     turn: Mutex<Turn>,
@@ -66,37 +56,19 @@ struct Turn {
     over: bool,
 }
 
-/// A call that a thread is about to make, without the handle: the call uses the client's last handle at that time.
-struct PlannedCall {
-    kind: usize,
-    /// The number of a routing protocol; IGMP's number comes after them.
-    client: u32,
-    interface: Interface,
-    membership: Membership,
-    flow: Flow,
-    /// The number of spins before the call.
-    pause: u32,
-}
-
 impl<'c> Arena<'c> {
-    pub(super) fn new(config: &'c StressConfig, manager: GroupManager) -> Arena<'c> {
+    pub(super) fn new(config: &'c StressConfig, world: Arc<World>) -> Arena<'c> {
         let processors = thread::available_parallelism().map_or(2, usize::from);
         Arena {
             config,
-            manager,
-            handles: (0..=config.clients).map(|_| AtomicU64::new(0)).collect(),
+            world,
             recorders: Mutex::default(),
-            began: Instant::now(),
             together: config.threads.min(processors.clamp(2, 4)),
             turn: Mutex::default(),
             changed: Condvar::new(),
             arrived: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
         }
-    }
-
-    pub(super) fn manager(&self) -> &GroupManager {
-        &self.manager
     }
 
     fn turn(&self) -> MutexGuard<'_, Turn> {
@@ -142,8 +114,13 @@ impl<'c> Arena<'c> {
                 let all = windows[window].deliveries.get_or_insert_default();
                 all.entry(handle.to_bits()).or_default().push(delivery);
             }
-            self.manager.protocol_of(handle).is_some()
+            self.world.manager.protocol_of(handle).is_some()
         });
+    }
+
+    /// Returns whether a client has found an alert wrong.
+    pub(super) fn found_faults(&self) -> bool {
+        !self.world.faults().is_empty()
     }
 
     /// Returns whether a thread has panicked.
@@ -172,7 +149,7 @@ impl<'c> Arena<'c> {
 
     /// Runs a thread until the end of the run.
     pub(super) fn work(&self, thread: usize) {
-        let mut random = SmallRng::seed_from_u64(self.seed(thread));
+        self.world.enter_thread(thread, self.seed(thread));
         let _end = EndOnPanic(self);
         // Pins each thread to a processor: the scheduler often puts two threads that it wakes together on one processor,
         // and a batch is too short for it to correct that. Without affinity the threads run where the scheduler puts them.
@@ -183,15 +160,13 @@ impl<'c> Arena<'c> {
         let mut done = 0;
         while let Some(batch) = self.wait_for_turn(thread, done) {
             done = batch;
-            let mut events = Vec::with_capacity(WINDOWS * CALLS);
-            let mut registered = Vec::new();
             for window in 0..WINDOWS {
                 // Planned before the window begins, so that the window holds nothing but calls.
-                let plan: [PlannedCall; CALLS] = std::array::from_fn(|_| self.plan(&mut random));
-                recorder::enter_window(window);
+                let Some(plan) = self.world.enter_window(window, self.together) else { return };
                 self.meet(window);
-                events.extend(plan.map(|call| (window, self.call(thread, &call, &mut registered))));
+                self.world.make(&plan);
             }
+            let (mut events, mut registered) = self.world.take_recorded();
             let mut turn = self.turn();
             turn.events.append(&mut events);
             turn.registered.append(&mut registered);
@@ -226,71 +201,6 @@ impl<'c> Arena<'c> {
             } else {
                 std::hint::spin_loop();
             }
-        }
-    }
-
-    fn call(&self, thread: usize, planned: &PlannedCall, registered: &mut Vec<Arc<Recorder>>) -> Event {
-        (0..planned.pause).for_each(|_| std::hint::spin_loop());
-        let handle = &self.handles[planned.client as usize];
-        // Relaxed, here and at the store below: any handle may be used, also a stale one.
-        let call = planned.call(handle.load(Ordering::Relaxed), self.config.clients);
-        let new = || Recorder::new(self.began);
-        // Made outside the call's time.
-        let recorder = matches!(call, Call::Register(_)).then(new);
-        let began = self.now();
-        let answer = call.execute(&self.manager, |protocol| {
-            let recorder = recorder.clone().unwrap_or_else(new);
-            let handle = self.manager.register(protocol, recorder.clone())?;
-            recorder.set_handle(handle);
-            Ok(handle)
-        });
-        let ended = self.now();
-        if let Answer::Handle(bits) = answer {
-            handle.store(bits, Ordering::Relaxed);
-            registered.extend(recorder);
-        }
-        Event { thread, call, answer, began, ended }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    fn plan(&self, random: &mut SmallRng) -> PlannedCall {
-        let config = self.config;
-        let flow = scenario::flow(random.random_range(0..config.groups), random.random_range(0..2));
-        let any_source = Membership::any_source(flow.group()).unwrap_or(Membership::OneSource(flow));
-        PlannedCall {
-            kind: config.weights.sample(random),
-            client: random.random_range(0..=config.clients),
-            interface: scenario::interface(random.random_range(0..config.interfaces)),
-            membership: match random.random_range(0..8) {
-                0 => Membership::everything(flow.family()),
-                1 | 2 => Membership::OneSource(flow),
-                _ => any_source,
-            },
-            flow,
-            // Varies how the calls of a window overlap.
-            pause: if random.random_ratio(1, 8) { random.random_range(0..10) } else { 0 },
-        }
-    }
-}
-
-impl PlannedCall {
-    fn call(&self, handle: u64, clients: u32) -> Call {
-        let PlannedCall { interface, membership, flow, .. } = *self;
-        match self.kind {
-            0 => Call::Register(scenario::protocol((self.client < clients).then_some(self.client))),
-            1 => Call::Deregister(handle),
-            2 => Call::Take(handle, interface),
-            3 => Call::Release(handle, interface),
-            4 => Call::OwnerOf(interface),
-            5 => Call::Resolve(handle),
-            6 => Call::Add(handle, interface, membership),
-            7 => Call::Delete(handle, interface, membership),
-            8 => Call::NewFlow(flow),
-            9 => Call::Memberships,
-            _ => Call::Entries,
         }
     }
 }

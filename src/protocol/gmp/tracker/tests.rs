@@ -13,7 +13,7 @@ fn receive(tracker: &Tracker, message: Message<'_>) {
 }
 
 fn take(tracker: &Tracker) {
-    tracker.change(|state| state.begin(LAN, Duration::from_secs(260), HostLimits::default()));
+    tracker.change(|state| state.follow(LAN, Some(1), Duration::from_secs(260), HostLimits::default()));
 }
 
 /// Returns a tracker that has received a report of group 1, and has published nothing yet.
@@ -59,7 +59,7 @@ fn one_thread_publishes_for_all() {
 fn a_publication_during_a_change_of_ownership_is_stale() {
     let retaken = tracker();
     let calls = publish(&retaken, || {
-        retaken.change(|state| state.end(LAN));
+        retaken.change(|state| state.follow(LAN, None, Duration::ZERO, HostLimits::default()));
         take(&retaken);
     });
     assert_eq!(
@@ -77,7 +77,9 @@ fn a_publication_during_a_change_of_ownership_is_stale() {
     );
 
     let released = tracker();
-    let calls = publish(&released, || released.change(|state| state.end(LAN)));
+    let calls = publish(&released, || {
+        released.change(|state| state.follow(LAN, None, Duration::ZERO, HostLimits::default()))
+    });
     assert_eq!(calls, [(group(1), true, false)]);
 }
 
@@ -111,7 +113,7 @@ fn groups_that_come_and_go_during_publication_are_dropped() {
 fn the_wake_deadline_is_the_first_lapse() {
     let tracker = tracker();
     let other = Interface::v4(3);
-    tracker.change(|state| state.begin(other, Duration::from_secs(100), HostLimits::default()));
+    tracker.change(|state| state.follow(other, Some(1), Duration::from_secs(100), HostLimits::default()));
     let at = Duration::from_secs;
     assert!(!tracker.is_due(at(259)) && tracker.is_due(at(260)));
     let datagram = Datagram { source: HOST, destination: HOST, hop_limit: 1, payload: &[] };
@@ -120,6 +122,6 @@ fn the_wake_deadline_is_the_first_lapse() {
     assert!(!tracker.is_due(at(99)) && tracker.is_due(at(100)));
     tracker.change(|state| state.advance(at(100)));
     assert!(!tracker.is_due(at(259)) && tracker.is_due(at(260)));
-    tracker.change(|state| state.end(LAN));
+    tracker.change(|state| state.follow(LAN, None, Duration::ZERO, HostLimits::default()));
     assert!(!tracker.is_due(at(1_000_000)));
 }
