@@ -24,6 +24,9 @@ use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 
 /// Names one resource of an [`OwnershipTable`](super::OwnershipTable). It lives as long as the table and is never reused.
+///
+/// It is a number, and tables begin with the same ones: the id of another table is unknown here, or it is the id of another
+/// resource. The program has to keep the ids of two tables apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId(pub(crate) u32);
 

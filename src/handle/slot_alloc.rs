@@ -275,6 +275,10 @@ impl<T, L: Layout> Slots<'_, T, L> {
                 break;
             }
             if attempt >= PATIENT_ADVANCES {
+                // On a busy machine each yield takes long, and a stalled reader makes all of them futile.
+                if self.allocator.has_stood_still() {
+                    break;
+                }
                 yield_now();
             }
             self.allocator.close_and_advance();

@@ -42,10 +42,11 @@
 //!   [`deregister`](GroupManager::deregister): the effect is one lock-free step that needs neither a lock nor memory. The
 //!   sweep of dead memberships and entries that follows takes the membership lock and may wait for it. No call can observe
 //!   whether the sweep has happened yet.
-//! - [`owner_of`](GroupManager::owner_of) is lock-free; [`vif_index`](GroupManager::vif_index) and
-//!   [`interface`](GroupManager::interface) are wait-free.
+//! - [`owner_of`](GroupManager::owner_of) and [`vif_index`](GroupManager::vif_index) are lock-free;
+//!   [`interface`](GroupManager::interface) is wait-free.
 //! - [`next_groups`](GroupManager::next_groups) is lock-free; [`upcall`](GroupManager::upcall) and
-//!   [`wrong_interface`](GroupManager::wrong_interface) take no lock.
+//!   [`wrong_interface`](GroupManager::wrong_interface) wait neither for the membership lock nor for the thread that
+//!   processes upcalls; they may wait for another such call while the map of waiting flows grows.
 //! - Every other call may wait for the membership lock, or for the shard of a protocol's name.
 //! - No lock is held while a client's callback or destructor runs: every function may be called from any thread and from any
 //!   callback.
@@ -62,7 +63,7 @@
 //!
 //! A thread that holds one of these locks takes only later ones: the shard of a protocol's name and the client listing; the
 //! membership lock; an outbox; the writer lock of the forwarding table; a queue of changes. The lock of the interface allocator
-//! is taken with no other lock held.
+//! is taken with no other lock held; its holder may take the membership lock.
 
 mod api;
 mod clients;
@@ -125,7 +126,8 @@ pub struct GroupManager {
     clock: Arc<Clock>,
     enumerations: Enumerations,
     upcalls: UpcallQueue,
-    /// Separate from the membership lock, so that the first take of an interface never waits for that.
+    /// Separate from the membership lock, so that the first take of an interface waits for that only when there is no place left
+    /// that was never used.
     allocator: Mutex<InterfaceAllocator>,
     /// The membership lock. Shared as the clients are.
     state: Arc<Mutex<State>>,
@@ -267,14 +269,16 @@ impl GroupManager {
         self.changes.subscribe(self.forwarding.table(), limit, Box::new(wake))
     }
 
-    /// Returns the VIF index by which forwarding entries name an interface; `None` when it was never taken. A look-up never
-    /// makes an interface known. Wait-free.
+    /// Returns the VIF index by which forwarding entries name an interface; `None` when it was never taken, or has lost its
+    /// place since ([`take`](Self::take)). A look-up never makes an interface known. Lock-free: starts over only when another
+    /// interface has lost its place.
     #[must_use]
     pub fn vif_index(&self, interface: Interface) -> Option<VifIndex> {
         self.interfaces.find(interface).map(|record| record.vif)
     }
 
-    /// Returns the interface of a VIF index; `None` when no taken interface has it. Wait-free.
+    /// Returns the interface of a VIF index; `None` when no taken interface has it, as when the
+    /// interface that had it has lost its place. Wait-free.
     #[must_use]
     pub fn interface(&self, vif: VifIndex) -> Option<Interface> {
         self.interfaces

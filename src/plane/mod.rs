@@ -42,9 +42,10 @@
 //! [`PacketProcessor::process`] makes the counts of the first three rows. The plane makes the calls of the last column.
 //!
 //! [`vif_index`](crate::manager::GroupManager::vif_index) returns `None` for an interface that no protocol has taken yet. The
-//! plane treats the packet as any other, with a number that no entry contains, such as `VifIndex(u32::MAX)`. So no entry
-//! accepts the packet. [`PortMap::arrival`] returns such a number. An interface may be taken later, so the plane asks again;
-//! a number once assigned never changes.
+//! plane treats the packet as any other, with a number that no entry contains, `VifIndex::NONE`. So no entry
+//! accepts the packet. [`PortMap::arrival`] returns such a number. An interface may be taken later, so the plane asks again.
+//! When there is no room for another interface, one that nothing depends on loses its number, and has another one when it is
+//! taken again: [`PortMap::refresh_arrivals`] follows that, [`VifIndex`](crate::forwarding::VifIndex) says how.
 //!
 //! [`OwnedForwardingReader::lookup`]: crate::forwarding::OwnedForwardingReader::lookup
 //! [`Entry::check`]: crate::forwarding::Entry::check

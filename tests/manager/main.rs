@@ -15,6 +15,7 @@ mod ownership;
 mod ownership_alerts;
 mod pairing;
 mod reentrancy;
+mod registration;
 mod reverse_path;
 mod route_changes;
 mod rundown;

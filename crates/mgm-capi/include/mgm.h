@@ -79,6 +79,10 @@ typedef char MGM_HANDLE_MUST_BE_A_POINTER[sizeof(HANDLE) == sizeof(void *) ? 1 :
 #define ANY_SIZE 1
 #endif
 
+/* The name of a scope, with a terminating 0. */
+typedef WCHAR SN_CHAR;
+typedef SN_CHAR SCOPE_NAME_BUFFER[256], *SCOPE_NAME;
+
 /* The kind of an enumeration. */
 typedef enum _MGM_ENUM_TYPES {
   /* Each group that has a member, without its sources. */
@@ -151,12 +155,6 @@ typedef enum _MGM_ENUM_TYPES {
 #define _MIB_IPMCAST_BOUNDARY MIB_IPMCAST_BOUNDARY
 #define _MIB_IPMCAST_BOUNDARY_TABLE MIB_IPMCAST_BOUNDARY_TABLE
 #define _MIB_IPMCAST_SCOPE MIB_IPMCAST_SCOPE
-
-/* The characters of a scope's name, without the terminating 0. */
-#define MAX_SCOPE_NAME_LEN 255
-
-/* The name of a scope, with a terminating 0. */
-typedef struct SCOPE_NAME_BUFFER SCOPE_NAME_BUFFER;
 
 /*
  * Asks the owner of the interface towards the source for the reverse path of a flow that gets an entry.
@@ -598,20 +596,14 @@ typedef struct MIB_IPMCAST_SCOPE {
   DWORD dwGroupAddress;
   /* The mask of the range. */
   DWORD dwGroupMask;
-  /* The name. */
-  struct SCOPE_NAME_BUFFER snNameBuffer;
+  /* The name, of at most MAX_SCOPE_NAME_LEN characters, with a 0 after the last. */
+  WCHAR snNameBuffer[256];
   /* The status of the row: 1 for an active one. */
   DWORD dwStatus;
 } MIB_IPMCAST_SCOPE;
 
 /* A pointer to a MIB_IPMCAST_SCOPE. */
 typedef struct MIB_IPMCAST_SCOPE *PMIB_IPMCAST_SCOPE;
-
-/* A character of a scope's name. */
-typedef WCHAR SN_CHAR;
-
-/* A pointer to the characters of a scope's name. */
-typedef SN_CHAR *SCOPE_NAME;
 
 /* Success. */
 #define NO_ERROR 0
@@ -795,6 +787,9 @@ typedef SN_CHAR *SCOPE_NAME;
 
 /* The number in a MIB of: MIB_IPMCAST_MFE_STATS_EX records. */
 #define MCAST_MFE_STATS_EX 35
+
+/* The characters of a scope's name, without the terminating 0. */
+#define MAX_SCOPE_NAME_LEN 255
 
 #ifdef __cplusplus
 extern "C" {

@@ -21,7 +21,9 @@
 typedef struct MGM_EXT_LIMITS {
   /* Clients registered at the same time. */
   DWORD dwClients;
-  /* Interfaces taken since the process began. Released interfaces count. */
+  /*
+   * Interfaces at the same time that have an owner, or that a membership, an entry or a packet in a queue depends on.
+   */
   DWORD dwInterfaces;
   /* Memberships at the same time. */
   DWORD dwMemberships;

@@ -106,7 +106,7 @@ pub type PMGM_EXT_ROUTE = *mut MGM_EXT_ROUTE;
 pub struct MGM_EXT_LIMITS {
     /// Clients registered at the same time.
     pub dwClients: DWORD,
-    /// Interfaces taken since the process began. Released interfaces count.
+    /// Interfaces at the same time that have an owner, or that a membership, an entry or a packet in a queue depends on.
     pub dwInterfaces: DWORD,
     /// Memberships at the same time.
     pub dwMemberships: DWORD,

@@ -18,7 +18,7 @@ use std::cell::RefCell;
 
 /// What a thread that forwards packets keeps from packet to packet.
 struct ThreadState {
-    /// Whose table the reader reads. A child of fork has an instance of its own.
+    /// The instance that the reader belongs to. A child of fork has an instance of its own.
     instance: &'static Instance,
     reader: ForwardingReader<'static>,
     counters: WorkerCounters,

@@ -44,7 +44,7 @@ impl HookSet {
 #[derive(Default)]
 pub(crate) struct Hooks {
     current: Option<Arc<HookSet>>,
-    /// Earlier hooks that may still be running: whoever replaced them was inside foreign code and did not wait.
+    /// Earlier hooks that may still be running: a thread inside foreign code replaced them and did not wait.
     replaced: Vec<Arc<HookSet>>,
 }
 

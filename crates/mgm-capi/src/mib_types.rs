@@ -6,7 +6,7 @@
 //! Names, sizes and offsets are those of the SDK. Addresses and masks are in network byte order: the octets of
 //! 224.0.0.1 lie in memory as 224, 0, 0, 1.
 
-use crate::windows::{DWORD, MAX_SCOPE_NAME_LEN, ULONG, WCHAR};
+use crate::windows::{DWORD, ULONG, WCHAR};
 use zerocopy::{Immutable, IntoBytes};
 
 /// A record of an enumeration. Address 0 with mask 0 is any.
@@ -315,13 +315,6 @@ pub struct MIB_IPMCAST_BOUNDARY_TABLE {
 /// A pointer to a MIB_IPMCAST_BOUNDARY_TABLE.
 pub type PMIB_IPMCAST_BOUNDARY_TABLE = *mut MIB_IPMCAST_BOUNDARY_TABLE;
 
-/// A character of a scope's name.
-pub type SN_CHAR = WCHAR;
-/// The name of a scope, with a terminating 0.
-pub type SCOPE_NAME_BUFFER = [SN_CHAR; MAX_SCOPE_NAME_LEN + 1];
-/// A pointer to the characters of a scope's name.
-pub type SCOPE_NAME = *mut SN_CHAR;
-
 /// A named range of groups, in the MIB of a router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -330,8 +323,8 @@ pub struct MIB_IPMCAST_SCOPE {
     pub dwGroupAddress: DWORD,
     /// The mask of the range.
     pub dwGroupMask: DWORD,
-    /// The name.
-    pub snNameBuffer: SCOPE_NAME_BUFFER,
+    /// The name, of at most MAX_SCOPE_NAME_LEN characters, with a 0 after the last.
+    pub snNameBuffer: [WCHAR; 256],
     /// The status of the row: 1 for an active one.
     pub dwStatus: DWORD,
 }

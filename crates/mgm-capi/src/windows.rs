@@ -182,4 +182,4 @@ pub const MCAST_SCOPE: DWORD = 27;
 /// The number in a MIB of: MIB_IPMCAST_MFE_STATS_EX records.
 pub const MCAST_MFE_STATS_EX: DWORD = 35;
 /// The characters of a scope's name, without the terminating 0.
-pub const MAX_SCOPE_NAME_LEN: usize = 255;
+pub const MAX_SCOPE_NAME_LEN: DWORD = 255;

@@ -49,7 +49,8 @@ config! {
     igmp_protocol, with_igmp_protocol: u32 = Protocol::IGMP;
     /// The maximum number of registered clients.
     clients, with_clients: u32 = 1024;
-    /// The maximum number of interfaces ever taken. An interface stays known once it was taken.
+    /// The maximum number of interfaces that have an owner, or that a membership, an entry or an upcall depends on, at the same
+    /// time. Others stay known until there is no other room.
     interfaces, with_interfaces: u32 = 4096;
     /// The maximum number of memberships. Each (membership, interface, role) counts as one.
     memberships, with_memberships: u32 = 1 << 20;

@@ -70,8 +70,9 @@ pub enum TakeError {
     /// Another protocol, or the caller itself, owns the interface.
     #[error("{0} has an owner already: its owner must release it first")]
     Owned(Interface),
-    /// The interface table is full.
-    #[error("no room for another interface: raise ManagerConfig::interfaces above {0}")]
+    /// There are as many interfaces as there may be, and each has an owner, or is one that a membership, an entry or an upcall
+    /// depends on.
+    #[error("no room for another interface: release one, or raise ManagerConfig::interfaces above {0}")]
     TooManyInterfaces(u32),
     /// There is no memory for another interface. An interface that was taken before needs none.
     #[error("{NO_MEMORY}")]

@@ -51,7 +51,8 @@ pub(in crate::manager) struct ClientChannel {
     pub(in crate::manager) handle: Handle,
     pub(in crate::manager) protocol: Protocol,
     pub(in crate::manager) wishes: Wishes,
-    callbacks: Option<Arc<dyn Client>>,
+    /// Empty once the client has left. A callback that is running keeps them.
+    callbacks: Mutex<Option<Arc<Callbacks>>>,
     home: Home,
     /// Whether the client has received its handle.
     started: AtomicBool,
@@ -94,7 +95,10 @@ impl ClientChannel {
             handle: parts.handle,
             protocol: parts.protocol,
             wishes: parts.wishes,
-            callbacks: Some(parts.callbacks),
+            callbacks: Mutex::new(Some(Arc::new(Callbacks {
+                client: Some(parts.callbacks),
+                runner: parts.runner.clone(),
+            }))),
             home: parts.home,
             started: AtomicBool::new(false),
             rundown: Rundown::default(),
@@ -138,8 +142,10 @@ impl ClientChannel {
 
     /// Runs a callback, then leaves the run-down, then does what the callback put off: no thread has to wait for that.
     fn call<R>(&self, guard: RundownGuard<'_>, what: &str, call: impl FnOnce(&dyn Client) -> R) -> Option<R> {
-        let callbacks = self.callbacks.as_deref()?;
-        let answer = self.runner.run(what, || call(callbacks));
+        let callbacks = self.callbacks.lock().clone();
+        let client = callbacks.as_ref().and_then(|callbacks| callbacks.client.as_deref())?;
+        let answer = self.runner.run(what, || call(client));
+        drop(callbacks);
         drop(guard);
         foreign_code::run_put_off();
         answer
@@ -227,9 +233,11 @@ impl ClientChannel {
     }
 
     /// Closes the channel of a client that has left: no callback starts any more, and queued notices are dropped by the next
-    /// delivery. Wait-free.
+    /// delivery. The client's destructor runs when its last callback has returned, not when the slot is used again.
     pub(in crate::manager) fn close(&self) {
         self.rundown.close();
+        let callbacks = self.callbacks.lock().take();
+        drop(callbacks);
     }
 
     /// Blocks until the client's running callbacks have returned. The channel must be closed.
@@ -246,10 +254,17 @@ impl PutOff for ClientChannel {
     }
 }
 
-impl Drop for ClientChannel {
+/// The client, for as long as it is registered or one of its callbacks runs.
+struct Callbacks {
+    /// `Some` until dropped.
+    client: Option<Arc<dyn Client>>,
+    runner: Arc<CallbackRunner>,
+}
+
+impl Drop for Callbacks {
     fn drop(&mut self) {
-        if let Some(callbacks) = self.callbacks.take() {
-            self.runner.defer_destructor(callbacks);
+        if let Some(client) = self.client.take() {
+            self.runner.defer_destructor(client);
         }
     }
 }

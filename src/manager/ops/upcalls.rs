@@ -11,7 +11,7 @@ use crate::manager::{GroupManager, Interface, NewFlowError, Upcall, WrongInterfa
 impl GroupManager {
     /// Reports a packet of a flow without an entry, and queues the flow for
     /// [`process_upcalls`](Self::process_upcalls). For packet paths that must not wait, as [`new_flow`](Self::new_flow) may.
-    /// Takes no lock; allocates.
+    /// Allocates. Waits for no thread, except for another that reports while the map of waiting flows grows.
     ///
     /// A flow is queued once. Its further packets are counted (`uninitialized`). Packets that find the queue full are counted
     /// as well (`queue_overflow`, [`ManagerConfig::upcalls`](crate::manager::ManagerConfig::upcalls)), for as many flows, and
@@ -33,7 +33,8 @@ impl GroupManager {
 
     /// Reports a packet that arrived on another interface than its flow's incoming one. If the owner of that interface
     /// [wants such alerts](crate::manager::Client::wants_wrong_interface), queues the packet for
-    /// [`process_upcalls`](Self::process_upcalls). Returns whether it was queued. Takes no lock.
+    /// [`process_upcalls`](Self::process_upcalls). Returns whether it was queued. Waits as
+    /// [`upcall`](Self::upcall) does.
     ///
     /// One packet of a flow is queued in each
     /// [`ManagerConfig::wrong_interface_interval`](crate::manager::ManagerConfig::wrong_interface_interval), on the manager's

@@ -18,8 +18,8 @@
 //!
 //! Packets that arrive on the wrong interface are queued as well, for their alert, one of each flow in an interval.
 //!
-//! No packet waits for a lock or for a thread that processes: a thread that finds a flow which has just been processed removes
-//! it itself. The queues are bounded rings. A thread that is stopped within the few instructions that push into a ring delays
+//! No packet waits for a thread that processes: a thread that finds a flow which has just been processed removes it itself. The
+//! maps are papaya's. A look-up there waits for nothing; threads that insert may wait for each other while a map grows. The queues are bounded rings. A thread that is stopped within the few instructions that push into a ring delays
 //! only threads that reach the same place of the ring.
 
 use super::pending_flow::{PendingFlow, Sealed};

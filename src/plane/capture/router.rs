@@ -113,7 +113,7 @@ impl CaptureRouter {
     /// Forwards a recording. Afterwards, memberships and entries are those at the end of the last pass.
     ///
     /// # Errors
-    /// An error of [`Run::transmit`].
+    /// An error of [`Run::transmit`], or of starting [`Run::threads`] threads.
     pub fn run(&self, recording: &Recording, run: Run<'_>) -> io::Result<Totals> {
         self.run_while(recording, run, &mut |_| true)
     }
@@ -124,7 +124,7 @@ impl CaptureRouter {
     /// passes.
     ///
     /// # Errors
-    /// An error of [`Run::transmit`].
+    /// An error of [`Run::transmit`], or of starting [`Run::threads`] threads.
     pub fn run_while(
         &self,
         recording: &Recording,
@@ -134,7 +134,7 @@ impl CaptureRouter {
         let map = PortMap::new(&self.manager, &self.ports);
         let context = Context { manager: &self.manager, ports: &self.ports, map: &map };
         thread::scope(|scope| {
-            let workers = WorkerPool::start(scope, context, run.threads.get());
+            let workers = WorkerPool::start(scope, context, run.threads.get())?;
             let mut state = RunState::new(self, &map, workers, recording);
             state.run_passes(recording, run, go_on)?;
             Ok(state.finish())

@@ -3,14 +3,18 @@
 use super::Totals;
 use super::forwarder::{Context, Forwarder, Packet, SentCopies};
 use super::recording::Batch;
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 /// The number of packets below which the calling thread forwards by itself: it takes less time than waking a worker.
 const FEW: usize = 32;
 /// The number of jobs that may wait for a worker: enough to keep it busy while the next jobs are prepared.
 const QUEUED_JOBS: usize = 4;
+
+/// The maximum number of workers.
+const MAX_THREADS: usize = 1024;
 
 /// Packets of one batch for one worker.
 struct Job {
@@ -47,26 +51,35 @@ struct PoolWorker<'scope> {
 
 impl<'scope, 'r: 'scope> WorkerPool<'scope, 'r> {
     /// Starts `threads` workers. A single worker runs on the calling thread.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] for more than [`MAX_THREADS`]; the system's error when it starts no further thread.
     pub(super) fn start(
         scope: &'scope Scope<'scope, '_>,
         context: Context<'r>,
         threads: usize,
-    ) -> WorkerPool<'scope, 'r> {
+    ) -> io::Result<WorkerPool<'scope, 'r>> {
+        if threads > MAX_THREADS {
+            let error = format!("{threads} threads are too many: choose a number from 1 to {MAX_THREADS}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+        }
         let workers: Vec<_> = (0..if threads > 1 { threads } else { 0 })
             .map(|_| {
                 let (jobs, job_queue) = sync_channel(QUEUED_JOBS);
                 let (finish, finished) = channel();
-                let thread = scope.spawn(move || work(Forwarder::new(context), &job_queue, &finish));
-                PoolWorker { jobs, finished, running: 0, spare: Vec::new(), thread }
+                // Those that run already end when their queue is dropped.
+                let thread = thread::Builder::new()
+                    .spawn_scoped(scope, move || work(Forwarder::new(context), &job_queue, &finish))?;
+                Ok(PoolWorker { jobs, finished, running: 0, spare: Vec::new(), thread })
             })
-            .collect();
-        WorkerPool {
+            .collect::<io::Result<_>>()?;
+        Ok(WorkerPool {
             own: Forwarder::new(context),
             assigned: vec![Vec::new(); workers.len().max(1)],
             workers,
             keep_copies: false,
             sent: SentCopies::default(),
-        }
+        })
     }
 
     /// Assigns a packet to the worker of its flow.

@@ -133,7 +133,7 @@ fn constants_have_the_values_of_the_windows_sdk() {
         (capi::MCAST_BOUNDARY, theirs_mib::MCAST_BOUNDARY),
         (capi::MCAST_SCOPE, theirs_mib::MCAST_SCOPE),
         (capi::MCAST_MFE_STATS_EX, theirs_mib::MCAST_MFE_STATS_EX),
-        (capi::MAX_SCOPE_NAME_LEN as u32, theirs_mib::MAX_SCOPE_NAME_LEN),
+        (capi::MAX_SCOPE_NAME_LEN, theirs_mib::MAX_SCOPE_NAME_LEN),
     ];
     pairs.into_iter().for_each(|(ours, theirs)| assert_eq!(ours, theirs));
 }

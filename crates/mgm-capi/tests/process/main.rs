@@ -6,9 +6,11 @@
 #[path = "../support/stage.rs"]
 mod stage;
 
+mod churn;
 mod deadlocks;
 mod fork;
 mod hooks;
+mod present_joins;
 mod stops;
 mod threads;
 

@@ -5,7 +5,8 @@ use crate::history::{Answer, Call, Callback, Delivery, Event, Window, scenario};
 use crate::spec::{
     ClientId, HandoverDue, Notice, NoticeKind, Outcome, OwnershipChange, OwnershipVersion, Spec,
 };
-use mgm::manager::{Interface, Protocol, StateChange};
+use mgm::forwarding::Flow;
+use mgm::manager::{Interface, Membership, Protocol, StateChange};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -23,6 +24,8 @@ pub(super) struct Node {
     undelivered: BTreeSet<(ClientId, Option<OwnershipVersion>)>,
     handovers: Vec<Handover>,
     walks: Vec<Walk>,
+    /// The flows joined by name whose RPF owner is still to be told, with the calls that do it.
+    unsettled: Vec<(u8, Flow)>,
 }
 
 /// A walk over the clients that is under way. A walk has no single instant: it shows every client that is registered from
@@ -95,6 +98,7 @@ impl<'w> Search<'w> {
             undelivered: BTreeSet::new(),
             handovers: Vec::new(),
             walks: Vec::new(),
+            unsettled: Vec::new(),
         }
     }
 
@@ -119,6 +123,7 @@ impl<'w> Search<'w> {
         };
         node.done.count_ones() as usize == self.events.len()
             && node.pending.is_empty()
+            && node.unsettled.is_empty()
             && all_delivered()
             && node.undelivered.iter().all(|(client, version)| dead(client, version))
     }
@@ -129,7 +134,14 @@ impl<'w> Search<'w> {
         for at in 0..node.pending.len() {
             self.follow_up(node, at, &mut steps);
         }
-        let pending = node.pending.iter().fold(0, |bits, (n, _)| bits | 1 << n);
+        for at in 0..node.unsettled.len() {
+            let mut next = node.clone();
+            let (_, flow) = next.unsettled.remove(at);
+            Rc::make_mut(&mut next.spec).settle_rpf_owner(flow);
+            self.deliver(next, &mut steps);
+        }
+        let pending = node.pending.iter().map(|(n, _)| n).chain(node.unsettled.iter().map(|(n, _)| n));
+        let pending = pending.fold(0, |bits, n| bits | 1 << n);
         let walking = node.walks.iter().fold(0, |bits, walk| bits | 1 << walk.n);
         for (n, event) in self.events.iter().enumerate() {
             if (node.done | walking) & 1 << n != 0 {
@@ -151,6 +163,14 @@ impl<'w> Search<'w> {
                 steps.push(next);
             } else {
                 next.done |= 1 << n;
+                if let Call::Add(_, _, Membership::OneSource(_))
+                | Call::Delete(_, _, Membership::OneSource(_)) = event.call
+                    && self.may_change_rpf_owner(&next)
+                {
+                    let mut deferred = next.clone();
+                    Rc::make_mut(&mut deferred.spec).defer_settling();
+                    self.take_effect(deferred, n, event, &mut steps);
+                }
                 self.take_effect(next, n, event, &mut steps);
             }
         }
@@ -179,7 +199,7 @@ impl<'w> Search<'w> {
 
     /// Does the second step of a change of owner.
     fn follow_up(&self, node: &Node, at: usize, steps: &mut Vec<Node>) {
-        let (_, change) = node.pending[at];
+        let (n, change) = node.pending[at];
         let choices: &[bool] = match node.spec.handover_due(&change) {
             HandoverDue::Required => &[true],
             HandoverDue::No => &[false],
@@ -188,9 +208,29 @@ impl<'w> Search<'w> {
         for handover in choices {
             let mut next = node.clone();
             next.pending.remove(at);
+            if self.may_change_rpf_owner(&next) {
+                let mut deferred = next.clone();
+                let spec = Rc::make_mut(&mut deferred.spec);
+                spec.defer_settling();
+                spec.follow_up(&change, *handover);
+                settle_later(&mut deferred, n);
+                if !deferred.unsettled.is_empty() {
+                    self.deliver(deferred, steps);
+                }
+            }
             Rc::make_mut(&mut next.spec).follow_up(&change, *handover);
             self.deliver(next, steps);
         }
+    }
+
+    /// Returns whether a call that has not taken effect yet changes an owner of the RPF interface. A call that tells the owner
+    /// may tell the later one.
+    fn may_change_rpf_owner(&self, node: &Node) -> bool {
+        self.events.iter().enumerate().any(|(n, event)| {
+            let changes =
+                matches!(event.call, Call::Take(_, at) | Call::Release(_, at) if at == scenario::upstream());
+            changes && node.done & 1 << n == 0 && event.succeeded()
+        })
     }
 
     /// Lets a call take effect if its answer is right at this point.
@@ -251,6 +291,9 @@ impl<'w> Search<'w> {
                 outcome(spec.new_flow(flow, Some(scenario::upstream())))
             }
         };
+        if next.spec.defers_settling() {
+            settle_later(&mut next, n as u8);
+        }
         if right {
             self.sweep_of_refused_call(&next, event, steps);
             self.deliver(next, steps);
@@ -419,4 +462,10 @@ impl<'w> Search<'w> {
                 }
         })
     }
+}
+
+/// Leaves the flows that the spec has deferred to a later step of the call.
+fn settle_later(node: &mut Node, n: u8) {
+    let deferred = Rc::make_mut(&mut node.spec).take_deferred();
+    node.unsettled.extend(deferred.into_iter().map(|flow| (n, flow)));
 }

@@ -337,3 +337,23 @@ fn a_walk_shows_every_client_that_is_registered_throughout() {
     assert!(!explained(&[walk(11, 13, &[a]), resolve(None)]), "a handle that was shown is live");
     assert!(explained(&[walk(11, 13, &[]), resolve(None)]));
 }
+
+/// IGMP joins (s,g) on the RPF interface while a routing protocol takes it. The join ends with the take. Before that the new
+/// owner may be told of it, and is then told of its end.
+#[test]
+fn the_rpf_owner_is_the_one_at_an_instant_within_the_call() {
+    let starts = with(&[(Call::Take(3, at(0)), OK)]);
+    let joined = Membership::OneSource(scenario::flow(0, 0));
+    let add = |began, ended| event(1, began, ended, Call::Add(3, at(0), joined), OK);
+    let take = event(0, 10, 50, Call::Take(1, at(0)), OK);
+    let explained = |add: Event, callbacks: &[(ClientId, u64, Callback)]| {
+        let (off, on) = ((3, 45, Callback::DisableIgmp(at(0))), (3, 46, Callback::EnableIgmp(at(0))));
+        let callbacks = [callbacks, &[off, on]].concat();
+        !end_states(&recorded(&[add, take.clone()], &callbacks), &starts).is_empty()
+    };
+    let told = [(1, 30, join(joined)), (1, 40, prune(joined, 0))];
+    assert!(explained(add(5, 35), &[]) && explained(add(5, 35), &told));
+    assert!(!explained(add(5, 35), &told[..1]), "the join is not taken back");
+    assert!(!explained(add(5, 35), &told[1..]), "a prune of nothing");
+    assert!(!explained(add(5, 8), &told), "the call had returned before the take began");
+}

@@ -94,6 +94,8 @@ pub struct Spec {
     /// The (s,g) for which a client counts.
     #[serde_as(as = "Vec<(_, _)>")]
     rpf_joins: BTreeMap<Flow, RpfJoin>,
+    /// The flows to settle later, while settling is deferred.
+    deferred: Option<BTreeSet<Flow>>,
     #[serde_as(as = "Vec<(_, _)>")]
     igmp: BTreeMap<Interface, IgmpTenure>,
     #[serde_as(as = "Vec<(_, _)>")]
@@ -126,6 +128,7 @@ impl Spec {
             changes: BTreeMap::new(),
             memberships: BTreeMap::new(),
             rpf_joins: BTreeMap::new(),
+            deferred: None,
             igmp: BTreeMap::new(),
             flows: BTreeMap::new(),
             foreign: BTreeSet::new(),

@@ -86,9 +86,31 @@ impl Spec {
         }
     }
 
+    /// Defers [`settle_rpf_owner`](Self::settle_rpf_owner) until [`take_deferred`](Self::take_deferred). A call reads the
+    /// owner of an RPF interface at an instant of its own, after that at which it takes effect: the owner may change
+    /// between the two.
+    pub fn defer_settling(&mut self) {
+        self.deferred = Some(BTreeSet::new());
+    }
+
+    /// Ends the deferring. Returns the flows that are still to be settled.
+    pub fn take_deferred(&mut self) -> BTreeSet<Flow> {
+        self.deferred.take().unwrap_or_default()
+    }
+
+    /// Returns whether settling is deferred.
+    #[must_use]
+    pub fn defers_settling(&self) -> bool {
+        self.deferred.is_some()
+    }
+
     /// Notifies the deciding owner of the RPF interface of (s,g), if another client counts for it. If the owner is another
     /// one than the client that was told, that client gets a prune first. Forgets a flow for which no client counts.
-    pub(super) fn settle_rpf_owner(&mut self, flow: Flow) {
+    pub fn settle_rpf_owner(&mut self, flow: Flow) {
+        if let Some(deferred) = &mut self.deferred {
+            deferred.insert(flow);
+            return;
+        }
         let Some(RpfJoin { interface, told }) = self.rpf_joins.get(&flow).copied() else { return };
         let membership = Membership::OneSource(flow);
         let members = self.members(membership);

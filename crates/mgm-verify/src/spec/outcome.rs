@@ -61,6 +61,7 @@ impl From<RegisterError> for Outcome {
         match error {
             RegisterError::AlreadyRegistered(_) => Outcome::AlreadyRegistered,
             RegisterError::Full(_) => Outcome::Full,
+            RegisterError::NoFreeSlot { .. } => Outcome::Stalled,
             RegisterError::NoMemory => Outcome::NoMemory,
             _ => unreachable!("{error} has no outcome"),
         }

@@ -163,3 +163,13 @@ fn copies_have_the_ttl_decremented() {
     assert_eq!(copy.leaving(&raw, GROUP.into()).len(), 20);
     assert!(copy.load(&[0x45; 4]).is_err());
 }
+
+#[test]
+fn an_absurd_number_of_workers_is_refused() {
+    let scene = Scene::new(ManagerConfig::default());
+    let context = Context { manager: &scene.manager, ports: &scene.ports, map: &scene.map };
+    std::thread::scope(|scope| {
+        let pool = crate::plane::capture::worker_pool::WorkerPool::start(scope, context, usize::MAX);
+        assert_eq!(pool.err().unwrap().kind(), std::io::ErrorKind::InvalidInput);
+    });
+}
