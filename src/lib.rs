@@ -92,7 +92,6 @@ pub use sync::stepping;
 #[cfg(all(loom, mgm_instrumented))]
 compile_error!("loom's build has the planted bugs, and cannot be instrumented");
 
-/// One notion of foreign code for all that runs it, the C interface included.
 #[cfg_attr(loom, allow(dead_code, reason = "the models use less"))]
 #[cfg_attr(not(feature = "manager"), allow(dead_code, reason = "the handle table uses less"))]
 #[doc(hidden)]

@@ -86,6 +86,8 @@ fn a_stalled_burst_holds_back_entries_and_nothing_else() {
     }
     assert!(replaced >= CAPACITY / 4, "{replaced} were held back");
     assert_eq!(forwarding.publish(entry(other)), Err(PublishError::Full(CAPACITY)));
+    let standstill = manager.standstill().expect("the cause has a name");
+    assert!(standstill.pinned >= 1, "{standstill}");
     let mut reader = forwarding.reader();
     assert!(reader.lookup(&kept).is_some() && reader.lookup(&other).is_none());
     assert!(forwarding.withdraw(&kept) && reader.lookup(&kept).is_none());

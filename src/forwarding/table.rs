@@ -12,7 +12,7 @@ use super::paths::PathListTable;
 use super::reader::ForwardingReader;
 use crate::faults;
 use crate::forwarding::points;
-use crate::handle::{Handle, HandleTable, OwnerWords};
+use crate::handle::{Handle, HandleTable, OwnerWords, Standstill};
 use crate::memory::NoMemory;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 use std::fmt;
@@ -243,6 +243,12 @@ impl ForwardingTable {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.entries.pending()
+    }
+
+    /// Returns for how long reclamation has stood still and how many pinned readers hold it back; `None` when it goes on.
+    #[must_use]
+    pub fn standstill(&self) -> Option<Standstill> {
+        self.entries.standstill()
     }
 
     /// Makes a reader for the calling thread. It is not `Send`.

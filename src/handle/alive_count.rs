@@ -9,7 +9,7 @@ pub trait AliveCount: Default + Send + Sync {
     /// Returns the exact count, if this is one.
     fn exact(&self) -> Option<&ExactCount>;
 
-    /// Counts an object that was retired and whose slot is kept out of limbo.
+    /// Counts a retired object with a slot that is kept out of limbo.
     fn retired(&self);
 
     /// Counts a slot that was kept and enters limbo.

@@ -48,7 +48,8 @@ macro_rules! table_methods {
             ///
             /// The handle is stale while `make` runs. It becomes live in one step, the last one, when the object is complete.
             /// If `make` panics, nothing is inserted, and a later object may get the same handle. So do not give the handle
-            /// away before this call returns.
+            /// away before this call returns. Inserts into a table with ownership take turns, and `make` runs in the turn: it must
+            /// not wait for an insert of another thread.
             ///
             /// # Errors
             /// [`InsertError`] returns `make`, uncalled. As [`insert`](Self::insert).

@@ -7,15 +7,14 @@
 use super::layout::Layout;
 use super::slot::Slot;
 use crate::foreign_code::{self, Panicked};
-use crate::sync::thread_local;
 use std::cell::Cell;
 
 /// The nested reclamations that a thread may be in the middle of.
 const MAX_DEPTH: u32 = 3;
 
-thread_local! {
+std::thread_local! {
     /// The reclamations that the thread is in the middle of.
-    static DEPTH: Cell<u32> = Cell::new(0);
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
 fn depth() -> u32 {
@@ -46,6 +45,32 @@ impl Nested {
 impl Drop for Nested {
     fn drop(&mut self) {
         let _ = DEPTH.try_with(|depth| depth.set(depth.get().saturating_sub(1)));
+    }
+}
+
+/// A value of a caller, kept while destructors of other values run. If the call unwinds because of them, the value's own
+/// destructor runs contained: a panic of it would end the process.
+pub(super) struct Contained<V>(Option<V>);
+
+impl<V> Contained<V> {
+    #[inline]
+    pub(super) fn new(value: V) -> Self {
+        Contained(Some(value))
+    }
+
+    /// Returns the value.
+    #[inline]
+    pub(super) fn into_inner(mut self) -> V {
+        self.0.take().expect("taken once")
+    }
+}
+
+impl<V> Drop for Contained<V> {
+    fn drop(&mut self) {
+        if let Some(value) = self.0.take() {
+            // The panic that is under way is the one to report.
+            _ = foreign_code::contain(|| drop(value));
+        }
     }
 }
 
@@ -81,7 +106,7 @@ impl Panics {
         mut next: impl FnMut() -> Option<&'s Slot<T, L>>,
     ) {
         let _nested = Nested::enter();
-        // Again after each panic, from the slot after the one whose destructor panicked.
+        // Again after each panic, from the slot after that of the panic.
         while let Err(panicked) = foreign_code::contain(|| {
             while let Some(slot) = next() {
                 // SAFETY: passed on. `next` does not return the slot again.

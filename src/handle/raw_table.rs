@@ -2,7 +2,7 @@
 
 use super::alive_count::{AliveCount, ExactCount};
 use super::builder::Parameters;
-use super::dropping::Panics;
+use super::dropping::{Contained, Panics};
 use super::epoch;
 use super::error::{InsertError, InsertRefusal, Stale};
 use super::layout::Layout;
@@ -57,20 +57,25 @@ impl<T, L: Layout> RawTable<T, L> {
         if self.allocator.count.exact().is_some() {
             return self.insert_made(0, value, |value, _| value);
         }
-        let index = match self.slots().pop_local() {
-            Some(index) => index,
-            None => match self.pop_slowly() {
-                Ok(index) => index,
-                Err(reason) => return Err(InsertError::new(value, reason)),
-            },
-        };
-        // SAFETY: the slot was popped, so it belongs to this thread.
-        unsafe { self.open(index, value) }
+        match self.slots().pop_local() {
+            // SAFETY: the slot was popped, so it belongs to this thread.
+            Some(index) => unsafe { self.open(index, value) },
+            None => self.insert_slowly(value),
+        }
     }
 
-    /// Pops a free slot from wherever there is one. Apart from the insert, whose result needs no memory without it.
     #[cold]
     #[inline(never)]
+    fn insert_slowly(&self, value: T) -> Result<Handle, InsertError<T>> {
+        let value = Contained::new(value);
+        match self.pop_slowly() {
+            // SAFETY: the slot was popped, so it belongs to this thread.
+            Ok(index) => unsafe { self.open(index, value.into_inner()) },
+            Err(reason) => Err(InsertError::new(value.into_inner(), reason)),
+        }
+    }
+
+    /// Pops a free slot from wherever there is one. Apart from the insert: its result needs no memory without it.
     fn pop_slowly(&self) -> Result<u32, InsertRefusal> {
         self.slots().pop()
     }
@@ -103,9 +108,10 @@ impl<T, L: Layout> RawTable<T, L> {
         from: F,
         make: impl FnOnce(F, Handle) -> T,
     ) -> Result<Handle, InsertError<F>> {
+        let from = Contained::new(from);
         match self.vacant_slot() {
-            Ok(popped) => self.fill(popped, label, from, make),
-            Err(reason) => Err(InsertError::new(from, reason)),
+            Ok(popped) => self.fill(popped, label, from.into_inner(), make),
+            Err(reason) => Err(InsertError::new(from.into_inner(), reason)),
         }
     }
 
@@ -198,7 +204,7 @@ impl<T, L: Layout> RawTable<T, L> {
     /// Returns the object of a handle that the caller has retired.
     ///
     /// # Safety
-    /// The caller retired the handle, whose slot this is, and puts the slot into limbo only by the value that is returned.
+    /// The caller retired the handle of this slot, and puts the slot into limbo only by the value that is returned.
     /// Before, it acquired what opened the slot.
     #[inline]
     pub(super) unsafe fn retired<'t>(&'t self, slot: &'t Slot<T, L>, handle: Handle) -> Retired<'t, T> {
@@ -287,7 +293,7 @@ impl<T, L: Layout> RawTable<T, L> {
 
 impl<T, L: Layout> IntoLimbo for RawTable<T, L> {
     #[inline]
-    fn into_limbo(&self, handle: Handle) {
+    fn enter_limbo(&self, handle: Handle) {
         self.slots().retired(handle);
     }
 }

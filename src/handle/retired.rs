@@ -1,4 +1,4 @@
-//! [`Retired`]: an object that was removed and whose slot has not entered limbo.
+//! [`Retired`]: an object that was removed, with a slot that has not entered limbo.
 
 use super::Handle;
 use super::layout::Layout;
@@ -22,11 +22,11 @@ pub struct Retired<'t, T> {
 /// A table that puts the slot of a retired object into limbo.
 pub(super) trait IntoLimbo {
     /// Puts the slot of a handle into limbo. The caller retired the handle and calls this once for it.
-    fn into_limbo(&self, handle: Handle);
+    fn enter_limbo(&self, handle: Handle);
 }
 
 impl<'t, T> Retired<'t, T> {
-    /// The caller retired the handle, whose object is `value`, and has not put its slot into limbo.
+    /// The caller retired the handle of `value`, and has not put its slot into limbo.
     pub(super) fn new<L: Layout>(table: &'t RawTable<T, L>, handle: Handle, value: &'t T) -> Self {
         Retired { value, handle, table }
     }
@@ -48,7 +48,7 @@ impl<T> Deref for Retired<'_, T> {
 impl<T> Drop for Retired<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.table.into_limbo(self.handle);
+        self.table.enter_limbo(self.handle);
     }
 }
 

@@ -258,7 +258,7 @@ impl<T, L: Layout> Slots<'_, T, L> {
         if let Some(index) = found {
             return Ok(index);
         }
-        // A destructor of a value, whose slot cannot be free before it returns, should not try for long.
+        // A destructor of a value should not try for long.
         let few = no_memory || dropping::is_nested() || self.allocator.has_stood_still();
         let attempts = match dropping::is_allowed() {
             true if few => FEW_ADVANCES,

@@ -61,8 +61,9 @@
 //!
 //! # The order of locks
 //!
-//! A thread that holds one of these locks takes only later ones: the shard of a protocol's name and the client listing; the
-//! membership lock; an outbox; the writer lock of the forwarding table; a queue of changes. The lock of the interface allocator
+//! A thread that holds one of these locks takes only later ones: the shard of a protocol's name; the insert lock
+//! of the table of clients; the membership lock; an outbox; the writer lock of the forwarding table; a queue of changes. The lock under which an enumeration is
+//! opened is taken with no other lock held. The lock of the interface allocator
 //! is taken with no other lock held; its holder may take the membership lock.
 
 mod api;
@@ -75,7 +76,7 @@ mod state;
 mod tests;
 
 pub use crate::forwarding::{Family, Flow, ForwardingView};
-pub use crate::handle::Handle;
+pub use crate::handle::{Handle, Standstill};
 pub use api::{
     Cause, ChangeSubscription, Client, ClientRecord, ConfigError, CreationAlert, DeregisterError,
     EntryChange, EntryRecord, EnumerationError, EnumerationKind, FlowRequest, FlowState, Group, GroupPage,
@@ -325,6 +326,13 @@ impl GroupManager {
     #[must_use]
     pub fn garbage_pending(&self) -> usize {
         self.clients.table.pending() + self.forwarding.pending()
+    }
+
+    /// Returns for how long reclamation has stood still and how many pinned readers hold it back; `None` when it goes on. The
+    /// readers may belong to any table of the process.
+    #[must_use]
+    pub fn standstill(&self) -> Option<Standstill> {
+        self.clients.table.standstill().or_else(|| self.forwarding.table().standstill())
     }
 
     /// Returns the number of panics of client code: callbacks, destructors and the routes. A panic is contained and counts as

@@ -65,7 +65,7 @@ fn flow(n: u32) -> Membership {
 }
 
 #[test]
-fn a_release_looks_once_at_each_membership_while_clients_register() {
+fn a_release_looks_once_while_other_clients_register() {
     let router = Router::new();
     router.join_all(group);
     let (quiet, _) = router.looks_of_release(&|_| thread::sleep(Duration::from_millis(1)));
@@ -82,7 +82,7 @@ fn a_release_looks_once_at_each_membership_while_clients_register() {
 }
 
 #[test]
-fn a_release_looks_once_at_each_flow_while_the_way_to_the_sources_changes_hands() {
+fn a_release_looks_once_while_the_rpf_interface_changes_hands() {
     let router = Router::new();
     let other = router.manager.register(Protocol::new(2, 0), Arc::new(())).unwrap();
     router.join_all(flow);

@@ -14,6 +14,7 @@ mod notice_order;
 mod ownership;
 mod ownership_alerts;
 mod pairing;
+mod place_reports;
 mod reentrancy;
 mod registration;
 mod reverse_path;

@@ -124,3 +124,97 @@ fn new_flows_nested_too_deep_in_alerts_are_refused() {
     assert_eq!(chain.manager.entries().len(), deepest as usize);
     assert_eq!(chain.manager.client_panics(), 0);
 }
+
+/// Counts its join alerts.
+struct Hears(Arc<AtomicU32>);
+
+impl Client for Hears {
+    fn join_alert(&self, _: &JoinAlert) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A manager with a client that hears of joins and one that joins; returns the count and the join.
+fn heard(routes: impl Fn(IpAddr) -> Option<ReversePath> + Send + Sync + 'static) -> Heard {
+    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap());
+    let count = Arc::<AtomicU32>::default();
+    manager.register(Protocol::new(1, 0), Arc::new(Hears(count.clone()))).unwrap();
+    let joins = manager.register(Protocol::new(2, 0), Arc::new(())).unwrap();
+    manager.take(joins, Interface::v4(2)).unwrap();
+    Heard { manager, joins, count }
+}
+
+struct Heard {
+    manager: Arc<GroupManager>,
+    joins: Handle,
+    count: Arc<AtomicU32>,
+}
+
+fn join_group(manager: &GroupManager, client: Handle) {
+    let group = Membership::any_source(GROUP).unwrap();
+    manager.add_membership(client, Interface::v4(2), group, StateChange::Join).unwrap();
+}
+
+/// Leaves, and in its destructor has the next client leave; the last one has a group joined.
+struct Leaving {
+    manager: Weak<GroupManager>,
+    next: Option<Handle>,
+    joins: Handle,
+}
+
+impl Client for Leaving {}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let manager = self.manager.upgrade().unwrap();
+        match self.next {
+            Some(next) => manager.deregister(next).unwrap(),
+            None => join_group(&manager, self.joins),
+        }
+    }
+}
+
+#[test]
+fn a_notice_from_deep_inside_destructors_is_delivered() {
+    for links in [1, 31, 32, 33, 200] {
+        let Heard { manager, joins, count } = heard(|_| None);
+        let mut next = None;
+        for number in 0..links {
+            let client = Leaving { manager: Arc::downgrade(&manager), next, joins };
+            next = Some(manager.register(Protocol::new(3, number), Arc::new(client)).unwrap());
+        }
+        manager.deregister(next.unwrap()).unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 1, "{links} destructors");
+    }
+}
+
+thread_local! {
+    static ROUTES: Cell<u32> = const { Cell::new(0) };
+}
+
+#[test]
+fn a_notice_from_deep_inside_routes_is_delivered() {
+    for depth in [1, 31, 32, 33, 100] {
+        let itself = Arc::<OnceLock<(Weak<GroupManager>, Handle)>>::default();
+        let inner = itself.clone();
+        // Each question about a source joins another one by a stale handle, which asks again; the last one joins a group.
+        let routes = move |source: IpAddr| {
+            let (manager, joins) = inner.get()?;
+            let manager = manager.upgrade()?;
+            ROUTES.set(ROUTES.get() + 1);
+            if ROUTES.get() < depth {
+                let flow = Membership::one_source(source, GROUP).unwrap();
+                manager.add_membership(Handle::STALE, Interface::v4(2), flow, StateChange::Join).unwrap_err();
+            } else {
+                join_group(&manager, *joins);
+            }
+            None
+        };
+        let Heard { manager, joins, count } = heard(routes);
+        itself.set((Arc::downgrade(&manager), joins)).unwrap();
+        ROUTES.set(0);
+        let flow = Membership::one_source(source(1), GROUP).unwrap();
+        manager.add_membership(Handle::STALE, Interface::v4(2), flow, StateChange::Join).unwrap_err();
+        assert_eq!(count.load(Ordering::Relaxed), 1, "{depth} nested questions");
+    }
+}

@@ -115,7 +115,7 @@ fn joins_and_prunes_alternate_and_end_up_right() {
         // Every source is behind one interface or behind none, and which it is changes all the time.
         let asked = AtomicU64::new(0);
         let routes = move |_| {
-            let there = asked.fetch_add(1, Ordering::Relaxed) % 4 != 0;
+            let there = !asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(4);
             there.then(|| ReversePath::through(Interface::v4(UPSTREAM)))
         };
         let manager = GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap();

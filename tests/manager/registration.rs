@@ -30,7 +30,7 @@ impl Client for SlowToStart {
 }
 
 #[test]
-fn a_client_shown_by_a_walk_is_complete_and_its_deregistration_waits() {
+fn a_client_shown_by_a_walk_is_complete() {
     let manager = manager();
     let ((entered, has_entered), (go_on, told)) = (channel(), channel());
     let inside = Arc::<AtomicBool>::default();

@@ -198,7 +198,9 @@ pub(crate) fn steps_to(point: Point) -> Vec<(Point, Step)> {
             let number = forwarding.alloc_counter().unwrap();
             forwarding.counters().worker().add(number, FlowCounter::Packets, 1);
         },
-        CLIENT_UNINDEXED | CLIENT_WITHOUT_CHANNEL | DEREGISTER_EFFECTIVE => Fixture::register_and_leave,
+        CLIENT_NAMED | CLIENT_VISIBLE | DEREGISTER_EFFECTIVE | DEREGISTER_UNNAMED | DEREGISTER_CLOSED => {
+            Fixture::register_and_leave
+        }
         INTERFACE_UNLISTED => |fixture| {
             let interface = Interface::v4(fixture.fresh());
             fixture.manager.take(fixture.client, interface).unwrap();
@@ -228,10 +230,10 @@ pub(crate) fn holds_the_membership_lock(point: Point) -> bool {
     matches!(point, INTERFACE_LEAVING | MEMBERSHIP_LOCKED | MEMBERSHIP_HALF_ADDED | FLOW_UNLISTED)
 }
 
-/// Returns whether a thread that is stopped there holds a lock of the map of protocols. The lock covers other
-/// protocols too, so their deregistration may have to wait.
-pub(crate) fn holds_a_protocol_lock(point: Point) -> bool {
-    matches!(point, CLIENT_UNINDEXED | CLIENT_WITHOUT_CHANNEL)
+/// Returns whether a thread that is stopped there holds a lock for which deregistrations wait after their effect: the
+/// membership lock, or a lock of the map of protocols, which covers other protocols too.
+pub(crate) fn delays_deregistrations(point: Point) -> bool {
+    point == CLIENT_NAMED || holds_the_membership_lock(point)
 }
 
 /// Returns whether a thread that is stopped there has the turn to insert into the table with ownership.

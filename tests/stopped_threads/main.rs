@@ -16,10 +16,11 @@ mod places;
 mod support;
 
 use fixture::{
-    Fixture, NEXT_OWNER, OTHERS, holds_a_protocol_lock, holds_the_membership_lock, holds_the_turn_to_insert,
+    Fixture, NEXT_OWNER, OTHERS, delays_deregistrations, holds_the_membership_lock, holds_the_turn_to_insert,
     steps_to,
 };
 use mgm::fault_points;
+use mgm::fault_points::manager::INTERFACE_LEAVING;
 use mgm::faults::{self, Point, Stop};
 use mgm::manager::{MembershipError, NoOwner, StateChange};
 use peers::{Done, Peer};
@@ -61,7 +62,8 @@ fn the_others_finish_without_memory_wherever_one_is_stopped() {
         "point", "operations", "allocations", "longest wait"
     );
     let mut all = Done::default();
-    for point in fault_points::all() {
+    // A take of the interface that is losing its place waits for the stopped thread: `places.rs` has that point.
+    for point in fault_points::all().filter(|point| *point != INTERFACE_LEAVING) {
         let done = stopped_at(point);
         println!(
             "{:22} {:>10} {:>11} {:>9.1} us  {} ({})",
@@ -89,7 +91,7 @@ fn the_others_finish_without_memory_wherever_one_is_stopped() {
 fn stopped_at(point: Point) -> Done {
     let fixture = Fixture::new();
     let (ready, begin) = (Barrier::new(OTHERS + 1), Barrier::new(OTHERS + 1));
-    let (insert, leave) = (!holds_the_turn_to_insert(point), !holds_a_protocol_lock(point));
+    let (insert, leave) = (!holds_the_turn_to_insert(point), !delays_deregistrations(point));
     let done = thread::scope(|scope| {
         let (report, reports) = channel();
         for own in &fixture.own {
@@ -161,7 +163,7 @@ fn check_that_effects_are_immediate<'s>(
             taking.is_finished() || holds_a_lock_of_the_forwarding_table(point)
         });
     }
-    if holds_a_protocol_lock(point) {
+    if delays_deregistrations(point) {
         for client in fixture.own.iter().flat_map(|own| &own.leaving) {
             scope.spawn(|| manager.deregister(*client).unwrap());
             wait_until("a deregistration", || manager.protocol_of(*client).is_none());
@@ -186,7 +188,7 @@ fn holds_a_lock_of_the_forwarding_table(point: Point) -> bool {
 fn check_that_everything_is_reclaimed(fixture: &Fixture) {
     wait_until("an empty limbo", || fixture.table.reclaim() == 0);
     for own in &fixture.own {
-        assert_eq!(fixture.table.check_and_retire(own.object), Ok(()));
+        assert!(fixture.table.check_and_retire(own.object).is_ok());
     }
     let manager = &fixture.manager;
     assert_eq!(manager.owner_of(fixture.referenced), Ok(NEXT_OWNER));
@@ -246,5 +248,5 @@ fn random_stops_follow_their_seed() {
         }
     });
     assert_eq!(fixture.table.owner_of(fixture.contested), None);
-    assert_eq!(fixture.table.check_and_retire(fixture.own[0].object), Ok(()));
+    assert!(fixture.table.check_and_retire(fixture.own[0].object).is_ok());
 }

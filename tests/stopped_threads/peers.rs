@@ -3,6 +3,7 @@
 use crate::counting_allocator::allocations;
 use crate::fixture::{Fixture, Own};
 use mgm::fault_points::handle::SLOT_RETIRED;
+use mgm::fault_points::manager::DEREGISTER_EFFECTIVE;
 use mgm::faults;
 use mgm::forwarding::{FlowCounter, FlowCounterId, ForwardingReader, WorkerCounters};
 use mgm::handle::{Handle, OwnershipTable, Reader, ReleaseError, RetireError};
@@ -79,7 +80,7 @@ impl<'s> Peer<'s> {
     pub(crate) fn new(fixture: &'s Fixture, own: &'s Own) -> Peer<'s> {
         let forwarding = fixture.manager.forwarding_table();
         faults::set(|at| {
-            if at == SLOT_RETIRED && RETIRED.get().is_none() {
+            if matches!(at, SLOT_RETIRED | DEREGISTER_EFFECTIVE) && RETIRED.get().is_none() {
                 RETIRED.set(Some(allocations()));
             }
         });

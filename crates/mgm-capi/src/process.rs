@@ -70,7 +70,7 @@ impl Process {
         if let Some(process) = Process::get() {
             return Ok(process);
         }
-        // Relaxed: two threads may both install the handler, whose second run changes nothing.
+        // Relaxed: two threads may both install the handler. Its second run changes nothing.
         if !HANDLES_FORK.load(Ordering::Relaxed) {
             // SAFETY: the handler lives as long as the process (the library is never unloaded) and only accesses atomic
             // variables.

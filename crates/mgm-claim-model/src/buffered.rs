@@ -1,4 +1,4 @@
-//! The claim step with store buffers: the same protocol, on a machine whose plain stores wait.
+//! The claim step with store buffers: the same protocol, on a machine where plain stores wait.
 //!
 //! Each thread has a buffer, first in, first out, as on x86. A load sees the thread's own stores. Every compare-and-exchange,
 //! and the free list, waits until the thread's buffer is empty. A store waits in the buffer, except the one that makes an

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// A machine whose threads make one access a step.
+/// A machine with threads that make one access a step.
 pub trait Machine {
     /// A state of memory and threads.
     type State: Clone + Eq + Hash;

@@ -30,7 +30,7 @@ pub enum Access {
     StrongStore(usize, u8),
     /// An exchange: stores and remembers what was there.
     Swap(usize, u8, usize),
-    /// What [`Swap`](Access::Swap) becomes when it is made weak: a load and a store.
+    /// What [`Access::Swap`] becomes when it is made weak: a load and a store.
     LoadThenStore(usize, u8, usize),
     /// A load into a register.
     Load(usize, usize),
@@ -178,7 +178,7 @@ pub const PAIRS: &[Pair] = &[
     Pair {
         name: "retire and validate",
         files: &["src/handle/slot.rs", "src/handle/claim.rs"],
-        // Words: the state words of two live slots, whose values are counted down here: 0 is live.
+        // Words: the state words of two live slots, with values that are counted down here: 0 is live.
         scripts: &[&[Swap(0, 1, 1), Load(1, 0)], &[Swap(1, 1, 1), Load(0, 0)]],
         never: &[first(0), first(0)],
         promise: "of two threads that retire and then validate the other's handle, one finds it stale",

@@ -54,6 +54,29 @@ fn a_batch_goes_on_after_any_number_of_panics() {
 }
 
 #[test]
+fn an_insert_that_unwinds_contains_the_destructor_of_its_value() {
+    let dropped = AtomicU32::new(0);
+    let value = || Value { dropped: &dropped, panics: true };
+    let (table, claims) = (HandleTable::with_limit(4).unwrap(), OwnershipTable::with_limit(4).unwrap());
+    let (mut unwound, deadline) = ([false; 2], deadline());
+    while unwound != [true; 2] {
+        assert!(Instant::now() < deadline);
+        match catch_unwind(AssertUnwindSafe(|| table.insert(value()))) {
+            Ok(Ok(handle)) => _ = catch_unwind(AssertUnwindSafe(|| table.remove(handle))),
+            Ok(Err(refused)) => std::mem::forget(refused),
+            Err(_) => unwound[0] = true,
+        }
+        match catch_unwind(AssertUnwindSafe(|| claims.insert(value()))) {
+            Ok(Ok(handle)) => _ = catch_unwind(AssertUnwindSafe(|| drop(claims.check_and_retire(handle)))),
+            Ok(Err(refused)) => std::mem::forget(refused),
+            Err(_) => unwound[1] = true,
+        }
+    }
+    _ = catch_unwind(AssertUnwindSafe(|| drop(table)));
+    _ = catch_unwind(AssertUnwindSafe(|| drop(claims)));
+}
+
+#[test]
 fn an_insert_that_passes_a_panic_on_inserts_nothing() {
     let dropped = AtomicU32::new(0);
     let table = HandleTable::with_limit(1).unwrap();

@@ -12,7 +12,7 @@ fn a_table_with_ownership_is_full_at_its_limit_only() {
     assert_eq!(reason(), InsertRefusal::Full { limit: 4 });
     assert_eq!(table.vacancy().unwrap_err(), InsertRefusal::Full { limit: 4 });
     assert_eq!((table.len(), table.pending()), (4, 0));
-    // A retired object makes room at once, whoever still reads it.
+    // A retired object makes room at once, even if a reader still reads it.
     let mut reader = table.reader();
     reader.get(handles[0]);
     let retired = table.check_and_retire(handles[0]).unwrap();

@@ -76,7 +76,8 @@ impl fmt::Display for Protocol {
 /// told of others. These are the alerts with [`Cause::Membership`](crate::manager::Cause::Membership).
 ///
 /// A client that registers late is told of what is there, unless it
-/// [declines](Client::wants_present_joins); then its first alert of a key may be a prune.
+/// [declines](Client::wants_present_joins); then its first alert of a key may be a prune. Notices that are lost
+/// ([`notices_lost`](Client::notices_lost)) interrupt the alternation: until that callback a client may see an alert twice.
 ///
 /// Source: the callbacks of `ROUTING_PROTOCOL_CONFIG` in the Windows SDK; RFC 2715 section 3.
 pub trait Client: Send + Sync {
@@ -161,7 +162,8 @@ pub trait Client: Send + Sync {
 
     /// Returns whether the client is told at registration of the memberships for which other clients count already: one
     /// [`join_alert`](Client::join_alert) for each (\*,\*) and (\*,g), after [`registered`](Client::registered) and before
-    /// `register` returns. Asked once, by `register`, before the client has a handle.
+    /// `register` returns, unless `register` is called from too deep inside callbacks. Asked once, by `register`, before the
+    /// client has a handle.
     fn wants_present_joins(&self) -> bool {
         true
     }

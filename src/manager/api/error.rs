@@ -172,8 +172,12 @@ pub enum NewFlowError {
     #[error("{0} was reported from too many nested callbacks: report it again when some have returned")]
     TooDeep(Flow),
     /// The forwarding table is full, or the quota of one interface is used up
-    /// ([`ManagerConfig::entries_per_interface`](super::ManagerConfig)).
-    #[error("no room for the entry of {0}: raise ManagerConfig::entries or entries_per_interface")]
+    /// ([`ManagerConfig::entries_per_interface`](super::ManagerConfig)), or a stalled reader holds back replaced entries
+    /// ([`GroupManager::standstill`](crate::manager::GroupManager::standstill)).
+    #[error(
+        "no room for the entry of {0}: raise ManagerConfig::entries or entries_per_interface, or let a stalled reader go on \
+         if GroupManager::standstill reports one"
+    )]
     Full(Flow),
     /// The forwarding table has an entry of the flow that the manager did not publish.
     #[error("{0} has an entry that the manager did not publish: its publisher has to withdraw it first")]

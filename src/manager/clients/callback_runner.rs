@@ -18,9 +18,17 @@ pub(in crate::manager) struct CallbackRunner {
 }
 
 impl CallbackRunner {
-    /// Runs client code and returns its answer; `None` when it panicked. Counts and logs the panic. Must be called with no
-    /// lock held. The caller has to call [`foreign_code::run_put_off`] when it has left everything that others wait for.
+    /// Runs client code and returns its answer; `None` when it panicked. Counts and logs the panic. Afterwards does what was
+    /// put off on this thread. Must be called with no lock held.
     pub(in crate::manager) fn run<R>(&self, what: &str, code: impl FnOnce() -> R) -> Option<R> {
+        let answer = self.contain(what, code);
+        foreign_code::run_put_off();
+        answer
+    }
+
+    /// As [`run`](Self::run), for a caller that other threads wait for. It has to call [`foreign_code::run_put_off`] when they
+    /// need not wait any more.
+    pub(in crate::manager) fn contain<R>(&self, what: &str, code: impl FnOnce() -> R) -> Option<R> {
         foreign_code::contain(code)
             .map_err(|panicked| {
                 // Relaxed: a count.

@@ -144,7 +144,7 @@ impl ClientChannel {
     fn call<R>(&self, guard: RundownGuard<'_>, what: &str, call: impl FnOnce(&dyn Client) -> R) -> Option<R> {
         let callbacks = self.callbacks.lock().clone();
         let client = callbacks.as_ref().and_then(|callbacks| callbacks.client.as_deref())?;
-        let answer = self.runner.run(what, || call(client));
+        let answer = self.runner.contain(what, || call(client));
         drop(callbacks);
         drop(guard);
         foreign_code::run_put_off();

@@ -111,7 +111,7 @@ impl GroupManager {
             channel.handle != causer && locked.state.latecomers.has_been_told(channel.handle, membership)
         };
         match others {
-            Others::Nobody => {
+            Others::Empty => {
                 for channel in locked.all_channels().iter() {
                     locked.state.looks += 1;
                     if told(locked, channel) {

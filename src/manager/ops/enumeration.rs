@@ -42,16 +42,15 @@ impl GroupManager {
             return Err(EnumerationError::Stale);
         }
         let enumerations = &self.enumerations;
+        let Ok(groups) = self.joined(kind) else { return Err(EnumerationError::NoMemory) };
+        // Until it is decided whether this enumeration is open, no other one is refused because of it.
+        let _opening = enumerations.opening.lock();
         if !enumerations.reserve() {
             enumerations.end_dead(is_live);
-            if !enumerations.reserve() {
+            if !enumerations.reserve_soon() {
                 return Err(EnumerationError::TooMany(enumerations.max));
             }
         }
-        let Ok(groups) = self.joined(kind) else {
-            enumerations.give_back();
-            return Err(EnumerationError::NoMemory);
-        };
         let enumeration = Enumeration { owner: client, groups, cursor: Cursor::default() };
         let Some(handle) = enumerations.insert(enumeration) else {
             enumerations.give_back();

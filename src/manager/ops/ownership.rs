@@ -19,7 +19,7 @@ pub(super) struct Ownership {
 }
 
 impl Ownership {
-    /// Nobody's. No owner word reads 0, so nothing that is derived from it is ever current.
+    /// The ownership of no client. No owner word reads 0, so nothing that is derived from it is ever current.
     const NONE: Ownership = Ownership { routing: (OwnerWord(0), None), igmp: (OwnerWord(0), None) };
 
     /// Returns the owner in a role.
@@ -291,7 +291,7 @@ impl GroupManager {
             match self.reuse_place(allocator, interface) {
                 Reuse::Renamed(record) => return Ok(record),
                 // There is a place less, so that another one can be made.
-                Reuse::Exhausted => owned_before = None,
+                Reuse::Exhausted | Reuse::Busy => owned_before = None,
                 // Stamps only grow. So with the same sum twice no owner has changed between the two looks, and every place
                 // that was owned in either was owned in between.
                 Reuse::Needed(owned) if owned_before == Some(owned) => break,
@@ -303,8 +303,8 @@ impl GroupManager {
 
     /// Gives the place of an interface that has no owner, and that nothing mentions, to another one.
     fn reuse_place(&self, allocator: &mut InterfaceAllocator, interface: Interface) -> Reuse<'_> {
-        let mut sum = 0_u64;
-        for (record, words) in self.interfaces.from_hand(allocator) {
+        let (mut sum, mut busy) = (0_u64, false);
+        for (record, words) in self.interfaces.beginning_at_hand(allocator) {
             sum = words.iter().fold(sum, |sum, word| sum.wrapping_add(word.stamp()));
             if !words.iter().all(|word| word.is_free()) {
                 continue;
@@ -323,8 +323,9 @@ impl GroupManager {
                     None => Reuse::Exhausted,
                 };
             }
+            busy |= record.upcalls().is_reporting();
         }
-        Reuse::Needed(sum)
+        if busy { Reuse::Busy } else { Reuse::Needed(sum) }
     }
 
     /// Does what follows a change of ownership, after which the owner word of the role reads `word`.
@@ -378,6 +379,8 @@ enum Reuse<'t> {
     Renamed(InterfaceRecord<'t>),
     /// A place was given up, because it has had as many names as it can have.
     Exhausted,
+    /// A place may be needed by an upcall that is under way.
+    Busy,
     /// Each place is needed. With the sum of the stamps of all owner words.
     Needed(u64),
 }

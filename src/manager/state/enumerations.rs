@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use crate::handle::{Handle, HandleTable, Kind};
 use crate::manager::Membership;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub(in crate::manager) struct Enumerations {
     /// The number of enumerations that are open or about to be; at most `max`. Its accesses are `Relaxed` and pair with each
     /// other: no other memory is read by it.
     open: AtomicU32,
+    /// Held while an enumeration is opened.
+    pub(in crate::manager) opening: Mutex<()>,
     pub(in crate::manager) max: u32,
 }
 
@@ -43,7 +46,7 @@ impl Enumerations {
             .kind(KIND)
             .build()
             .expect("fewer than 2^24 slots");
-        Enumerations { table, open: AtomicU32::new(0), max }
+        Enumerations { table, open: AtomicU32::new(0), opening: Mutex::new(()), max }
     }
 
     /// Returns the number of enumerations that are open or about to be.
@@ -55,6 +58,21 @@ impl Enumerations {
     pub(in crate::manager) fn reserve(&self) -> bool {
         let more = |open: u32| (open < self.max).then_some(open + 1);
         self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Reserves room for one more, waiting for threads that have ended an enumeration and not given its room back. Returns
+    /// whether there was any.
+    pub(in crate::manager) fn reserve_soon(&self) -> bool {
+        for attempt in 0..YIELDS + SLEEPS {
+            if self.reserve() {
+                return true;
+            }
+            if self.table.keys().count() >= self.max as usize {
+                return false;
+            }
+            if attempt < YIELDS { std::thread::yield_now() } else { std::thread::sleep(SLEEP) }
+        }
+        false
     }
 
     /// Returns reserved room that was not used.

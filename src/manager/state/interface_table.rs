@@ -148,7 +148,7 @@ impl InterfaceTable {
     }
 
     /// Returns every record once with its owner words, beginning after the place that was last given to another interface.
-    pub(in crate::manager) fn from_hand(
+    pub(in crate::manager) fn beginning_at_hand(
         &self,
         allocator: &InterfaceAllocator,
     ) -> impl Iterator<Item = (InterfaceRecord<'_>, [OwnerWord; 2])> + use<'_> {

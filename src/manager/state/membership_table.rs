@@ -21,14 +21,14 @@ pub(in crate::manager) struct Member {
 /// The clients beside one that count for a membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::manager) enum Others {
-    Nobody,
+    Empty,
     One(Handle),
     Several,
 }
 
 impl Others {
     pub(in crate::manager) fn any(self) -> bool {
-        self != Others::Nobody
+        self != Others::Empty
     }
 }
 
@@ -79,7 +79,7 @@ impl MembershipTable {
         let counted = self.counted.get(&membership).into_iter().flat_map(BTreeMap::keys);
         let mut others = counted.filter(|client| **client != one);
         match (others.next(), others.next()) {
-            (None, _) => Others::Nobody,
+            (None, _) => Others::Empty,
             (Some(one), None) => Others::One(*one),
             _ => Others::Several,
         }

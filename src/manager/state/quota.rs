@@ -34,6 +34,9 @@ impl Reserved {
     }
 }
 
+/// The number of looks for an instant without reports.
+const LOOKS: u32 = 1_000;
+
 /// The part of the upcall queues that one interface uses.
 #[derive(Debug, Default)]
 pub(in crate::manager) struct UpcallQuota {
@@ -59,14 +62,25 @@ impl UpcallQuota {
         self.reporting.fetch_sub(1, Ordering::Release);
     }
 
+    /// Returns whether a thread may be reserving at this moment.
+    pub(in crate::manager) fn is_reporting(&self) -> bool {
+        // SeqCst, paired with `enter`: either this thread finds the other one, or that finds the mark. And Acquire, paired
+        // with `leave`.
+        self.reporting.load(Ordering::SeqCst) != 0
+    }
+
     /// Returns whether nothing is reserved, nor will be by a thread that entered before the interface was marked as leaving.
     /// Must be called after the mark.
     pub(in crate::manager) fn is_unused(&self) -> bool {
-        // SeqCst, paired with `enter`: either this thread finds the other one, or that finds the mark. And Acquire, paired
-        // with `leave`.
-        self.reporting.load(Ordering::SeqCst) == 0
-            && self.queued.is_unused()
-            && self.wrong_interface.is_unused()
+        // A report takes less than a microsecond, and one that begins after the mark reserves nothing: so an instant without
+        // reports comes soon, even in a flood of them.
+        for look in 0..LOOKS {
+            if !self.is_reporting() {
+                break;
+            }
+            if look % 16 == 15 { std::thread::yield_now() } else { std::hint::spin_loop() }
+        }
+        !self.is_reporting() && self.queued.is_unused() && self.wrong_interface.is_unused()
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Node {
     undelivered: BTreeSet<(ClientId, Option<OwnershipVersion>)>,
     handovers: Vec<Handover>,
     walks: Vec<Walk>,
-    /// The flows joined by name whose RPF owner is still to be told, with the calls that do it.
+    /// The flows joined by name with an RPF owner that is still to be told, with the calls that do it.
     unsettled: Vec<(u8, Flow)>,
 }
 

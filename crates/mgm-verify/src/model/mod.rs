@@ -75,7 +75,7 @@ pub fn check(calls: impl IntoIterator<Item = Bytes>) {
     }
 }
 
-/// Makes the calls on a manager whose outboxes lose no notice. Checks after each call that the alerts of every client
+/// Makes the calls on a manager with outboxes that lose no notice. Checks after each call that the alerts of every client
 /// alternate, and at the end that each client was told last what holds.
 ///
 /// # Panics
