@@ -30,7 +30,6 @@ const BUGS: &[&str] = &[
     "index-without-version",
     "late-client-visible",
     "mention-relaxed",
-    "name-entered-late",
     "no-grace-on-reuse",
     "outbox-late-idle",
     "outcome-from-owner-word",
@@ -50,7 +49,6 @@ const BUGS: &[&str] = &[
     "stale-without-flip",
     "still-owns-on-busy",
     "sweep-once",
-    "sweep-until-stable",
     "untagged-free-list",
     "upcall-late-seal",
 ];

@@ -814,7 +814,7 @@ DWORD MgmInitialize(void);
  * Releases the interfaces of every registered client, deregisters it, and deletes all entries and hooks. Every handle of
  * this incarnation is stale for ever. The manager can be started again.
  *
- * Calls nobody: from the beginning of the stop on no callback and no hook starts, and memberships that end by the stop
+ * Starts no callback: from the beginning of the stop on no callback and no hook starts, and memberships that end by the stop
  * are reported to no client. Waits for the callbacks and hooks that are running, and for calls that began before it.
  * Called from inside a callback or a hook it waits for none of them: those that are running return later.
  *

@@ -122,7 +122,7 @@ impl ClientRegistry {
                 limit: self.max_notices as usize,
                 runner: self.runner.clone(),
             }));
-            let name = if planted!("name-entered-late") { None } else { Some(name.insert(handle)) };
+            let name = name.insert(handle);
             faults::point(points::CLIENT_NAMED);
             let mut locked = state.lock();
             prepare(&mut locked, &channel);
@@ -136,9 +136,6 @@ impl ClientRegistry {
                 drop(locked);
                 drop(name);
                 faults::point(points::CLIENT_VISIBLE);
-                if planted!("name-entered-late") {
-                    self.names.insert(protocol, channel.handle);
-                }
                 Ok(channel)
             }
             (Err(refused), _) => Err(match refused {

@@ -55,22 +55,9 @@ impl GroupManager {
         locked: &mut LockedState<'_>,
         record: &InterfaceRecord<'_>,
     ) -> (Ownership, Vec<(Membership, RoleKey, Member)>) {
-        let look = |locked: &mut LockedState<'_>| {
-            let ownership = self.ownership(record);
-            let dead = dead_on(locked, record, &ownership);
-            (ownership, dead)
-        };
-        if planted!("sweep-until-stable") {
-            // Looks until nothing has changed meanwhile, though a look takes long and other threads register without pause.
-            loop {
-                let before = self.clients.table.len();
-                let read = look(locked);
-                if self.clients.table.len() == before {
-                    return read;
-                }
-            }
-        }
-        look(locked)
+        let ownership = self.ownership(record);
+        let dead = dead_on(locked, record, &ownership);
+        (ownership, dead)
     }
 
     /// Sweeps the interfaces with a dead member among those that count for a membership, so that the count is right. Returns

@@ -160,7 +160,10 @@ const TABLE: &[(&str, DWORD, bool, Case)] = &[
         0,
         false,
         Call(|| {
+            // Alone: another test may be using the manager.
+            let exclusive = crate::stage::exclusive();
             MgmDeInitialize();
+            drop(exclusive);
             staged(|_| NO_ERROR)
         }),
     ),
