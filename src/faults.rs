@@ -147,7 +147,7 @@ mod hook {
 
     #[cold]
     fn call(at: Point) {
-        // A thread whose thread-locals are destroyed has no hook any more; points inside the hook itself do not count.
+        // A thread has no hook any more when its thread-locals are destroyed; points inside the hook itself do not count.
         let _ = HOOK.try_with(|hook| {
             if let Ok(mut hook) = hook.try_borrow_mut()
                 && let Some(hook) = hook.as_mut()

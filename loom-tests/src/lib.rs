@@ -34,7 +34,7 @@ pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 
     assert!(executions >= enough, "{name}: {executions} executions are too few to have explored anything");
 }
 
-/// A value whose reads loom checks against its drop.
+/// A value. Loom checks its reads against its drop.
 pub struct Watched(loom::cell::UnsafeCell<u64>);
 
 impl Watched {

@@ -43,7 +43,8 @@ impl Router {
                     other(turns.fetch_add(1, Ordering::Relaxed));
                 }
             });
-            while turns.load(Ordering::Relaxed) == 0 {
+            // The other thread is under way, beyond its first turn.
+            while turns.load(Ordering::Relaxed) < 2 {
                 thread::yield_now();
             }
             let before = self.manager.looks();

@@ -11,9 +11,9 @@ pub enum Witness {
     Helping,
     /// A helper is about to act for an operation that has been settled.
     LateHelper,
-    /// ... whose owner word has another owner by now.
+    /// ... with an owner word that has another owner by now.
     LateHelperWordTaken,
-    /// ... whose slot is in a later generation by now.
+    /// ... with a slot that is in a later generation by now.
     LateHelperSlotReused,
     /// A helper has read fields of two operations.
     TornRead,
@@ -126,7 +126,7 @@ fn late(state: &SystemState) -> impl Iterator<Item = Task> {
     })
 }
 
-/// Returns the slots whose resolved handles are out of date, each with the generation that was read for it.
+/// Returns the slots with resolved handles that are out of date, each with the generation that was read for it.
 fn out_of_date(state: &SystemState) -> impl Iterator<Item = (u8, u8)> {
     state.threads.iter().filter_map(|thread| match thread.stage {
         Stage::ResolveOwner { seen, generation } if !state.memory.owner.contains(&seen) => {

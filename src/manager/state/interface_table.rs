@@ -49,7 +49,7 @@ pub(in crate::manager) struct InterfaceTable {
 pub(in crate::manager) struct InterfaceAllocator {
     /// The number of places made.
     made: u32,
-    /// The number of places whose generations are used up.
+    /// The number of places with generations that are used up.
     exhausted: u32,
     /// The place after the one that was last given to another interface.
     hand: u32,
@@ -250,7 +250,7 @@ mod tests {
         }
     }
 
-    /// A record whose first take failed is no trace of that take.
+    /// A record is no trace of a first take that failed.
     #[test]
     fn an_interface_is_unknown_until_a_claim_takes_effect() {
         let mut scene = Scene::new(1);
