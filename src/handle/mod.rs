@@ -31,6 +31,7 @@
 mod alive_count;
 mod builder;
 mod claim;
+mod claim_steps;
 mod claim_word;
 mod common;
 #[cfg(test)]
@@ -56,6 +57,7 @@ mod retired;
 mod slot;
 mod slot_alloc;
 mod slot_array;
+mod slot_reclaim;
 mod state_word;
 mod table;
 #[cfg(test)]

@@ -52,8 +52,8 @@ table_methods!(
      If two threads each insert an object and then look for the other's, by a guessed handle or a walk, one of them finds it.",
     "[`InsertRefusal::Full`]: as many objects were alive, at an instant of the call, as the limit says. Retired objects \
      that wait for readers have as many slots of their own as the limit, and 256 at least (as far as a table can have so \
-     many). [`InsertRefusal::NoFreeSlot`]: those are used up, too; the error tells how many objects wait and what holds \
-     them back."
+     many). [`InsertRefusal::NoFreeSlot`]: those are used up, too, and no reader has released one within 100 ms; the error \
+     tells how many objects wait and what holds them back. The call does not wait where reclamation stands still already."
 );
 
 impl<T> OwnershipTable<T> {

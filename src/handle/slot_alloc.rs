@@ -1,4 +1,4 @@
-//! [`SlotAllocator`]: where free slots come from and where retired ones go (see `slot.rs` for the life of a slot).
+//! [`SlotAllocator`]: where free slots come from (see `slot.rs` for the life of a slot, `slot_reclaim.rs` for retired ones).
 //!
 //! A thread works with the shard that its id selects. It takes free slots from the shard's free list and puts retired ones
 //! into the shard's limbo, so threads do not meet unless there are more of them than shards. Slots that another thread freed
@@ -7,34 +7,34 @@
 //! 1. a ready batch, of its own shard rather than another's;
 //! 2. a chunk of slots that were never used, so that neighbours in a cache line belong to one thread; or the lists of other
 //!    shards, which come first once enough slots circulate;
-//! 3. attempts to advance the epoch, until a batch is ready.
+//! 3. attempts to advance the epoch, until a batch is ready; in a table with ownership also pauses, for 100 ms at most.
 
-use super::Handle;
 use super::alive_count::AliveCount;
 use super::dropping::{self, Panics};
 use super::epoch;
-use super::error::{InsertRefusal, Stale, Standstill};
-use super::free_list::{FreeList, Links};
+use super::error::{InsertRefusal, Standstill};
+use super::free_list::FreeList;
 use super::handle::INDEX_BITS;
 use super::layout::Layout;
-use super::limbo::{Batches, Chain, Head, Limbo};
+use super::limbo::{Batches, Chain, Limbo};
 use super::points;
-use super::slot::Slot;
 use super::slot_array::SlotArray;
 use super::state_word::NIL;
 use super::thread_id;
 use crate::cfg::handle::{
-    ADVANCES, BATCH, FEW_ADVANCES, IN_CIRCULATION, MAX_CHUNK, MAX_SHARDS, MIN_CHUNKS, PATIENT_ADVANCES,
+    ADVANCES, FEW_ADVANCES, IN_CIRCULATION, MAX_CHUNK, MAX_SHARDS, MIN_CHUNKS, PATIENT_ADVANCES,
 };
 use crate::faults;
 use crate::memory::NoMemory;
 use crate::sync::{Ordering, Word, yield_now};
 use crossbeam_utils::CachePadded;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The time after which reclamation counts as standing still.
 const LONG: Duration = Duration::from_millis(100);
+/// The pause between two looks of an insert that waits.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The counts of free lists wrap here.
 const POPPED_MASK: u64 = u64::MAX >> INDEX_BITS;
@@ -45,15 +45,15 @@ const SHARDS_PER_PROCESSOR: usize = 4;
 
 /// The lists of the threads with the same id, modulo the number of shards.
 #[derive(Debug, Default)]
-struct Shard {
-    free: FreeList,
-    limbo: Limbo,
+pub(super) struct Shard {
+    pub(super) free: FreeList,
+    pub(super) limbo: Limbo,
 }
 
 /// Distributes the free slots of a table. See the top of this file.
 pub(super) struct SlotAllocator<L: Layout> {
     shards: Box<[CachePadded<Shard>]>,
-    batches: Arc<Batches>,
+    pub(super) batches: Arc<Batches>,
     limit: u32,
     /// The number of unused slots that are handed out at a time: a power of two.
     chunk: u32,
@@ -105,11 +105,11 @@ impl<L: Layout> SlotAllocator<L> {
     }
 
     /// Returns the shard of the calling thread.
-    fn shard(&self) -> &Shard {
+    pub(super) fn shard(&self) -> &Shard {
         &self.shards[self.shard_number()]
     }
 
-    fn shard_number(&self) -> usize {
+    pub(super) fn shard_number(&self) -> usize {
         self.shard_of(thread_id::shard_hint())
     }
 
@@ -121,7 +121,7 @@ impl<L: Layout> SlotAllocator<L> {
 
     /// Returns the same shard, unless the thread's id is not known yet.
     #[inline]
-    fn known_shard(&self) -> Option<&Shard> {
+    pub(super) fn known_shard(&self) -> Option<&Shard> {
         Some(self.shards.get(self.shard_of(thread_id::known_shard_hint()?))?)
     }
 
@@ -197,7 +197,7 @@ impl<L: Layout> SlotAllocator<L> {
     }
 
     /// Makes batches of all slots in limbo, and tries once to advance the epoch.
-    fn close_and_advance(&self) {
+    pub(super) fn close_and_advance(&self) {
         for shard in &self.shards {
             self.batches.close(&shard.limbo, self.shard_number());
         }
@@ -283,6 +283,18 @@ impl<T, L: Layout> Slots<'_, T, L> {
             }
             self.allocator.close_and_advance();
         }
+        // Inserts into a table with ownership may wait. A reader whose thread lost its processor goes on within some
+        // milliseconds: it does not count as stalled.
+        if self.allocator.count.exact().is_some() && !few && attempts > 0 && !cfg!(loom) {
+            let deadline = Instant::now() + LONG;
+            while self.allocator.pending() > 0 && Instant::now() < deadline {
+                if let Some(index) = self.reclaim_batch(shard, panics).or_else(steal) {
+                    return Ok(index);
+                }
+                std::thread::sleep(PAUSE);
+                self.allocator.close_and_advance();
+            }
+        }
         let found = self.reclaim_batch(shard, panics).or_else(steal);
         found.ok_or_else(|| if no_memory { InsertRefusal::NoMemory } else { self.allocator.refusal() })
     }
@@ -339,162 +351,5 @@ impl<T, L: Layout> Slots<'_, T, L> {
         // Counted as retired, since the pop counted it as live.
         self.allocator.batches.unused();
         self.allocator.shard().free.push(self.array, index, index);
-    }
-
-    /// Retires a handle and puts its slot into limbo. The effect is wait-free; the rest is lock-free.
-    #[inline]
-    pub(super) fn retire(self, slot: &Slot<T, L>, handle: Handle) -> Result<(), Stale> {
-        match self.allocator.known_shard() {
-            Some(shard) => self.retire_into(shard, slot, handle),
-            None => self.retire_first(slot, handle),
-        }
-    }
-
-    /// Retires the first handle of a thread.
-    #[cold]
-    #[inline(never)]
-    fn retire_first(self, slot: &Slot<T, L>, handle: Handle) -> Result<(), Stale> {
-        self.retire_into(self.allocator.shard(), slot, handle)
-    }
-
-    #[inline]
-    fn retire_into(self, shard: &Shard, slot: &Slot<T, L>, handle: Handle) -> Result<(), Stale> {
-        let head = shard.limbo.head();
-        if !slot.retire(handle, head.first()) {
-            return Err(Stale);
-        }
-        if self.into_limbo(shard, handle, head) { self.close_and_drop(&shard.limbo) } else { Ok(()) }
-    }
-
-    /// Puts the slot of a handle that the caller retired and kept into limbo. Lock-free. Runs no destructor, since the
-    /// caller may hold a lock that a destructor needs.
-    #[inline]
-    pub(super) fn retired(self, handle: Handle) {
-        match self.allocator.known_shard() {
-            Some(shard) => self.retired_into(shard, handle),
-            None => self.retired_first(handle),
-        }
-    }
-
-    /// Puts the first slot that a thread retired into limbo.
-    #[cold]
-    #[inline(never)]
-    fn retired_first(self, handle: Handle) {
-        self.retired_into(self.allocator.shard(), handle);
-    }
-
-    #[inline]
-    fn retired_into(self, shard: &Shard, handle: Handle) {
-        let head = shard.limbo.head();
-        if let Some(slot) = self.array.get(handle.index()) {
-            slot.link_retired(handle, head.first());
-        }
-        self.allocator.count.entered_limbo();
-        if self.into_limbo(shard, handle, head) {
-            self.close_batch(&shard.limbo);
-        }
-    }
-
-    /// Pushes a retired slot. Returns whether the limbo is full.
-    #[inline]
-    fn into_limbo(self, shard: &Shard, handle: Handle, head: Head) -> bool {
-        faults::point(points::SLOT_RETIRED);
-        shard.limbo.push(self.array, handle.index(), head).is_multiple_of(BATCH)
-    }
-
-    /// Makes a batch of a full limbo.
-    #[cold]
-    #[inline(never)]
-    fn close_batch(self, limbo: &Limbo) {
-        if !self.allocator.batches.close(limbo, self.allocator.shard_number()) {
-            epoch::advance();
-        }
-    }
-
-    /// Makes a batch of a full limbo, and drops values if many are ready. Inserting threads take ready batches when they
-    /// need slots; where no thread inserts, the values are dropped here. Always `Ok`: the answer of a caller for which this
-    /// is the last step.
-    #[cold]
-    #[inline(never)]
-    fn close_and_drop(self, limbo: &Limbo) -> Result<(), Stale> {
-        self.close_batch(limbo);
-        let mut panics = Panics::default();
-        while self.allocator.batches.is_backlogged() {
-            let Some(chain) = self.take_ready() else { break };
-            self.drop_values(chain, self.allocator.shard(), &mut panics);
-        }
-        panics.pass_on();
-        Ok(())
-    }
-
-    /// Takes one ready batch and drops its values; returns one of the slots, and pushes the others to the shard.
-    fn reclaim_batch(self, shard: &Shard, panics: &mut Panics) -> Option<u32> {
-        let chain = self.take_ready()?;
-        self.drop_values(chain, shard, panics);
-        shard.free.pop(self.array)
-    }
-
-    /// Takes a ready batch, if there is one and the calling thread may run destructors.
-    fn take_ready(self) -> Option<Chain> {
-        dropping::is_allowed().then(|| self.allocator.batches.take_ready(self.allocator.shard_number()))?
-    }
-
-    /// Drops the values of a batch that belongs to the caller, and pushes the slots to the shard, linked as they are but for
-    /// exhausted ones.
-    fn drop_values(self, chain: Chain, shard: &Shard, panics: &mut Panics) {
-        faults::point(points::BATCH_RECLAIMED);
-        let (mut first, mut last, mut gap) = (NIL, NIL, false);
-        let (mut next, mut left) = (chain.first, chain.count);
-        let mut cursor = self.array.cursor();
-        let step = || {
-            left = left.checked_sub(1)?;
-            let index = next;
-            let slot = cursor(index)?;
-            next = slot.link();
-            if slot.is_exhausted(self.allocator.last_generation) {
-                gap = true;
-            } else {
-                if first == NIL {
-                    first = index;
-                } else if gap {
-                    self.array.set_link(last, index);
-                }
-                (last, gap) = (index, false);
-            }
-            Some(slot)
-        };
-        // SAFETY: the slots were retired, so each holds a value. Their batch is ready, so every reader that could see them has
-        // unpinned. The batch, and so its slots, belong to the calling thread.
-        unsafe { panics.drop_values(step) };
-        faults::point(points::SLOTS_DROPPED);
-        if first != NIL {
-            shard.free.push(self.array, first, last);
-        }
-        self.allocator.batches.arrived(chain.count);
-    }
-
-    /// Drops the values that no reader can see any more, with a bounded number of attempts to advance the epoch. Returns how
-    /// many slots still wait.
-    pub(super) fn reclaim(self) -> usize {
-        let mut panics = Panics::default();
-        for _ in 0..PATIENT_ADVANCES {
-            if !dropping::is_allowed() {
-                break;
-            }
-            self.allocator.close_and_advance();
-            while let Some(chain) = self.take_ready() {
-                self.drop_values(chain, self.allocator.shard(), &mut panics);
-            }
-            if self.allocator.pending() == 0 {
-                break;
-            }
-        }
-        panics.pass_on();
-        let pending = self.allocator.pending();
-        if pending > 0 {
-            // For a later question: that is when the standing still began.
-            self.allocator.batches.standing_since();
-        }
-        pending
     }
 }

@@ -70,6 +70,8 @@ struct Callers {
 
 impl Callers {
     fn run(&self, n: usize) {
+        // A caller that panics makes no more rounds: the others must not wait for them.
+        let _done = SetOnDrop(&self.done);
         let client = self.router.client(10 + n as u32, &[10 + n as u32]);
         let flow = Flow::new([192, 0, 2, n as u8].into(), [239, 1, 1, 1].into()).unwrap();
         while !self.done.load(Ordering::SeqCst) {

@@ -34,11 +34,11 @@ stage_faults() {
     # shellcheck disable=SC2046
     verify/instrumented test --quiet $(tests_with '^#!\[cfg\(mgm_instrumented\)\]')
     local output
-    if output=$(MGM_PLANTED_BUG=rundown-late-entry verify/instrumented test --quiet --test manager rundown:: 2>&1); then
+    if output=$(MGM_DEREGISTRATIONS=1000 MGM_PLANTED_BUG=rundown-late-entry verify/instrumented test --quiet --test manager rundown:: 2>&1); then
         echo 'NOT CAUGHT: rundown-late-entry by the test of the rundown' >&2
         return 1
     fi
-    grep -m1 'called after deregister' <<<"$output"
+    grep -m1 'called after deregister' <<<"$output" || { echo "$output" >&2; return 1; }
     explored "$(tests_passed) tests; the planted bug is detected"
 }
 

@@ -177,7 +177,7 @@ pub const PAIRS: &[Pair] = &[
     },
     Pair {
         name: "retire and validate",
-        files: &["src/handle/slot.rs", "src/handle/claim.rs"],
+        files: &["src/handle/slot.rs", "src/handle/claim_steps.rs"],
         // Words: the state words of two live slots, with values that are counted down here: 0 is live.
         scripts: &[&[Swap(0, 1, 1), Load(1, 0)], &[Swap(1, 1, 1), Load(0, 0)]],
         never: &[first(0), first(0)],
@@ -194,7 +194,11 @@ pub const PAIRS: &[Pair] = &[
     },
     Pair {
         name: "mention and change of owner",
-        files: &["src/manager/state/interface_table.rs", "src/handle/owner_words.rs", "src/handle/claim.rs"],
+        files: &[
+            "src/manager/state/interface_table.rs",
+            "src/handle/owner_words.rs",
+            "src/handle/claim_steps.rs",
+        ],
         // Words: in use, the owner word. A thread that mentions the interface reads the owner afterwards; a thread that
         // changes the owner reads afterwards whether the interface is mentioned.
         scripts: &[&[StrongStore(0, 1), Load(1, 0)], &[Swap(1, 1, 1), Load(0, 0)]],
@@ -203,7 +207,7 @@ pub const PAIRS: &[Pair] = &[
     },
     Pair {
         name: "first takes of two interfaces",
-        files: &["src/manager/state/interface_table.rs", "src/handle/claim.rs"],
+        files: &["src/manager/state/interface_table.rs", "src/handle/claim_steps.rs"],
         // Words: two places of the index, two owner words. The claim of a take stands between its record's place and the
         // look-up of the other interface.
         scripts: &[

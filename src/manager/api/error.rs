@@ -34,7 +34,7 @@ pub enum RegisterError {
     #[error("no room for another client: deregister one, or raise ManagerConfig::clients above {0}")]
     Full(u32),
     /// Fewer clients are registered than the limit allows, but the slots of clients that left cannot be used again: a stalled
-    /// reader may still see them, in this table or in another one of the process.
+    /// reader may still see them, in this table or in another one of the process. The registration has waited 100 ms for it.
     #[error(
         "no free slot for another client: {waiting} clients that left wait for a stalled reader; let it go on, or end its \
          thread"

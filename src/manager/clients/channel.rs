@@ -236,6 +236,10 @@ impl ClientChannel {
     /// delivery. The client's destructor runs when its last callback has returned, not when the slot is used again.
     pub(in crate::manager) fn close(&self) {
         self.rundown.close();
+        if planted!("rundown-late-entry") {
+            // A client without callbacks is not called late: the bug needs them.
+            return;
+        }
         let callbacks = self.callbacks.lock().take();
         drop(callbacks);
     }
