@@ -45,7 +45,11 @@ impl Panicked {
             Ok(message) => Some(*message),
             Err(payload) => {
                 let message = payload.downcast_ref::<&'static str>().map(|message| (*message).to_owned());
-                std::mem::forget(payload);
+                if planted!("payload-dropped") {
+                    drop(payload);
+                } else {
+                    std::mem::forget(payload);
+                }
                 message
             }
         };
@@ -69,7 +73,7 @@ impl fmt::Debug for Panicked {
 /// thread to return.
 #[must_use]
 pub fn is_inside() -> bool {
-    DEPTH.get() > 0
+    DEPTH.get() > 0 && !planted!("inside-unseen")
 }
 
 /// Returns whether the stack of the calling thread has room for another call of foreign code.

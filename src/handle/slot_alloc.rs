@@ -158,7 +158,8 @@ impl<L: Layout> SlotAllocator<L> {
         // Relaxed: a count.
         let chunks = self.high_water.load(Ordering::Relaxed).div_ceil(u64::from(self.chunk));
         let retired = self.batches.closed().wrapping_add(self.in_limbo());
-        let in_use = popped.wrapping_add(chunks).wrapping_sub(retired) & POPPED_MASK;
+        let in_use = popped.wrapping_add(chunks).wrapping_sub(retired)
+            & if planted!("counts-unwrapped") { u64::MAX } else { POPPED_MASK };
         if in_use > POPPED_MASK / 2 { 0 } else { in_use }
     }
 
@@ -173,7 +174,9 @@ impl<L: Layout> SlotAllocator<L> {
     #[cold]
     fn refusal(&self) -> InsertRefusal {
         let (alive, waiting) = (self.live(), self.pending());
-        if waiting == 0 && alive >= self.limit as usize && self.count.exact().is_none() {
+        if planted!("full-with-room")
+            || waiting == 0 && alive >= self.limit as usize && self.count.exact().is_none()
+        {
             InsertRefusal::Full { limit: self.limit }
         } else {
             InsertRefusal::NoFreeSlot { alive, waiting, standstill: self.standstill() }
@@ -261,6 +264,7 @@ impl<T, L: Layout> Slots<'_, T, L> {
         // A destructor of a value should not try for long.
         let few = no_memory || dropping::is_nested() || self.allocator.has_stood_still();
         let attempts = match dropping::is_allowed() {
+            _ if planted!("full-with-room") => 0,
             true if few => FEW_ADVANCES,
             true => ADVANCES,
             false => 0,

@@ -63,7 +63,7 @@ struct Delivering<'o, T>(&'o Outbox<T>);
 
 impl<T> Drop for Delivering<'_, T> {
     fn drop(&mut self) {
-        self.0.state.lock().delivering = false;
+        self.0.state.lock().delivering = planted!("outbox-stays-busy");
     }
 }
 
