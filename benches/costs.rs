@@ -75,8 +75,13 @@ fn record(kind: u8, group: [u8; 4], sources: impl ExactSizeIterator<Item = IpAdd
 }
 
 fn report(igmp: &GroupMembership, host: u32, octets: &[u8]) {
-    let datagram =
-        Datagram { source: address(10, host), destination: address(224, 22), hop_limit: 1, payload: octets };
+    let datagram = Datagram {
+        source: address(10, host),
+        destination: address(224, 22),
+        hop_limit: 1,
+        router_alert: true,
+        payload: octets,
+    };
     igmp.receive(Interface::v4(3), &datagram, Duration::from_secs(1));
 }
 

@@ -4,7 +4,7 @@
 
 use mgm::forwarding::{Family, Flow};
 use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, Protocol, ReversePath, StateChange};
-use mgm::protocol::gmp::{HostLimits, hosts::Hosts};
+use mgm::protocol::gmp::{Datagram, GmpConfig, GroupMembership, HostLimits, Received, hosts::Hosts};
 use mgm::wire::gmp::RecordKind;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
@@ -134,6 +134,26 @@ fn manager(config: ManagerConfig) -> (GroupManager, mgm::handle::Handle) {
     (manager, client)
 }
 
+/// Reports this number of groups with IGMPv2, each by one host. The router stays.
+fn report_groups(count: u32) {
+    let manager = Arc::new(GroupManager::new(ManagerConfig::default(), Arc::new(|_| None)).unwrap());
+    let limits = HostLimits { groups: usize::MAX, ..HostLimits::default() };
+    let igmp = GroupMembership::new(manager, Family::V4, GmpConfig::default().with_limits(limits)).unwrap();
+    igmp.take(Interface::v4(1)).unwrap();
+    for n in 0..count {
+        let [_, _, high, low] = n.to_be_bytes();
+        let sum = 0x1600 + 0xefff + u32::from(high) * 256 + u32::from(low);
+        let [checksum, rest] = (!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes();
+        let payload = [0x16, 0, checksum, rest, 239, 255, high, low];
+        let source = IpAddr::from([10, 0, high, low]);
+        let group = IpAddr::from([239, 255, high, low]);
+        let report =
+            Datagram { source, destination: group, hop_limit: 1, router_alert: true, payload: &payload };
+        assert_eq!(igmp.receive(Interface::v4(1), &report, Duration::ZERO), Received::Report);
+    }
+    std::mem::forget(igmp);
+}
+
 fn measure() -> Vec<(&'static str, u64)> {
     let usual = ManagerConfig::default;
     let mut measured = Vec::new();
@@ -184,6 +204,8 @@ fn measure() -> Vec<(&'static str, u64)> {
     let group = v6(7, 0xff0e);
     let named = |count| _ = hosts.record(group, v6(1, 0xfe80), RecordKind::Allow, sources(count), at);
     measured.push(("a source of a host", each(30_000, named)));
+
+    measured.push(("a group with one host, its timers and its membership", each(30_000, report_groups)));
 
     #[cfg(feature = "capture")]
     {

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the seeds that no other tool writes: headers/ from frames of the test captures, config/ from examples/forward.toml
+"""Writes the seeds that no other tool writes: gmp_querier/ from the steps below, headers/ from frames of the test captures, config/ from examples/forward.toml
 and the texts below, c_buffers/ and claim_schedules/ from the calls below. Runs in any directory; overwrites the files."""
 
 import pathlib
 import struct
 
 here = pathlib.Path(__file__).resolve().parent
-captures = here.parent.parent / "tests" / "captures"
+captures = here.parent.parent / "tests" / "data" / "captures"
 
 
 def put(target, name, octets):
@@ -89,6 +89,18 @@ put(
         ]
     ),
 )
+
+# Settings of eight octets, then steps: tests/gmp/pair_octets.rs. IGMP and MLD, in both roles.
+LEAVE, QUERY, PASS, EVENT = 3, 4, 6, 7
+TO_EX, TO_IN, ALLOW, BLOCK = 3, 2, 4, 5
+steps = [
+    *(0, 0, 0, ALLOW, 0, 7, 0, 0, 0, BLOCK, 0, 2, EVENT, 0, EVENT, 0),
+    *(1, 1, 0, TO_EX, 1, 12, PASS, 3, 232, 1, 1, 0, TO_IN, 1, 1, EVENT, 1, EVENT, 0),
+    *(2, 0, 1, 0, LEAVE, 0, 0, QUERY, 1, 0, 2, 0, 0, 10, 0, 60, QUERY, 0, 3, 5, 0, 0, 100, 0, 30),
+    *(PASS, 97, 168, EVENT, 0, EVENT, 0, EVENT, 0),
+]
+for name, flags in [("igmp-querier", 0x20), ("mld-querier", 0x21), ("igmp-listener", 0x22), ("mld-listener", 0x23), ("igmp-2", 0x10)]:
+    put("gmp_querier", name, bytes([flags, 1, 2, 2, 1, 0, 1, 2] + steps))
 
 # Threads, objects, words and spare slots; owned words and ending; pairs of operation and operand; turns.
 CLAIM, RELEASE, RETIRE, INSERT, OWNER = 0, 4, 7, 10, 12

@@ -89,12 +89,14 @@ impl<'f> From<Control<'f>> for Datagram<'f> {
                 source: source.into(),
                 destination: destination.into(),
                 hop_limit: ttl,
+                router_alert: false,
                 payload: message,
             },
             Control::Mld { source, destination, hop_limit, message } => Datagram {
                 source: source.into(),
                 destination: destination.into(),
                 hop_limit,
+                router_alert: true,
                 payload: message,
             },
         }

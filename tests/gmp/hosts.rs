@@ -149,9 +149,9 @@ fn states_expire_when_they_are_not_renewed() {
     hosts.record(group(), host(1), Allow, sources("b"), at(100));
     hosts.record(group(), host(2), ToExclude, sources("c"), at(50));
     assert_eq!(hosts.next_deadline(), Some(at(260)));
-    hosts.advance(at(260) - Duration::from_nanos(1), |_| panic!("nothing is due"));
+    hosts.advance(at(260) - Duration::from_nanos(1), |_, _| panic!("nothing is due"));
     let mut expired = Vec::new();
-    hosts.advance(at(260), |group| expired.push(group));
+    hosts.advance(at(260), |group, _| expired.push(group));
     assert_eq!(expired, [group()]);
     assert_eq!(hosts.wanted(group()), wanted(true, "b", "c"));
 
@@ -164,7 +164,7 @@ fn states_expire_when_they_are_not_renewed() {
     assert_eq!(hosts.next_deadline(), Some(at(360)));
     hosts.record(group(), host(1), IsInclude, sources("b"), at(350));
     assert_eq!(hosts.next_deadline(), Some(at(569)));
-    hosts.advance(at(10_000), |_| {});
+    hosts.advance(at(10_000), |_, _| {});
     assert_eq!((hosts.is_empty(), hosts.next_deadline()), (true, None));
 }
 
@@ -355,7 +355,7 @@ proptest! {
                 }
                 Step::Pass(seconds) => {
                     now += at(*seconds);
-                    hosts.advance(now, |group| _ = reported.insert(group));
+                    hosts.advance(now, |group, _| _ = reported.insert(group));
                 }
             }
             model.expire(now);

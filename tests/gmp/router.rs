@@ -3,7 +3,7 @@
 use crate::support::igmp_messages::*;
 use mgm::forwarding::{Family, Flow};
 use mgm::manager::{GroupManager, Interface, ManagerConfig, ReversePath};
-use mgm::protocol::gmp::{Datagram, GmpConfig, GroupMembership, Received};
+use mgm::protocol::gmp::{Datagram, GmpConfig, GroupMembership, Received, Role, Transmission};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,51 @@ impl Router {
         Router::with(Family::V4, manager(ManagerConfig::default()), GmpConfig::default())
     }
 
+    /// Returns a router of IPv4 with these settings.
+    pub(super) fn configured(config: GmpConfig) -> Router {
+        Router::with(Family::V4, manager(ManagerConfig::default()), config)
+    }
+
+    /// Returns a router of IPv4 that takes part in the election as 10.0.0.100.
+    pub(super) fn querier(config: GmpConfig) -> Router {
+        let router = Router::configured(config.with_role(Role::Querier));
+        router.igmp.set_addresses(router.on(LAN), vec![(ip("10.0.0.100"), 24)]);
+        router
+    }
+
+    /// Returns the state of a group on the LAN as text: the mode, the sources with their ends, the blocked sources, in
+    /// seconds.
+    pub(super) fn state(&self, group: &str) -> String {
+        let groups = self.igmp.groups(self.on(LAN));
+        let Some(state) = groups.into_iter().find(|state| state.group == ip(group)) else {
+            return "none".into();
+        };
+        let last = |address: &IpAddr| address.to_string().rsplit('.').next().unwrap().to_string();
+        let seconds = |time: &Duration| time.as_secs_f64();
+        let sources: Vec<_> = state
+            .sources
+            .iter()
+            .map(|(source, until)| format!("{}@{}", last(source), seconds(until)))
+            .collect();
+        let blocked: Vec<_> = state.blocked.iter().map(last).collect();
+        match state.until {
+            None => format!("INCLUDE {}", sources.join(" ")),
+            Some(until) => {
+                format!("EXCLUDE@{} x {} y {}", seconds(&until), sources.join(" "), blocked.join(" "))
+            }
+        }
+    }
+
+    /// Takes every query that waits: the group, its sources and the S flag, as text with its time in seconds.
+    pub(super) fn sent(&self) -> Vec<String> {
+        let text = |sent: Transmission| {
+            let sources: Vec<_> = sent.query.sources.iter().map(ToString::to_string).collect();
+            let flag = if sent.query.suppress { " S" } else { "" };
+            format!("{} {} [{}]{flag}", sent.at.as_secs_f64(), sent.query.group, sources.join(" "))
+        };
+        std::iter::from_fn(|| self.igmp.poll_transmit()).map(text).collect()
+    }
+
     pub(super) fn v6() -> Router {
         Router::with(Family::V6, manager(ManagerConfig::default()), GmpConfig::default())
     }
@@ -51,8 +96,13 @@ impl Router {
 
     /// Receives an IGMP message from host 10.0.0.n on the LAN.
     pub(super) fn receive_from(&self, n: u8, payload: &[u8], seconds: u64) -> Received {
-        let datagram =
-            Datagram { source: IpAddr::from([10, 0, 0, n]), destination: ALL_ROUTERS, hop_limit: 1, payload };
+        let datagram = Datagram {
+            source: IpAddr::from([10, 0, 0, n]),
+            destination: ALL_ROUTERS,
+            hop_limit: 1,
+            router_alert: true,
+            payload,
+        };
         self.igmp.receive(self.on(LAN), &datagram, at(seconds))
     }
 

@@ -94,6 +94,40 @@ pub(crate) fn v2_query(group: &str) -> Vec<u8> {
     old(0x11, 100, group)
 }
 
+/// Builds an IGMPv3 query: `codes` are the maximum response code and the QQIC.
+pub(crate) fn v3_query(group: &str, sources: &[&str], flags: u8, codes: [u8; 2]) -> Vec<u8> {
+    let mut message = vec![0x11, codes[0], 0, 0];
+    message.extend(octets(ip(group)));
+    message.extend([flags, codes[1]]);
+    message.extend((sources.len() as u16).to_be_bytes());
+    sources.iter().for_each(|source| message.extend(octets(ip(source))));
+    seal(message)
+}
+
+/// Builds an IGMPv1 or IGMPv2 query with a maximum response code.
+pub(crate) fn older_query(code: u8, group: &str) -> Vec<u8> {
+    old(0x11, code, group)
+}
+
+/// Builds an MLDv2 query to a destination: `codes` are the maximum response code and the QQIC.
+pub(crate) fn mld_query(
+    group: &str,
+    sources: &[&str],
+    flags: u8,
+    codes: (u16, u8),
+    source: Ipv6Addr,
+    destination: Ipv6Addr,
+) -> Vec<u8> {
+    let mut message = vec![130, 0, 0, 0];
+    message.extend(codes.0.to_be_bytes());
+    message.extend([0, 0]);
+    message.extend(octets(ip(group)));
+    message.extend([flags, codes.1]);
+    message.extend((sources.len() as u16).to_be_bytes());
+    sources.iter().for_each(|source| message.extend(octets(ip(source))));
+    seal6(message, source, destination)
+}
+
 pub(crate) fn v3_report(records: &[Vec<u8>]) -> Vec<u8> {
     let mut message = vec![0x22, 0, 0, 0, 0, 0];
     message.extend((records.len() as u16).to_be_bytes());

@@ -124,11 +124,11 @@ impl Session {
             Family::V4 => parse_igmp(&octets),
             Family::V6 => parse_mld(&octets, v6_host, ALL_MLDV2_ROUTERS),
         };
-        let datagram = Datagram { source, destination, hop_limit, payload: &octets };
+        let datagram = Datagram { source, destination, hop_limit, router_alert: true, payload: &octets };
         let received = self.igmp.receive(self.lan, &datagram, self.now);
         assert_eq!(parsed.is_err(), matches!(received, Received::Malformed(_)));
         match parsed {
-            Ok(Message::Report { group } | Message::Leave { group }) => _ = self.groups.insert(group),
+            Ok(Message::Report { group, .. } | Message::Leave { group }) => _ = self.groups.insert(group),
             Ok(Message::Records(records)) => {
                 for record in records {
                     self.groups.insert(record.group);

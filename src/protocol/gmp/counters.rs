@@ -13,6 +13,8 @@ pub struct GmpCounters {
     pub leaves: u64,
     /// Queries of other routers.
     pub queries: u64,
+    /// Those of [`queries`](Self::queries) that are of an older version than this router's (RFC 3376 section 7.3.1).
+    pub older_queries: u64,
     /// Malformed messages.
     pub malformed: u64,
     /// Well-formed messages of other types.
@@ -25,13 +27,26 @@ pub struct GmpCounters {
     pub hop_limit: u64,
     /// MLD messages from an address that is not link-local.
     pub not_link_local: u64,
+    /// IGMP messages with a TTL other than 1.
+    pub ttl: u64,
+    /// Messages without the Router Alert option, where it is required.
+    pub no_router_alert: u64,
+    /// IGMP messages from a source in no network of their interface.
+    pub not_from_link: u64,
+    /// Messages and records without sources, for a group of a source-specific range.
+    pub source_specific_range: u64,
+    /// Leaves, and records BLOCK and TO_IN, that hosts of older versions in the group make ineffective (RFC 3376 section
+    /// 7.3.2).
+    pub older_hosts: u64,
+    /// Queries that a router as querier made that were not taken in time.
+    pub unsent: u64,
     /// Messages, and records of reports, for an address that is not a group.
     pub not_a_group: u64,
     /// Records of a kind that no RFC defines.
     pub unknown_records: u64,
     /// Listed sources that are not the address of a sender.
     pub not_a_source: u64,
-    /// Lapses of a host's state that was not renewed.
+    /// Timers of groups and sources that ran out because no report renewed them.
     pub lapsed: u64,
     /// State refused by the limits.
     pub refused: Refused,
@@ -55,6 +70,11 @@ impl GmpCounters {
                 Ignored::HopLimit(_) => &mut self.hop_limit,
                 Ignored::NotLinkLocal(_) => &mut self.not_link_local,
                 Ignored::NotAGroup(_) => &mut self.not_a_group,
+                Ignored::Ttl(_) => &mut self.ttl,
+                Ignored::NoRouterAlert => &mut self.no_router_alert,
+                Ignored::NotFromLink(_) => &mut self.not_from_link,
+                Ignored::SourceSpecificRange(_) => &mut self.source_specific_range,
+                Ignored::OlderHost(_) => &mut self.older_hosts,
             },
         };
         *counter += 1;

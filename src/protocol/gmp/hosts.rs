@@ -1,8 +1,9 @@
 //! [`Hosts`]: the hosts of an interface, each tracked by itself.
 //!
-//! RFC 3376 section 6 merges all hosts of a network into one state for each group, so a router has to query before it may
-//! prune: another host may still listen. Here each host has its own state, and the interest of the network in a group is the
-//! union of its hosts:
+//! RFC 3376 section 6 merges all hosts of a network into one state for each group, so the querier has to ask before a router may
+//! prune: another host may still listen. Explicit tracking keeps the state of each host beside that (RFC 3376 appendix A.2). It
+//! counts where a leave acts at once, because no querier asks ([`Leave`](super::Leave)). The interest of the network in a group is
+//! then the union of its hosts:
 //!
 //! ```text
 //!   host 10.0.0.5   INCLUDE { s1 until 260 s, s2 until 301 s }  \
@@ -37,18 +38,15 @@
 //! # Suppressed reports
 //!
 //! A host of IGMPv1, IGMPv2 or MLDv1 that hears another host's report of a group suppresses its own (RFC 2236 section 3, RFC
-//! 2710 section 4), so it is not tracked. The state lasts while a host that did report is tracked. When that host leaves, the
-//! group ends, and returns with the next report of the silent host. The network's querier sends a group-specific query upon a
-//! leave, so that report comes at once; at the latest it comes after the next general query.
+//! 2710 section 4), so it is not tracked. A group with such hosts is therefore not cut to what the tracked hosts want: a leave
+//! there takes the last member query time, in which a silent host answers the querier.
 //!
-//! IGMPv3 and MLDv2 gave up suppression so that each host can be tracked (RFC 3376 appendix A.2). Section 7.3.2 there makes a
-//! router treat a whole group as IGMPv2 while one IGMPv2 host is present, because suppression might hide others. This router
-//! does not: each host counts by its own reports. An IGMPv2 host is in EXCLUDE {}, so no wanted source is blocked meanwhile.
+//! IGMPv3 and MLDv2 gave up suppression so that each host can be tracked (RFC 3376 appendix A.2).
 //!
 //! Hosts without an address report from 0.0.0.0 (RFC 3376 section 4.2.13). They are tracked as one host.
 //!
-//! A host with a list of sources that fills several reports sends several records (RFC 3376 section 4.2.16). A TO_IN in
-//! several records has the effect of the last one, until the host answers the next query with IS_IN.
+//! A host with a list of sources that fills several reports sends several records (RFC 3376 section 4.2.16). The caller unites
+//! them: a TO_IN here has the effect of its own list.
 
 use super::filter::{Filter, SourceBudget};
 use super::group::{GroupHosts, ListedBy};
@@ -84,7 +82,7 @@ pub struct Wanted {
 /// hosts.record(group, host, RecordKind::Allow, [source], Duration::ZERO);
 /// assert!(hosts.wanted(group).sources.contains(&source));
 /// assert_eq!(hosts.next_deadline(), Some(Duration::from_secs(260)));
-/// hosts.advance(Duration::from_secs(260), |lapsed| assert_eq!(lapsed, group));
+/// hosts.advance(Duration::from_secs(260), |lapsed, _| assert_eq!(lapsed, group));
 /// assert!(hosts.is_empty());
 /// ```
 #[derive(Debug)]
@@ -190,8 +188,8 @@ impl Hosts {
         self.put(group, host, old, Filter::Include(BTreeMap::new()))
     }
 
-    /// Removes the state that lapses until `now`. Passes each affected group to `lapsed`, possibly more than once.
-    pub fn advance(&mut self, now: Duration, mut lapsed: impl FnMut(IpAddr)) {
+    /// Removes the state that lapses until `now`. Passes each affected group and host to `lapsed`, possibly more than once.
+    pub fn advance(&mut self, now: Duration, mut lapsed: impl FnMut(IpAddr, IpAddr)) {
         while let Some(&(deadline, group, host)) = self.deadlines.first()
             && deadline <= now
         {
@@ -204,7 +202,7 @@ impl Hosts {
                 Some(Filter::Exclude(..)) | None => Filter::Include(BTreeMap::new()),
             };
             self.put(group, host, old, new);
-            lapsed(group);
+            lapsed(group, host);
         }
     }
 
@@ -234,6 +232,62 @@ impl Hosts {
         self.groups
             .get(&group)
             .is_some_and(|group| group.sources.get(&source).is_some_and(|&listed| group.blocks(listed)))
+    }
+
+    /// Sets the group membership interval of later reports.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
+    }
+
+    /// Returns whether a host excludes sources of a group, or none: whether it wants (*, g).
+    #[must_use]
+    pub fn excludes(&self, group: IpAddr) -> bool {
+        self.groups.get(&group).is_some_and(|group| group.excluding > 0)
+    }
+
+    /// Returns whether a host includes a source of a group: whether it wants (s, g).
+    #[must_use]
+    pub fn includes(&self, source: IpAddr, group: IpAddr) -> bool {
+        let listed = self.groups.get(&group).and_then(|group| group.sources.get(&source));
+        listed.is_some_and(|listed| listed.including > 0)
+    }
+
+    /// Forgets the hosts of a group that exclude sources, because their state ended in another way.
+    pub(super) fn drop_excluding(&mut self, group: IpAddr) {
+        self.drop_if(group, |filter| match filter {
+            Filter::Exclude(..) => Some(Filter::Include(BTreeMap::new())),
+            Filter::Include(_) => None,
+        });
+    }
+
+    /// Forgets included sources of a group, because their state ended in another way.
+    pub(super) fn drop_sources(&mut self, group: IpAddr, ended: &BTreeSet<IpAddr>) {
+        if !ended.iter().any(|&source| self.includes(source, group)) {
+            return;
+        }
+        self.drop_if(group, |filter| match filter {
+            Filter::Include(sources) if sources.keys().any(|source| ended.contains(source)) => {
+                let left = sources.iter().filter(|(source, _)| !ended.contains(source));
+                Some(Filter::Include(left.map(|(source, until)| (*source, *until)).collect()))
+            }
+            _ => None,
+        });
+    }
+
+    /// Forgets the hosts of a group.
+    pub(super) fn drop_group(&mut self, group: IpAddr) {
+        self.drop_if(group, |_| Some(Filter::Include(BTreeMap::new())));
+    }
+
+    /// Replaces the filters of a group's hosts by what `change` returns.
+    fn drop_if(&mut self, group: IpAddr, change: impl Fn(&Filter) -> Option<Filter>) {
+        let Some(state) = self.groups.get(&group) else { return };
+        let changed: Vec<_> =
+            state.hosts.iter().filter_map(|(host, filter)| Some((*host, change(filter)?))).collect();
+        for (host, filter) in changed {
+            let old = self.take(group, host);
+            self.put(group, host, old, filter);
+        }
     }
 
     /// Returns the groups that have a tracked host, in order.

@@ -2,19 +2,21 @@
 
 use std::ops::AddAssign;
 
-/// The limits of the state of one interface's hosts. State beyond them is refused and counted.
+/// The limits of the state of one interface. State beyond them is refused and counted, and
+/// [`GmpInterfaceState::limits_reached`](super::GmpInterfaceState) tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostLimits {
-    /// Groups with a tracked host. 4096 by default.
+    /// Groups with state. 4096 by default.
     pub groups: usize,
-    /// Hosts of one group. 1024 by default.
+    /// Tracked hosts of one group. Further ones count by the timers of the group alone. 1024 by default.
     pub hosts: usize,
     /// Sources in one host's state for one group. 512 by default. One IGMPv3 report in an Ethernet frame lists at most 366.
     pub sources: usize,
-    /// Distinct sources that all hosts of one group list. 2048 by default. It bounds the cost of one report, which computes
-    /// the interest of the whole network in the group again.
+    /// Distinct sources of one group: those of its timers, and those that all its hosts list. 2048 by default. It bounds the cost
+    /// of one report, which computes the interest of the whole network in the group again.
     pub group_sources: usize,
-    /// Hosts and sources of all groups together. It bounds the memory. 65536 by default.
+    /// Hosts and sources of all groups together, and as much again for groups and sources with timers. It bounds the memory. 65536
+    /// by default.
     pub total: usize,
 }
 

@@ -2,93 +2,74 @@
 //!
 //! [`GroupMembership`] is the router's side of IGMPv1, v2, v3 (RFC 1112, 2236, 3376) or of MLDv1, v2 (RFC 2710, 3810). It
 //! registers with the manager in the IGMP role, takes interfaces, receives the messages that arrive there, and keeps the
-//! manager's memberships equal to the interest of each interface's hosts ([`hosts`] describes how it tracks them):
+//! manager's memberships equal to what each interface's hosts want:
 //!
-//! - A host that excludes sources, or reports with an older version, makes (*, g) wanted.
-//! - A host that includes sources makes (s, g) wanted for each.
-//! - A source that every excluding host excludes, and no host includes, is blocked: in a new entry by the answer to the creation
-//!   alert, in an existing entry by a FORWARD delete.
+//! - A group in EXCLUDE makes (*, g) wanted.
+//! - A source that hosts include makes (s, g) wanted.
+//! - A source that the hosts exclude is blocked: in a new entry by the answer to the creation alert, in an existing entry by a
+//!   FORWARD delete.
 //!
-//! It listens and does not send: it sends no queries and needs none. So it runs beside the network's querier, and on captured
-//! packets. A leave takes effect at once when the last reporting host is gone. A report that is not renewed lapses after the
-//! group membership interval (RFC 3376 section 8.4).
+//! Each interface has the state of RFC 3376 section 6 and RFC 3810 section 7: the filter mode, the group timer and the source
+//! timers of each group ([`GroupMembership::groups`]). Beside it, [`hosts`] tracks each host, unless
+//! [`GmpConfig::track_hosts`] is off.
 //!
-//! Beyond the form of a message, IGMP has no checks: its hosts may have no address yet (RFC 3376 section 4.2.13). MLD messages
-//! are ignored unless they come from a link-local address with hop limit 1 (RFC 3810 sections 5.2.13 and 7.4, RFC 2710
-//! section 3), which shows that they come from the link. Section 7.4 also requires the Router Alert option, by which a router
-//! finds messages that are not sent to it. The caller has found the message already, so this client does not check the option.
+//! # Two roles
 //!
-//! Groups of link-local scope are reported like others and become memberships; the manager never forwards to them. The
-//! source-specific range 232.0.0.0/8 (RFC 4607) is treated like other ranges: the operator's configuration decides whether to
-//! forward there without a named source.
+//! [`Role::Listen`] sends nothing. It runs beside the network's querier, and on captured packets. [`Role::Querier`] takes part
+//! in the election and sends queries: [`GroupMembership::poll_transmit`] returns them. In both roles another router that is
+//! elected determines the robustness variable, the query interval and the response time, and its specific queries lower timers.
+//!
+//! # What a leave does
+//!
+//! [`Leave`] decides. By default a leave has the effect that the RFCs give it where a querier is heard: the querier asks, and
+//! the state ends after the last member query time if no host answers. Where none is heard, the tracking of hosts acts at once. A
+//! group with hosts of IGMPv1, IGMPv2 or MLDv1 is then held for the last member query time, since such hosts suppress their
+//! reports and may be present unseen.
+//!
+//! # What is ignored
+//!
+//! [`LinkChecks`] has the checks of what shows that a message comes from the link. Reports without sources are ignored in the
+//! source-specific ranges. [`GmpCounters`] counts each reason.
+//!
+//! Groups of link-local scope are reported like others and become memberships; the manager never forwards to them.
+//!
+//! # RFC 9776 and RFC 9777
+//!
+//! They replace RFC 3376 and RFC 3810. The tables of the router are the same. Their group membership interval is longer by one
+//! query response interval: 270 seconds by default. This router keeps the 260 seconds of the older documents. Section
+//! numbers are those of the older documents too. `docs/conformance.md` has the other differences.
 
+mod config;
 mod counters;
 mod filter;
 mod group;
 pub mod hosts;
 mod limits;
+mod link;
+mod observer;
 mod outcome;
 mod plan;
 mod publisher;
 mod tracker;
+mod views;
 
-pub use crate::wire::gmp::Datagram;
+pub use crate::wire::gmp::{Datagram, GmpVersion, QueryToSend};
+pub use config::{GmpConfig, GmpConfigError, Leave, LinkChecks, Role};
 pub use counters::GmpCounters;
 pub use hosts::Wanted;
 pub use limits::{HostLimits, Refused};
-pub use outcome::{GmpTakeError, Ignored, Received};
+pub use observer::{GmpChange, GmpEvent, GmpObserver, GmpSubject};
+pub use outcome::{GmpError, GmpTakeError, Ignored, Received};
+pub use views::{FilterMode, GmpInterfaceState, GroupState, LeaveActs, LimitsReached, Querier, Transmission};
 
 use crate::forwarding::Family;
 use crate::handle::Handle;
-use crate::manager::{GroupManager, Interface, Protocol, RegisterError, ReleaseError};
+use crate::manager::{GroupManager, Interface, Protocol, ReleaseError};
 use crate::wire::gmp;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tracker::{State, Tracker};
-
-/// The settings of a [`GroupMembership`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GmpConfig {
-    /// The protocol number to register with: the manager's `igmp_protocol`.
-    pub protocol: u32,
-    /// The group membership interval, after which a report lapses unless it is renewed.
-    pub membership_interval: Duration,
-    /// The limits of the state of each interface's hosts.
-    pub limits: HostLimits,
-}
-
-impl Default for GmpConfig {
-    /// 260 seconds: robustness 2 times the query interval of 125 seconds, and 10 seconds to answer (RFC 3376 section 8).
-    fn default() -> GmpConfig {
-        GmpConfig {
-            protocol: Protocol::IGMP,
-            membership_interval: Duration::from_secs(260),
-            limits: HostLimits::default(),
-        }
-    }
-}
-
-impl GmpConfig {
-    /// Sets the protocol number to register with.
-    #[must_use]
-    pub const fn with_protocol(self, protocol: u32) -> GmpConfig {
-        GmpConfig { protocol, ..self }
-    }
-
-    /// Sets the group membership interval.
-    #[must_use]
-    pub const fn with_membership_interval(self, membership_interval: Duration) -> GmpConfig {
-        GmpConfig { membership_interval, ..self }
-    }
-
-    /// Sets the limits of the state of each interface's hosts.
-    #[must_use]
-    pub const fn with_limits(self, limits: HostLimits) -> GmpConfig {
-        GmpConfig { limits, ..self }
-    }
-}
 
 /// The router's side of IGMP or of MLD: a client of the manager.
 ///
@@ -116,6 +97,7 @@ impl GmpConfig {
 ///     source: "10.0.0.5".parse()?,
 ///     destination: "239.0.0.3".parse()?,
 ///     hop_limit: 1,
+///     router_alert: true,
 ///     payload: &[0x16, 0, 0xfa, 0xfb, 239, 0, 0, 3],
 /// };
 /// assert_eq!(igmp.receive(Interface::v4(1), &report, Duration::ZERO), Received::Report);
@@ -130,7 +112,6 @@ pub struct GroupMembership {
     manager: Arc<GroupManager>,
     handle: Handle,
     family: Family,
-    config: GmpConfig,
     /// The client that the manager calls. It keeps no `Arc` of the manager, which keeps it.
     tracker: Arc<Tracker>,
 }
@@ -144,20 +125,23 @@ impl GroupMembership {
     /// Registers with the manager: IGMP for IPv4, MLD for IPv6.
     ///
     /// # Errors
-    /// [`RegisterError`]; at most one client of each is registered at a time.
+    /// [`GmpError`]: settings that contradict each other, or a refused registration. At most one client of each family is
+    /// registered at a time.
     pub fn new(
         manager: Arc<GroupManager>,
         family: Family,
         config: GmpConfig,
-    ) -> Result<GroupMembership, RegisterError> {
-        let tracker = Arc::new(Tracker::new());
+    ) -> Result<GroupMembership, GmpError> {
+        config.validate()?;
+        let protocol = config.protocol;
+        let tracker = Arc::new(Tracker::new(Arc::new(config)));
         let component = match family {
             Family::V4 => GroupMembership::IGMP_COMPONENT,
             Family::V6 => GroupMembership::MLD_COMPONENT,
         };
-        let handle = manager.register(Protocol::new(config.protocol, component), tracker.clone())?;
+        let handle = manager.register(Protocol::new(protocol, component), tracker.clone())?;
         tracker.publish_to(&manager, handle);
-        Ok(GroupMembership { manager, handle, family, config, tracker })
+        Ok(GroupMembership { manager, handle, family, tracker })
     }
 
     /// Returns the handle under which this client is registered.
@@ -200,10 +184,9 @@ impl GroupMembership {
     /// The manager is asked under the tracker's lock, which needs no lock of the manager. So of two threads that take and
     /// release, the one that comes last here finds what is true then, in whatever order the manager's calls returned.
     fn follow_ownership(&self, interface: Interface) {
-        let GmpConfig { membership_interval, limits, .. } = self.config;
         self.tracker.change(|state| {
             let owned = self.manager.ownership_number(self.handle, interface);
-            state.follow(interface, owned, membership_interval, limits);
+            state.follow(interface, owned);
         });
     }
 
@@ -226,19 +209,17 @@ impl GroupMembership {
             _ => Err(Received::Ignored(Ignored::OtherFamily)),
         };
         let received = self.tracker.change(|state| {
-            state.advance(now);
-            let received = match parsed {
+            state.arrive(interface, now, |state| match parsed {
                 Ok(message) => state.receive(interface, datagram, message),
                 Err(received) => received,
-            };
-            state.counters.count(received);
-            received
+            })
         });
         self.tracker.publish();
         received
     }
 
-    /// Removes the state that lapses until `now`. Costs one load if none does, so a plane may call it for every packet.
+    /// Lets the time pass until `now`: state lapses, and queries come due. Costs one load if nothing is due, so a plane may call it
+    /// for every packet.
     pub fn advance(&self, now: Duration) {
         if self.tracker.is_due(now) {
             self.tracker.change(|state| state.advance(now));
@@ -246,13 +227,14 @@ impl GroupMembership {
         }
     }
 
-    /// Returns the time of the next lapse, at which [`advance`](Self::advance) has an effect.
+    /// Returns the time of the next event, at which [`advance`](Self::advance) has an effect.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         self.tracker.read(State::next_deadline)
     }
 
-    /// Forgets every host and ends every membership. Keeps the interfaces and the counters. Time may begin anew.
+    /// Forgets every host and querier, and ends every membership. Keeps the interfaces, the addresses and the counters. Time may
+    /// begin anew. The observer does not hear of it.
     pub fn forget_everything(&self) {
         self.tracker.change(State::forget_hosts);
         self.tracker.publish();
@@ -262,6 +244,42 @@ impl GroupMembership {
     #[must_use]
     pub fn wanted(&self, interface: Interface, group: IpAddr) -> Option<Wanted> {
         self.tracker.read(|state| state.wanted(interface, group))
+    }
+
+    /// Sets the observer, which hears of each change from now on. Only the first call has an effect.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn GmpObserver>) -> GroupMembership {
+        self.tracker.observe(observer);
+        self
+    }
+
+    /// Sets this router's addresses on an interface, each with the length of its network's prefix.
+    ///
+    /// The networks are for [`LinkChecks::subnet`]. The election of the querier takes the first address of the family; for MLD
+    /// it takes the first link-local one. They stay when the interface is released.
+    pub fn set_addresses(&self, interface: Interface, addresses: Vec<(IpAddr, u8)>) {
+        self.tracker.change(|state| state.set_addresses(interface, addresses));
+    }
+
+    /// Takes the next query that this router sends as querier; `None` if there is none at present.
+    ///
+    /// Queries come due by [`advance`](Self::advance) and by [`receive`](Self::receive). The caller sends them at once. At most
+    /// 1024 wait, and the oldest of more are dropped and counted ([`GmpCounters::unsent`]).
+    #[must_use]
+    pub fn poll_transmit(&self) -> Option<Transmission> {
+        self.tracker.change(State::next_transmission)
+    }
+
+    /// Returns the state of an interface; `None` if this client has not taken it.
+    #[must_use]
+    pub fn interface_state(&self, interface: Interface) -> Option<GmpInterfaceState> {
+        self.tracker.read(|state| state.interface_state(interface))
+    }
+
+    /// Returns the groups of an interface that have state, in order; empty if this client has not taken it.
+    #[must_use]
+    pub fn groups(&self, interface: Interface) -> Vec<GroupState> {
+        self.tracker.read(|state| state.groups(interface))
     }
 
     /// Returns the counters.

@@ -1,6 +1,7 @@
 //! The outcomes of calls of a [`GroupMembership`](super::GroupMembership).
 
-use crate::manager::{Interface, TakeError};
+use super::GmpConfigError;
+use crate::manager::{Interface, RegisterError, TakeError};
 use crate::wire::gmp::Malformed;
 use std::net::IpAddr;
 
@@ -39,6 +40,33 @@ pub enum Ignored {
     /// The reported address is not a group.
     #[error("{0} is not a multicast group")]
     NotAGroup(IpAddr),
+    /// An IGMP message has a TTL other than 1.
+    #[error("TTL {0}: the message may come from beyond the link")]
+    Ttl(u8),
+    /// The datagram has no Router Alert option.
+    #[error("no Router Alert option: the message may come from beyond the link")]
+    NoRouterAlert,
+    /// The source of an IGMP message is in no network of its interface.
+    #[error("source {0} is in no network of the interface")]
+    NotFromLink(IpAddr),
+    /// A report or leave without sources is for a group of a source-specific range.
+    #[error("{0} is in a source-specific range, and the message names no source")]
+    SourceSpecificRange(IpAddr),
+    /// A leave of a group with hosts of IGMPv1, which cannot tell that they stay (RFC 3376 section 7.3.2).
+    #[error("a leave of {0}, where a host of IGMPv1 is present")]
+    OlderHost(IpAddr),
+}
+
+/// The reason why a [`GroupMembership`](super::GroupMembership) was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GmpError {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] GmpConfigError),
+    /// The manager refused the registration.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
 }
 
 /// The reason why an interface was not taken.

@@ -3,40 +3,62 @@
 //! The lock here is never held while the manager runs, so the manager may call from any thread. A message changes the hosts
 //! under the lock, and marks its groups dirty. If no thread is publishing, the calling thread then takes one dirty group after
 //! the other, publishes it without the lock, and records under the lock what it published. It publishes states, not events:
-//! however many messages came meanwhile, the next publication is the difference to the present interest of the hosts.
+//! however many messages came meanwhile, the next publication is the difference to the present interest of the hosts. The
+//! events of an observer wait in a queue, and the publishing thread passes them on.
 
-use super::hosts::{Hosts, Wanted};
-use super::limits::HostLimits;
+use super::hosts::Wanted;
+use super::link::{Change, LinkState};
 use super::publisher::Publisher;
-use super::{GmpCounters, Ignored, Received};
+use super::{
+    GmpConfig, GmpCounters, GmpEvent, GmpInterfaceState, GmpObserver, GroupState, Ignored, Received,
+    Transmission,
+};
 use crate::forwarding::Flow;
-use crate::manager::{Group, Interface};
+use crate::manager::Interface;
 use crate::wake_deadline::{WakeDeadline, nanos};
 use crate::wire::gmp::{Datagram, Message};
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
 
+/// The most queries that wait to be sent.
+const TRANSMISSIONS: usize = 1024;
+
 /// The client that the manager calls.
-#[derive(Debug)]
 pub(super) struct Tracker {
     state: Mutex<State>,
     /// The time of the next lapse, by the state when the lock was last released. [`Tracker::change`] sets it under the lock,
     /// and [`Tracker::is_due`] reads it without.
     wake: WakeDeadline,
     pub(super) publisher: Publisher,
+    observer: OnceLock<Arc<dyn GmpObserver>>,
+}
+
+impl fmt::Debug for Tracker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracker").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 /// The state under the lock.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) counters: GmpCounters,
+    config: Arc<GmpConfig>,
+    observed: bool,
+    /// The addresses of every interface that has some, taken or not.
+    addresses: BTreeMap<Interface, Vec<(IpAddr, u8)>>,
+    /// Changes that the observer has not heard of.
+    events: VecDeque<GmpEvent>,
+    transmissions: VecDeque<Transmission>,
     interfaces: BTreeMap<Interface, TrackedInterface>,
-    /// The time of the next lapse of each interface that has one.
+    /// The time of the next event of each interface that has one.
     due: BTreeSet<(Duration, Interface)>,
     dirty: DirtyGroups,
     /// Whether a thread is publishing. No other thread changes the published interest.
@@ -70,7 +92,7 @@ impl DirtyGroups {
 
 #[derive(Debug)]
 struct TrackedInterface {
-    hosts: Hosts,
+    link: LinkState,
     published: BTreeMap<IpAddr, Published>,
     /// The time of the entry in [`State::due`].
     due: Option<Duration>,
@@ -101,8 +123,20 @@ pub(super) struct Task {
 }
 
 impl Tracker {
-    pub(super) fn new() -> Tracker {
-        Tracker { state: Mutex::default(), wake: WakeDeadline::default(), publisher: Publisher::default() }
+    pub(super) fn new(config: Arc<GmpConfig>) -> Tracker {
+        Tracker {
+            state: Mutex::new(State { config, ..State::default() }),
+            wake: WakeDeadline::default(),
+            publisher: Publisher::default(),
+            observer: OnceLock::new(),
+        }
+    }
+
+    /// Sets the observer. Only the first call has an effect.
+    pub(super) fn observe(&self, observer: Arc<dyn GmpObserver>) {
+        if self.observer.set(observer).is_ok() {
+            self.change(State::set_observed);
+        }
     }
 
     /// Reads the state.
@@ -132,9 +166,17 @@ impl Tracker {
             return;
         }
         state.publishing = true;
-        while let Some(task) = state.next_task() {
-            let published = MutexGuard::unlocked(&mut state, || publish(&task));
-            state.record_published(&task, published);
+        loop {
+            if let Some(task) = state.next_task() {
+                let published = MutexGuard::unlocked(&mut state, || publish(&task));
+                state.record_published(&task, published);
+            } else if let Some(event) = state.events.pop_front() {
+                if let Some(observer) = self.observer.get() {
+                    MutexGuard::unlocked(&mut state, || observer.changed(&event));
+                }
+            } else {
+                break;
+            }
         }
         state.publishing = false;
     }
@@ -142,37 +184,62 @@ impl Tracker {
 
 impl State {
     /// Begins or ends tracking an interface, by the manager's number of its ownership; `None` if it has another owner or none.
-    pub(super) fn follow(
-        &mut self,
-        interface: Interface,
-        owned: Option<u64>,
-        interval: Duration,
-        limits: HostLimits,
-    ) {
+    pub(super) fn follow(&mut self, interface: Interface, owned: Option<u64>) {
         let tracked = self.interfaces.get(&interface).map(|tracked| tracked.ownership);
         match owned {
             _ if owned == tracked => {}
             // Not the ownership that was tracked: its memberships have ended.
-            Some(ownership) => self.begin(interface, ownership, interval, limits),
+            Some(ownership) => self.begin(interface, ownership),
             None => self.end(interface),
         }
     }
 
     /// Begins to track an interface that was taken.
-    fn begin(&mut self, interface: Interface, ownership: u64, interval: Duration, limits: HostLimits) {
+    fn begin(&mut self, interface: Interface, ownership: u64) {
         self.end(interface);
         self.incarnations += 1;
-        let hosts = Hosts::new(interval, limits);
+        let mut link = LinkState::new(self.config.clone(), self.observed);
+        if let Some(addresses) = self.addresses.get(&interface) {
+            link.set_addresses(addresses.clone(), self.now);
+        }
         let incarnation = self.incarnations;
         let published = BTreeMap::new();
-        let tracked = TrackedInterface { hosts, published, due: None, incarnation, ownership };
+        let mut tracked = TrackedInterface { link, published, due: None, incarnation, ownership };
+        tracked.reschedule(interface, &mut self.due);
         self.interfaces.insert(interface, tracked);
+    }
+
+    fn set_observed(&mut self) {
+        self.observed = true;
+        self.interfaces.values_mut().for_each(|tracked| tracked.link.set_observed());
+    }
+
+    /// Sets this router's addresses on an interface.
+    pub(super) fn set_addresses(&mut self, interface: Interface, addresses: Vec<(IpAddr, u8)>) {
+        if let Some(tracked) = self.interfaces.get_mut(&interface) {
+            tracked.link.set_addresses(addresses.clone(), self.now);
+            tracked.reschedule(interface, &mut self.due);
+        }
+        self.addresses.insert(interface, addresses);
+    }
+
+    /// Takes the next query to send.
+    pub(super) fn next_transmission(&mut self) -> Option<Transmission> {
+        self.transmissions.pop_front()
+    }
+
+    pub(super) fn interface_state(&self, interface: Interface) -> Option<GmpInterfaceState> {
+        self.interfaces.get(&interface).map(|tracked| tracked.link.state())
+    }
+
+    pub(super) fn groups(&self, interface: Interface) -> Vec<GroupState> {
+        self.interfaces.get(&interface).map(|tracked| tracked.link.group_states()).unwrap_or_default()
     }
 
     /// Stops tracking an interface that was released.
     fn end(&mut self, interface: Interface) {
         if let Some(tracked) = self.interfaces.remove(&interface) {
-            self.counters.refused += tracked.hosts.refused();
+            self.counters.refused += tracked.link.refused();
             tracked.due.map(|due| self.due.remove(&(due, interface)));
         }
     }
@@ -182,13 +249,13 @@ impl State {
     }
 
     pub(super) fn wanted(&self, interface: Interface, group: IpAddr) -> Option<Wanted> {
-        self.interfaces.get(&interface).map(|tracked| tracked.hosts.wanted(group))
+        self.interfaces.get(&interface).map(|tracked| tracked.link.wanted(group))
     }
 
     /// Returns the counters, with the state refused on the tracked interfaces.
     pub(super) fn counters(&self) -> GmpCounters {
         let mut counters = self.counters;
-        self.interfaces.values().for_each(|tracked| counters.refused += tracked.hosts.refused());
+        self.interfaces.values().for_each(|tracked| counters.refused += tracked.link.refused());
         counters
     }
 
@@ -199,17 +266,38 @@ impl State {
     /// Removes the state that lapses until `now`.
     pub(super) fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
+        self.advance_all(None);
+    }
+
+    /// Receives what arrived on an interface at `now`, after the time has passed until then.
+    ///
+    /// What lapses at that very moment and is renewed by the message has not changed.
+    pub(super) fn arrive(
+        &mut self,
+        interface: Interface,
+        now: Duration,
+        receive: impl FnOnce(&mut State) -> Received,
+    ) -> Received {
+        self.now = self.now.max(now);
+        self.advance_all(Some(interface));
+        let received = receive(self);
+        self.counters.count(received);
+        self.settle(interface);
+        received
+    }
+
+    /// Lets the time pass on every interface. What that brings on the `unsettled` one is not taken over yet.
+    fn advance_all(&mut self, unsettled: Option<Interface>) {
         while let Some(&(due, interface)) = self.due.first()
             && due <= self.now
         {
             let Some(tracked) = self.interfaces.get_mut(&interface) else { return };
-            let mut lapsed = Vec::new();
-            tracked.hosts.advance(self.now, |group| lapsed.push(group));
-            self.counters.lapsed += lapsed.len() as u64;
-            for group in lapsed {
-                self.dirty.mark(interface, group, tracked.is_unknown(group));
+            tracked.link.advance(self.now, &mut self.counters);
+            if unsettled == Some(interface) {
+                tracked.reschedule(interface, &mut self.due);
+            } else {
+                self.settle(interface);
             }
-            tracked.reschedule(interface, &mut self.due);
         }
     }
 
@@ -226,64 +314,44 @@ impl State {
         let Some(tracked) = self.interfaces.get_mut(&interface) else {
             return Received::Ignored(Ignored::NotTaken(interface));
         };
-        if let IpAddr::V6(source) = datagram.source {
-            if datagram.hop_limit != 1 {
-                return Received::Ignored(Ignored::HopLimit(datagram.hop_limit));
-            }
-            if !source.is_unicast_link_local() {
-                return Received::Ignored(Ignored::NotLinkLocal(datagram.source));
-            }
-        }
-        let host = datagram.source;
-        match message {
-            Message::Query { .. } | Message::Other(_) => return Received::Query,
-            Message::Report { group } | Message::Leave { group } if Group::new(group).is_err() => {
-                return Received::Ignored(Ignored::NotAGroup(group));
-            }
-            Message::Report { group } => {
-                self.counters.reports += 1;
-                let changed = tracked.hosts.report(group, host, self.now);
-                tracked.mark_if_changed(interface, group, changed, &mut self.dirty);
-            }
-            Message::Leave { group } => {
-                self.counters.leaves += 1;
-                let changed = tracked.hosts.leave(group, host);
-                tracked.mark_if_changed(interface, group, changed, &mut self.dirty);
-            }
-            Message::Records(records) => {
-                self.counters.reports += 1;
-                for record in records {
-                    let group = record.group;
-                    let Some(kind) = record.kind else {
-                        self.counters.unknown_records += 1;
-                        continue;
-                    };
-                    if Group::new(group).is_err() {
-                        self.counters.not_a_group += 1;
-                        continue;
-                    }
-                    let sources = record.sources().filter(|&source| {
-                        let is_source = Flow::new(source, group).is_ok();
-                        self.counters.not_a_source += u64::from(!is_source);
-                        is_source
-                    });
-                    let changed = tracked.hosts.record(group, host, kind, sources, self.now);
-                    tracked.mark_if_changed(interface, group, changed, &mut self.dirty);
+        tracked.link.receive(datagram, message, self.now, &mut self.counters)
+    }
+
+    /// Takes over what an interface's state has brought: groups to publish, events, and queries to send.
+    fn settle(&mut self, interface: Interface) {
+        let State { interfaces, dirty, events, transmissions, counters, due, .. } = self;
+        let Some(tracked) = interfaces.get_mut(&interface) else { return };
+        let mut touched = Vec::new();
+        let tell = |Change { at, subject, change, host }| {
+            events.push_back(GmpEvent { at, interface, subject, change, host });
+        };
+        tracked.link.drain(
+            |group| touched.push(group),
+            tell,
+            |(at, source, query)| {
+                if transmissions.len() >= TRANSMISSIONS {
+                    transmissions.pop_front();
+                    counters.unsent += 1;
                 }
+                transmissions.push_back(Transmission { at, interface, source, query });
+            },
+        );
+        for (group, changed) in touched {
+            if changed || tracked.published.get(&group).is_some_and(|published| published.incomplete) {
+                dirty.mark(interface, group, tracked.is_unknown(group));
             }
         }
-        tracked.reschedule(interface, &mut self.due);
-        Received::Report
+        tracked.reschedule(interface, due);
     }
 
     /// Forgets every host. Time may begin anew.
     pub(super) fn forget_hosts(&mut self) {
         self.now = Duration::ZERO;
+        self.transmissions.clear();
         for (&interface, tracked) in &mut self.interfaces {
             self.dirty.groups.extend(tracked.published.keys().map(|&group| (interface, group)));
             // One of these may be in publication.
-            self.dirty.groups.extend(tracked.hosts.groups().map(|group| (interface, group)));
-            tracked.hosts.clear();
+            tracked.link.forget(|group| _ = self.dirty.groups.insert((interface, group)));
             tracked.reschedule(interface, &mut self.due);
         }
     }
@@ -291,7 +359,7 @@ impl State {
     /// Returns whether the hosts of an interface block a flow.
     pub(super) fn blocks(&self, interface: Interface, flow: Flow) -> bool {
         let tracked = self.interfaces.get(&interface);
-        tracked.is_some_and(|tracked| tracked.hosts.blocks(flow.source(), flow.group()))
+        tracked.is_some_and(|tracked| tracked.link.blocks(flow.source(), flow.group()))
     }
 
     /// Marks the published interest of an interface as stale: the memberships there may have ended.
@@ -310,7 +378,7 @@ impl State {
             // The memberships on an interface that was released have ended with it.
             if let Some(tracked) = self.interfaces.get(&interface) {
                 let published = tracked.published.get(&group).cloned().unwrap_or_default();
-                let wanted = tracked.hosts.wanted(group);
+                let wanted = tracked.link.wanted(group);
                 self.dirty.being_published = Some((interface, group));
                 return Some(Task { interface, group, published, wanted, incarnation: tracked.incarnation });
             }
@@ -336,21 +404,14 @@ impl State {
 }
 
 impl TrackedInterface {
-    /// Marks a group as dirty after a message, if its interest changed or is not completely published.
-    fn mark_if_changed(&self, interface: Interface, group: IpAddr, changed: bool, dirty: &mut DirtyGroups) {
-        if changed || self.published.get(&group).is_some_and(|published| published.incomplete) {
-            dirty.mark(interface, group, self.is_unknown(group));
-        }
-    }
-
     /// Returns whether no host wants a group, and it is not published.
     fn is_unknown(&self, group: IpAddr) -> bool {
-        !self.hosts.tracks(group) && !self.published.contains_key(&group)
+        !self.link.has(group) && !self.published.contains_key(&group)
     }
 
     /// Updates the entry of this interface in [`State::due`].
     fn reschedule(&mut self, interface: Interface, all: &mut BTreeSet<(Duration, Interface)>) {
-        let due = self.hosts.next_deadline();
+        let due = self.link.next_deadline();
         if due != self.due {
             self.due.map(|due| all.remove(&(due, interface)));
             due.map(|due| all.insert((due, interface)));

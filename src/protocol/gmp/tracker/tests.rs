@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::gmp::GmpVersion;
 
 const LAN: Interface = Interface::v4(2);
 const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 5));
@@ -8,19 +9,26 @@ fn group(n: u8) -> IpAddr {
 }
 
 fn receive(tracker: &Tracker, message: Message<'_>) {
-    let datagram = Datagram { source: HOST, destination: HOST, hop_limit: 1, payload: &[] };
-    assert_eq!(tracker.change(|state| state.receive(LAN, &datagram, message)), Received::Report);
+    let datagram =
+        Datagram { source: HOST, destination: HOST, hop_limit: 1, router_alert: true, payload: &[] };
+    assert_eq!(
+        tracker.change(|state| {
+            let now = state.now;
+            state.arrive(LAN, now, |state| state.receive(LAN, &datagram, message))
+        }),
+        Received::Report
+    );
 }
 
 fn take(tracker: &Tracker) {
-    tracker.change(|state| state.follow(LAN, Some(1), Duration::from_secs(260), HostLimits::default()));
+    tracker.change(|state| state.follow(LAN, Some(1)));
 }
 
 /// Returns a tracker that has received a report of group 1, and has published nothing yet.
 fn tracker() -> Tracker {
-    let tracker = Tracker::new();
+    let tracker = Tracker::new(Arc::default());
     take(&tracker);
-    receive(&tracker, Message::Report { group: group(1) });
+    receive(&tracker, Message::Report { version: GmpVersion::V2, group: group(1) });
     tracker
 }
 
@@ -49,7 +57,7 @@ fn a_change_during_publication_is_published_too() {
 fn one_thread_publishes_for_all() {
     let tracker = tracker();
     let calls = publish(&tracker, || {
-        receive(&tracker, Message::Report { group: group(2) });
+        receive(&tracker, Message::Report { version: GmpVersion::V2, group: group(2) });
         tracker.publish_all(|_| panic!("the first call is still publishing"));
     });
     assert_eq!(calls, [(group(1), true, false), (group(2), true, false)]);
@@ -59,7 +67,7 @@ fn one_thread_publishes_for_all() {
 fn a_publication_during_a_change_of_ownership_is_stale() {
     let retaken = tracker();
     let calls = publish(&retaken, || {
-        retaken.change(|state| state.follow(LAN, None, Duration::ZERO, HostLimits::default()));
+        retaken.change(|state| state.follow(LAN, None));
         take(&retaken);
     });
     assert_eq!(
@@ -77,16 +85,14 @@ fn a_publication_during_a_change_of_ownership_is_stale() {
     );
 
     let released = tracker();
-    let calls = publish(&released, || {
-        released.change(|state| state.follow(LAN, None, Duration::ZERO, HostLimits::default()))
-    });
+    let calls = publish(&released, || released.change(|state| state.follow(LAN, None)));
     assert_eq!(calls, [(group(1), true, false)]);
 }
 
 #[test]
 fn hosts_forgotten_during_publication_are_withdrawn() {
     let tracker = tracker();
-    receive(&tracker, Message::Report { group: group(2) });
+    receive(&tracker, Message::Report { version: GmpVersion::V2, group: group(2) });
     let calls = publish(&tracker, || tracker.change(State::forget_hosts));
     assert_eq!(calls, [(group(1), true, false), (group(1), false, false), (group(2), false, false)]);
 }
@@ -98,11 +104,11 @@ fn groups_that_come_and_go_during_publication_are_dropped() {
     let dirty = || tracker.read(|state| state.dirty.groups.len());
     let calls = publish(&tracker, || {
         for n in 10..200 {
-            receive(&tracker, Message::Report { group: group(n) });
+            receive(&tracker, Message::Report { version: GmpVersion::V2, group: group(n) });
             receive(&tracker, Message::Leave { group: group(n) });
         }
         assert_eq!(dirty(), 0);
-        receive(&tracker, Message::Report { group: group(2) });
+        receive(&tracker, Message::Report { version: GmpVersion::V2, group: group(2) });
         tracker.change(|state| state.advance(Duration::from_secs(300)));
         assert_eq!(dirty(), 1, "the group in publication, which has lapsed");
     });
@@ -113,15 +119,16 @@ fn groups_that_come_and_go_during_publication_are_dropped() {
 fn the_wake_deadline_is_the_first_lapse() {
     let tracker = tracker();
     let other = Interface::v4(3);
-    tracker.change(|state| state.follow(other, Some(1), Duration::from_secs(100), HostLimits::default()));
+    tracker.change(|state| state.follow(other, Some(1)));
     let at = Duration::from_secs;
     assert!(!tracker.is_due(at(259)) && tracker.is_due(at(260)));
-    let datagram = Datagram { source: HOST, destination: HOST, hop_limit: 1, payload: &[] };
-    let report = Message::Report { group: group(1) };
-    tracker.change(|state| state.receive(other, &datagram, report));
-    assert!(!tracker.is_due(at(99)) && tracker.is_due(at(100)));
-    tracker.change(|state| state.advance(at(100)));
+    let datagram =
+        Datagram { source: HOST, destination: HOST, hop_limit: 1, router_alert: true, payload: &[] };
+    let report = Message::Report { version: GmpVersion::V2, group: group(1) };
+    tracker.change(|state| state.arrive(other, at(100), |state| state.receive(other, &datagram, report)));
     assert!(!tracker.is_due(at(259)) && tracker.is_due(at(260)));
-    tracker.change(|state| state.follow(LAN, None, Duration::ZERO, HostLimits::default()));
+    tracker.change(|state| state.follow(LAN, None));
+    assert!(!tracker.is_due(at(359)) && tracker.is_due(at(360)));
+    tracker.change(|state| state.follow(other, None));
     assert!(!tracker.is_due(at(1_000_000)));
 }

@@ -23,10 +23,19 @@
 //! result borrows from the octets. Octets behind the last record are additional data: checksummed and ignored (RFC 3376
 //! section 4.2.11, RFC 3810 section 5.2.11). A record's auxiliary data is skipped.
 
+mod query;
+mod records;
+mod write;
+
+pub use query::{GmpVersion, Query};
+pub use records::{Record, RecordKind, Records};
+pub use write::{ALL_HOSTS, ALL_NODES, QueryToSend};
+
 use super::checksum;
+use records::Address;
 use std::net::{IpAddr, Ipv6Addr};
+use zerocopy::FromBytes;
 use zerocopy::byteorder::network_endian::U16;
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 const IGMP_QUERY: u8 = 0x11;
 const IGMP_V1_REPORT: u8 = 0x12;
@@ -53,6 +62,8 @@ pub struct Datagram<'a> {
     pub destination: IpAddr,
     /// The hop limit or time to live.
     pub hop_limit: u8,
+    /// Whether the datagram has the Router Alert option (RFC 2113, RFC 2711).
+    pub router_alert: bool,
     /// The message: the payload of IPv4 protocol 2, or the whole ICMPv6 message behind the extension headers.
     pub payload: &'a [u8],
 }
@@ -61,12 +72,11 @@ pub struct Datagram<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// A router's query for listeners.
-    Query {
-        /// The queried group. The unspecified address stands for all groups (a general query).
-        group: IpAddr,
-    },
+    Query(Query<'a>),
     /// A host's report of one group, without sources: IGMPv1, IGMPv2, MLDv1.
     Report {
+        /// The version; MLDv1 is [`GmpVersion::V2`].
+        version: GmpVersion,
         /// The reported group.
         group: IpAddr,
     },
@@ -107,151 +117,6 @@ pub enum Malformed {
     Record(u16),
 }
 
-/// The kind of a record (RFC 3376 section 4.2.12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RecordKind {
-    /// MODE_IS_INCLUDE: the host listens to these sources.
-    IsInclude,
-    /// MODE_IS_EXCLUDE: the host listens to all but these sources.
-    IsExclude,
-    /// CHANGE_TO_INCLUDE_MODE: from now on the host listens to these sources.
-    ToInclude,
-    /// CHANGE_TO_EXCLUDE_MODE: from now on the host listens to all but these sources.
-    ToExclude,
-    /// ALLOW_NEW_SOURCES: the host listens to these sources too.
-    Allow,
-    /// BLOCK_OLD_SOURCES: the host no longer listens to these sources.
-    Block,
-}
-
-impl RecordKind {
-    const fn of(octet: u8) -> Option<RecordKind> {
-        Some(match octet {
-            1 => RecordKind::IsInclude,
-            2 => RecordKind::IsExclude,
-            3 => RecordKind::ToInclude,
-            4 => RecordKind::ToExclude,
-            5 => RecordKind::Allow,
-            6 => RecordKind::Block,
-            _ => return None,
-        })
-    }
-}
-
-/// An address in network byte order, as a message contains it.
-trait Address: FromBytes + Immutable + KnownLayout + Unaligned + Copy + Into<IpAddr> {}
-impl Address for [u8; 4] {}
-impl Address for [u8; 16] {}
-
-/// The fixed part of a record.
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct RecordHeader<A> {
-    kind: u8,
-    auxiliary_words: u8,
-    sources: U16,
-    group: A,
-}
-
-/// The addresses of a record, of either family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Addresses<'a> {
-    V4(&'a [[u8; 4]]),
-    V6(&'a [[u8; 16]]),
-}
-
-/// An iterator over the records of an IGMPv3 or MLDv2 report, in their order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Records<'a> {
-    rest: &'a [u8],
-    left: u16,
-    v6: bool,
-}
-
-/// A record of an IGMPv3 or MLDv2 report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record<'a> {
-    /// The kind; `None` for a kind that no RFC defines, which receivers ignore (RFC 3376 section 4.2.12).
-    pub kind: Option<RecordKind>,
-    /// The group field: any address, since a host can write anything.
-    pub group: IpAddr,
-    sources: Addresses<'a>,
-}
-
-impl<'a> Record<'a> {
-    /// Returns the listed sources in their order. They can be any addresses.
-    pub fn sources(&self) -> impl ExactSizeIterator<Item = IpAddr> + Clone + use<'a> {
-        Sources { list: self.sources }
-    }
-}
-
-#[derive(Clone)]
-struct Sources<'a> {
-    list: Addresses<'a>,
-}
-
-impl Iterator for Sources<'_> {
-    type Item = IpAddr;
-
-    fn next(&mut self) -> Option<IpAddr> {
-        match &mut self.list {
-            Addresses::V4(list) => list.split_off_first().map(|&octets| octets.into()),
-            Addresses::V6(list) => list.split_off_first().map(|&octets| octets.into()),
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = match self.list {
-            Addresses::V4(list) => list.len(),
-            Addresses::V6(list) => list.len(),
-        };
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for Sources<'_> {}
-
-/// Splits the first record off `octets`.
-fn split_record<'a, A: Address>(
-    octets: &'a [u8],
-    addresses: fn(&'a [A]) -> Addresses<'a>,
-) -> Option<(Record<'a>, &'a [u8])> {
-    let (header, rest) = RecordHeader::<A>::ref_from_prefix(octets).ok()?;
-    let (sources, rest) = <[A]>::ref_from_prefix_with_elems(rest, header.sources.get().into()).ok()?;
-    let rest = rest.get(4 * usize::from(header.auxiliary_words)..)?;
-    let record =
-        Record { kind: RecordKind::of(header.kind), group: header.group.into(), sources: addresses(sources) };
-    Some((record, rest))
-}
-
-impl<'a> Records<'a> {
-    /// Validates all records, so that the iterator cannot end early.
-    fn parse(octets: &'a [u8], count: u16, v6: bool) -> Result<Records<'a>, Malformed> {
-        let records = Records { rest: octets, left: count, v6 };
-        let whole = records.clone().count();
-        if whole < usize::from(count) {
-            // `whole` is less than `count`, a u16.
-            return Err(Malformed::Record(whole as u16));
-        }
-        Ok(records)
-    }
-}
-
-impl<'a> Iterator for Records<'a> {
-    type Item = Record<'a>;
-
-    fn next(&mut self) -> Option<Record<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        let (record, rest) = if self.v6 {
-            split_record(self.rest, Addresses::V6)
-        } else {
-            split_record(self.rest, Addresses::V4)
-        }?;
-        self.rest = rest;
-        Some(record)
-    }
-}
-
 const fn at_least(octets: &[u8], min: usize) -> Result<(), Malformed> {
     if octets.len() < min { Err(Malformed::Short { have: octets.len(), min }) } else { Ok(()) }
 }
@@ -272,22 +137,6 @@ fn number(octets: &[u8], offset: usize) -> Result<u16, Malformed> {
     }
 }
 
-/// Parses a query. One of the newest version lists sources, behind four further octets; `older` is the length before.
-fn query<'a, A: Address>(octets: &[u8], older: usize) -> Result<Message<'a>, Malformed> {
-    let group = address::<A>(octets, older - size_of::<A>())?;
-    match octets.len() - older {
-        0 => {}
-        1..4 => return Err(Malformed::QueryLength(octets.len())),
-        more => {
-            let sources = usize::from(number(octets, older + 2)?);
-            if (more - 4) / size_of::<A>() < sources {
-                return Err(Malformed::QuerySources);
-            }
-        }
-    }
-    Ok(Message::Query { group })
-}
-
 /// Parses an IGMP message: the whole payload of an IPv4 datagram of protocol 2.
 ///
 /// ```
@@ -305,9 +154,12 @@ pub fn parse_igmp(payload: &[u8]) -> Result<Message<'_>, Malformed> {
     }
     Ok(match payload[0] {
         // A query of more than 8 octets is a version 3 query (RFC 3376 section 7.1).
-        IGMP_QUERY => query::<[u8; 4]>(payload, 8)?,
+        IGMP_QUERY => query::parse_igmp(payload)?,
         // Octets appended to the older messages are checksummed and ignored (RFC 2236 section 2.5).
-        IGMP_V1_REPORT | IGMP_V2_REPORT => Message::Report { group: address::<[u8; 4]>(payload, 4)? },
+        kind @ (IGMP_V1_REPORT | IGMP_V2_REPORT) => Message::Report {
+            version: if kind == IGMP_V1_REPORT { GmpVersion::V1 } else { GmpVersion::V2 },
+            group: address::<[u8; 4]>(payload, 4)?,
+        },
         IGMP_LEAVE => Message::Leave { group: address::<[u8; 4]>(payload, 4)? },
         IGMP_V3_REPORT => Message::Records(Records::parse(&payload[8..], number(payload, 6)?, false)?),
         other => Message::Other(other),
@@ -332,8 +184,8 @@ pub fn parse_mld(icmpv6: &[u8], source: Ipv6Addr, destination: Ipv6Addr) -> Resu
         _ => {}
     }
     Ok(match kind {
-        MLD_QUERY => query::<[u8; 16]>(icmpv6, 24)?,
-        MLD_V1_REPORT => Message::Report { group: address::<[u8; 16]>(icmpv6, 8)? },
+        MLD_QUERY => query::parse_mld(icmpv6)?,
+        MLD_V1_REPORT => Message::Report { version: GmpVersion::V2, group: address::<[u8; 16]>(icmpv6, 8)? },
         MLD_DONE => Message::Leave { group: address::<[u8; 16]>(icmpv6, 8)? },
         MLD_V2_REPORT => Message::Records(Records::parse(&icmpv6[8..], number(icmpv6, 6)?, true)?),
         other => Message::Other(other),
