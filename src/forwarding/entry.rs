@@ -4,8 +4,9 @@ use super::counters::counter_id::{FlowCounterId, OifCounterId};
 use super::counters::oif_counters::OifCounters;
 use super::flow::Flow;
 use super::new_entry::{Incoming, NewEntry, Outgoing, VifIndex};
-use super::paths::{Path, PathList, PathListTable};
+use super::paths::{ChangedPaths, Path, PathList, PathListTable, Piece};
 use crate::memory::NoMemory;
+use std::slice;
 use std::sync::Arc;
 
 /// How the packets of one flow are forwarded. A table makes it of a [`NewEntry`].
@@ -41,8 +42,16 @@ impl Entry {
     pub(super) fn try_new(new: &NewEntry<'_>, table: &mut PathListTable) -> Result<Entry, NoMemory> {
         let paths = table.list_of(new)?;
         let counters = new.effective_outgoing().map(|o| o.counter);
-        let oif_counters = OifCounters::try_new(new.counter, paths.outgoing().len(), counters)?;
+        let oif_counters = OifCounters::try_new(new.counter, paths.len(), counters)?;
         Ok(Entry { flow: new.flow, paths, counter: new.counter, oif_counters })
+    }
+
+    /// Makes the entry that differs from this one in the path at one position, which is counted by `counter`.
+    pub(super) fn changed(&self, changed: ChangedPaths, counter: OifCounterId) -> Result<Entry, NoMemory> {
+        let ChangedPaths { list, position, edit } = changed;
+        let oif_counters =
+            self.oif_counters.changed(self.counter, self.paths.len(), (position, edit), counter)?;
+        Ok(Entry { flow: self.flow, paths: list, counter: self.counter, oif_counters })
     }
 
     /// Returns the flow that the entry is for.
@@ -69,13 +78,9 @@ impl Entry {
     /// Returns the interfaces that packets are copied to, including those with a stamp that is no longer current.
     #[inline]
     pub fn outgoing(&self) -> impl ExactSizeIterator<Item = Outgoing> + Clone + '_ {
-        self.paths.outgoing().iter().enumerate().map(|at| self.outgoing_at(at))
-    }
-
-    /// Makes the public record of the outgoing path with this position.
-    #[inline]
-    fn outgoing_at(&self, (at, path): (usize, &Path)) -> Outgoing {
-        Outgoing::new(path.interface, path.stamp, self.oif_counter(at))
+        let piece = self.paths.first().iter();
+        let positions = 0..self.paths.len();
+        OutgoingInterfaces { entry: self, positions, piece, more: self.paths.more().iter() }
     }
 
     /// Returns the counter of the outgoing path with this position.
@@ -88,7 +93,7 @@ impl Entry {
     #[inline]
     #[must_use]
     pub fn is_negative(&self) -> bool {
-        self.paths.outgoing().is_empty()
+        self.paths.first().is_empty()
     }
 
     /// Checks a packet that arrived on `arrival`. Wait-free.
@@ -115,17 +120,16 @@ impl Entry {
         // SAFETY: the paths are in `self.paths`, which keeps their owner words alive.
         let live = |path: &Path| unsafe { is_live(path) };
         self.paths
-            .outgoing()
             .iter()
             .enumerate()
             .filter(move |(_, path)| live(path))
-            .map(|at| self.outgoing_at(at))
+            .map(|(at, path)| Outgoing::new(path.interface, path.stamp, self.oif_counter(at)))
     }
 
     /// Returns the outgoing paths, for a packet path.
     #[inline]
     pub(crate) fn outgoing_paths(&self) -> OutgoingPaths<'_> {
-        OutgoingPaths { paths: self.paths.outgoing() }
+        OutgoingPaths { paths: self.paths.first(), more: self.paths.more() }
     }
 
     /// Returns the counters of the outgoing paths.
@@ -134,11 +138,42 @@ impl Entry {
         &self.oif_counters
     }
 
-    #[cfg(test)]
+    /// Returns the path list.
     pub(super) fn paths(&self) -> &Arc<PathList> {
         &self.paths
     }
 }
+
+/// Iterates over the outgoing interfaces of an entry.
+#[derive(Clone)]
+struct OutgoingInterfaces<'e> {
+    entry: &'e Entry,
+    positions: std::ops::Range<usize>,
+    piece: slice::Iter<'e, Path>,
+    more: slice::Iter<'e, Arc<Piece>>,
+}
+
+impl Iterator for OutgoingInterfaces<'_> {
+    type Item = Outgoing;
+
+    #[inline]
+    fn next(&mut self) -> Option<Outgoing> {
+        let at = self.positions.next()?;
+        let path = loop {
+            match self.piece.next() {
+                Some(path) => break path,
+                None => self.piece = self.more.next()?.paths().iter(),
+            }
+        };
+        Some(Outgoing::new(path.interface, path.stamp, self.entry.oif_counter(at)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.positions.size_hint()
+    }
+}
+
+impl ExactSizeIterator for OutgoingInterfaces<'_> {}
 
 /// Returns whether an outgoing path's stamp is current now.
 ///
@@ -150,27 +185,30 @@ unsafe fn is_live(path: &Path) -> bool {
     planted!("dead-outgoing-copied") || unsafe { path.is_current() }
 }
 
-/// Some or all outgoing paths of an entry.
+/// The outgoing paths of an entry from one of its pieces on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutgoingPaths<'e> {
-    /// A part of the path list of an entry, which is borrowed for `'e`.
+    /// The first piece: a part of the path list of an entry, which is borrowed for `'e`.
     paths: &'e [Path],
+    more: &'e [Arc<Piece>],
 }
 
 impl<'e> OutgoingPaths<'e> {
-    /// Returns the first `max` paths, and the remaining ones if there are any.
+    /// Returns the number of paths of the first piece, at most 64.
     #[inline]
-    pub(crate) fn split(self, max: usize) -> (OutgoingPaths<'e>, Option<OutgoingPaths<'e>>) {
-        match self.paths.split_at_checked(max) {
-            Some((paths, rest)) if !rest.is_empty() => {
-                (OutgoingPaths { paths }, Some(OutgoingPaths { paths: rest }))
-            }
-            _ => (self, None),
-        }
+    pub(crate) fn piece_len(self) -> usize {
+        self.paths.len()
     }
 
-    /// Returns the interfaces with a stamp that is current now, each with a bit for its position: the lowest bit for
-    /// the first path. The bit of a path beyond the first 64 is 0.
+    /// Returns the paths from the next piece on, if there is one.
+    #[inline]
+    pub(crate) fn next_piece(self) -> Option<OutgoingPaths<'e>> {
+        let (piece, more) = self.more.split_first()?;
+        Some(OutgoingPaths { paths: piece.paths(), more })
+    }
+
+    /// Returns the interfaces of the first piece with a stamp that is current now, each with a bit for its position: the lowest
+    /// bit for the first path.
     #[inline(always)]
     pub(crate) fn live(self) -> impl Iterator<Item = (u64, VifIndex)> {
         let mut next = 1_u64;

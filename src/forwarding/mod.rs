@@ -37,6 +37,7 @@ pub use lookup::LookupBurst;
 pub use new_entry::{Incoming, NewEntry, Outgoing, VifIndex};
 pub use owned_reader::OwnedForwardingReader;
 pub(crate) use packet_counts::PacketCounts;
+pub(crate) use paths::SharedPaths;
 pub use reader::ForwardingReader;
 pub use stamp::Stamp;
 pub use table::ForwardingTable;

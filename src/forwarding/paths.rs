@@ -13,6 +13,14 @@
 //!
 //! A packet path reads one line of the entry's own. The path list stays in the nearest cache while packets of any of
 //! its flows arrive. The addresses of the owner words are looked up once, when the list is made.
+//!
+//! A list of more than [`PIECE`] outgoing paths is divided into pieces, which lists share as well. A list that differs from
+//! another one in one interface copies two pieces at most, and refers to the others (`change.rs`). So the interfaces of an entry
+//! change one by one at a cost that hardly depends on how many there are.
+
+mod change;
+
+pub(super) use change::{ChangedPaths, Edit};
 
 use super::new_entry::{NewEntry, VifIndex};
 use super::stamp::Stamp;
@@ -21,7 +29,7 @@ use crate::memory::{self, NoMemory};
 use crate::sync;
 use std::borrow::Borrow;
 use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// An interface, its stamp, and the address of the stamp's owner word.
@@ -78,17 +86,51 @@ impl Path {
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct PathList {
-    /// The incoming path, or [`Path::NONE`]; then the outgoing paths.
+    /// The incoming path, or [`Path::NONE`]; then the first piece of the outgoing paths.
     paths: Box<[Path]>,
+    /// The further pieces. There are none where the outgoing paths fit into one.
+    more: Box<[Arc<Piece>]>,
+    /// The number of outgoing paths.
+    len: usize,
+    /// The sum of the hashes of all paths, so that one path changes it at the cost of that path.
+    hash: u64,
     /// Keeps the owner words that the paths point to. The pointer type is the one that tables use, which under loom is
     /// loom's.
     _owners: sync::Arc<OwnerWords>,
 }
 
+/// The maximum number of outgoing paths in a piece: as many as a packet path has bits for. Tests divide lists early, though
+/// not those that an entry has places for.
+const PIECE: usize = if cfg!(test) { 8 } else { 64 };
+
+/// A part of the outgoing paths of a list; never empty.
+#[derive(Debug)]
+pub(super) struct Piece(Box<[Path]>);
+
+impl Piece {
+    #[inline]
+    pub(super) fn paths(&self) -> &[Path] {
+        &self.0
+    }
+}
+
 /// Compares paths only; each path already identifies its ownership words.
 impl PartialEq for PathList {
     fn eq(&self, other: &PathList) -> bool {
-        self.paths == other.paths
+        let same_pieces = || {
+            let mut pieces = self.more.iter().zip(&other.more);
+            pieces.all(|(one, other)| Arc::ptr_eq(one, other) || one.0 == other.0)
+        };
+        self.hash == other.hash
+            && self.len == other.len
+            && if self.paths.len() == other.paths.len()
+                && self.more.len() == other.more.len()
+                && same_pieces()
+            {
+                self.paths == other.paths
+            } else {
+                self.paths.first() == other.paths.first() && self.iter().eq(other.iter())
+            }
     }
 }
 
@@ -101,26 +143,93 @@ impl PathList {
         self.paths.first().filter(|path| path.interface != Path::NONE.interface || **path != Path::NONE)
     }
 
+    /// Returns the first piece of the outgoing paths, which is empty only if there are none.
+    #[inline]
+    pub(super) fn first(&self) -> &[Path] {
+        self.paths.get(1..).unwrap_or_default()
+    }
+
+    /// Returns the further pieces.
+    #[inline]
+    pub(super) fn more(&self) -> &[Arc<Piece>] {
+        &self.more
+    }
+
+    /// Returns the number of outgoing paths.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Returns the outgoing paths.
     #[inline]
-    pub(super) fn outgoing(&self) -> &[Path] {
-        self.paths.get(1..).unwrap_or_default()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Path> + Clone {
+        self.first().iter().chain(self.more.iter().flat_map(|piece| piece.paths()))
+    }
+
+    /// Returns whether the list consists of these paths, the incoming one first.
+    fn consists_of(&self, paths: &[Path]) -> bool {
+        if self.more.is_empty() {
+            return *self.paths == *paths;
+        }
+        1 + self.len == paths.len() && self.paths.iter().chain(self.iter().skip(self.first().len())).eq(paths)
     }
 }
 
-/// A path list as the key of a set, found by its paths.
-#[derive(PartialEq, Eq)]
+/// The outgoing interfaces of an entry, in a list that is shared with other entries.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedPaths(Option<Arc<PathList>>);
+
+impl SharedPaths {
+    pub(super) fn new(list: Arc<PathList>) -> SharedPaths {
+        SharedPaths(Some(list))
+    }
+
+    pub(super) fn list(&self) -> Option<&Arc<PathList>> {
+        self.0.as_ref()
+    }
+
+    /// Returns the number of outgoing interfaces.
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |list| list.len())
+    }
+
+    /// Returns whether there is no outgoing interface.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the outgoing interfaces with their stamps.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (VifIndex, Stamp)> {
+        self.0.iter().flat_map(|list| list.iter()).map(|path| (path.interface, path.stamp))
+    }
+
+    /// Returns the stamp of an outgoing interface, in a list that is ordered by interface; `None` if it is none of them.
+    pub(crate) fn stamp_of(&self, interface: VifIndex) -> Option<Stamp> {
+        self.0.as_ref()?.find(interface).map(|path| path.stamp)
+    }
+}
+
+/// A path list as an element of a set, found by its hash. No two lists of a set have the same one.
 struct Key(Arc<PathList>);
 
-impl Borrow<[Path]> for Key {
-    fn borrow(&self) -> &[Path] {
-        &self.0.paths
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.0.hash == other.0.hash
+    }
+}
+
+impl Eq for Key {}
+
+impl Borrow<u64> for Key {
+    fn borrow(&self) -> &u64 {
+        &self.0.hash
     }
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.paths.hash(state);
+        self.0.hash.hash(state);
     }
 }
 
@@ -128,12 +237,18 @@ impl Hash for Key {
 pub(super) struct PathListTable {
     owners: sync::Arc<OwnerWords>,
     lists: HashSet<Key, super::hash::Seed>,
+    /// Hashes paths.
+    seed: super::hash::Seed,
     /// The list of the previous entry, which the next entry often shares.
     last: Option<Arc<PathList>>,
     /// The paths of the entry that is being made. The allocation is reused for the next entry.
     wanted: Vec<Path>,
     /// The number of lists that triggers the next sweep of unused lists.
     sweep_at: usize,
+    /// The last changes of lists, which the next entries often share.
+    changes: change::Memo,
+    /// The number of paths and pieces that changes of lists have copied so far.
+    copied: u64,
 }
 
 /// The minimum number of lists that a sweep is worth.
@@ -142,7 +257,21 @@ const MIN_SWEEP: usize = 64;
 impl PathListTable {
     /// Makes an empty table for entries with stamps of `owners`.
     pub(super) fn new(owners: sync::Arc<OwnerWords>) -> PathListTable {
-        PathListTable { owners, lists: HashSet::default(), last: None, wanted: Vec::new(), sweep_at: 0 }
+        PathListTable {
+            owners,
+            lists: HashSet::default(),
+            seed: super::hash::Seed::default(),
+            last: None,
+            wanted: Vec::new(),
+            sweep_at: 0,
+            changes: change::Memo::default(),
+            copied: 0,
+        }
+    }
+
+    /// Returns the number of paths and pieces that changes of lists have copied so far. For tests of what a change costs.
+    pub(super) fn copied(&self) -> u64 {
+        self.copied
     }
 
     /// Returns the path list of an entry, shared with the entries that have the same one.
@@ -152,23 +281,43 @@ impl PathListTable {
         let path = |interface, stamp| Path::new(interface, stamp, &self.owners);
         self.wanted.push(entry.incoming.map_or(Path::NONE, |i| path(i.interface, i.stamp)));
         self.wanted.extend(entry.effective_outgoing().map(|o| path(o.interface, o.stamp)));
-        if let Some(last) = self.last.as_ref().filter(|last| *last.paths == *self.wanted) {
+        if let Some(last) = self.last.as_ref().filter(|last| last.consists_of(&self.wanted)) {
             return Ok(last.clone());
         }
-        let list = match self.lists.get(&*self.wanted) {
-            Some(Key(list)) => list.clone(),
-            None => self.add_wanted()?,
+        // The incoming path comes first, and counts differently from an outgoing one.
+        let hashes = self.wanted.iter().map(|path| self.hash_of(path));
+        let hash = hashes
+            .reduce(|incoming, hash| incoming.wrapping_add(hash))
+            .map_or(0, |sum| sum.wrapping_add(self.hash_of(&self.wanted[0]).rotate_left(1)));
+        let list = match self.lists.get(&hash) {
+            Some(Key(list)) if list.consists_of(&self.wanted) => list.clone(),
+            _ => self.add_wanted(hash)?,
         };
         self.last = Some(list.clone());
         Ok(list)
     }
 
+    fn hash_of(&self, path: &Path) -> u64 {
+        self.seed.hash_one(path)
+    }
+
     /// Makes a list of the wanted paths, which no entry has yet.
-    fn add_wanted(&mut self) -> Result<Arc<PathList>, NoMemory> {
-        let paths = memory::slice(self.wanted.len(), self.wanted.iter().copied())?;
-        let list = memory::shared(PathList { paths, _owners: self.owners.clone() })?;
+    fn add_wanted(&mut self, hash: u64) -> Result<Arc<PathList>, NoMemory> {
+        let len = self.wanted.len() - 1;
+        let (first, rest) = self.wanted.split_at(1 + len.min(PIECE));
+        let mut more = memory::vec(rest.len().div_ceil(PIECE))?;
+        for piece in rest.chunks(PIECE) {
+            more.push(memory::shared(Piece(memory::slice(piece.len(), piece.iter().copied())?))?);
+        }
+        let paths = memory::slice(first.len(), first.iter().copied())?;
+        let list = PathList { paths, more: more.into(), len, hash, _owners: self.owners.clone() };
+        self.add(memory::shared(list)?)
+    }
+
+    /// Adds a list, so that later entries share it.
+    fn add(&mut self, list: Arc<PathList>) -> Result<Arc<PathList>, NoMemory> {
         self.sweep();
-        // Without memory for the set, the list is not shared with later entries.
+        // Without memory for the set, or beside another list with the same hash, the list is not shared with later entries.
         if memory::reserve_in_set(&mut self.lists, 1).is_ok() {
             self.lists.insert(Key(list.clone()));
         }

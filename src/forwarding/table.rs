@@ -7,9 +7,10 @@ use super::entry::Entry;
 use super::error::PublishError;
 use super::flow::Flow;
 use super::hash::FlowHash;
-use super::new_entry::NewEntry;
-use super::paths::PathListTable;
+use super::new_entry::{NewEntry, VifIndex};
+use super::paths::{PathListTable, SharedPaths};
 use super::reader::ForwardingReader;
+use super::stamp::Stamp;
 use crate::faults;
 use crate::forwarding::points;
 use crate::handle::{Handle, HandleTable, OwnerWords, Standstill};
@@ -159,6 +160,11 @@ impl ForwardingTable {
     /// # Errors
     /// [`PublishError::Full`], [`PublishError::Exists`], [`PublishError::Crowded`], [`PublishError::NoMemory`].
     pub fn publish(&self, entry: NewEntry<'_>) -> Result<(), PublishError> {
+        self.publish_shared(entry).map(drop)
+    }
+
+    /// Publishes as [`publish`](Self::publish) does, and returns the outgoing interfaces.
+    pub(crate) fn publish_shared(&self, entry: NewEntry<'_>) -> Result<SharedPaths, PublishError> {
         let flow = entry.flow;
         let hash = self.hash.of(&flow);
         let mut writer = self.writer.lock();
@@ -175,7 +181,9 @@ impl ForwardingTable {
         if buckets.is_crowded(hash) {
             return Err(PublishError::Crowded(flow));
         }
-        let handle = self.insert(&entry, &mut writer.path_lists)?;
+        let entry = Entry::try_new(&entry, &mut writer.path_lists)?;
+        let paths = SharedPaths::new(entry.paths().clone());
+        let handle = self.insert(entry)?;
         faults::point(points::ENTRY_UNPUBLISHED);
         let inserted = buckets.insert(hash, handle.index());
         faults::point(points::ENTRY_UNCOUNTED);
@@ -183,7 +191,7 @@ impl ForwardingTable {
         self.change_live(&mut writer, |live| live + 1);
         drop(writer);
         self.notify(flow);
-        Ok(())
+        Ok(paths)
     }
 
     /// Replaces a flow's entry with a new one in one step: a reader finds the old entry or the new one. May block on
@@ -200,13 +208,60 @@ impl ForwardingTable {
         let Some(old) = self.find_handle(buckets, hash, &flow) else {
             return Err(PublishError::Missing(flow));
         };
-        let new = self.insert(&entry, &mut writer.path_lists)?;
+        let new = self.insert(Entry::try_new(&entry, &mut writer.path_lists)?)?;
         buckets.replace(hash, old.index(), new.index());
         faults::point(points::ENTRY_REPLACED);
         self.retire(old);
         drop(writer);
         self.notify(flow);
         Ok(())
+    }
+
+    /// Replaces a flow's entry with one that differs from it in one outgoing interface, as [`replace`](Self::replace) does:
+    /// without it, or with it under a stamp, counted by that counter. `before` are the outgoing interfaces of the entry, in the
+    /// order of interfaces. Returns those of the new entry.
+    ///
+    /// The cost hardly depends on the number of outgoing interfaces.
+    ///
+    /// # Errors
+    /// As [`replace`](Self::replace); [`PublishError::Missing`] too if the entry has other outgoing interfaces than `before`.
+    pub(crate) fn change(
+        &self,
+        flow: &Flow,
+        before: &SharedPaths,
+        interface: VifIndex,
+        outgoing: Option<(Stamp, OifCounterId)>,
+    ) -> Result<SharedPaths, PublishError> {
+        let hash = self.hash.of(flow);
+        let mut writer = self.writer.lock();
+        let buckets = self.buckets.current();
+        let found =
+            buckets.find(hash, |index| self.entry_of_lane(index).filter(|(_, entry)| entry.flow().is(flow)));
+        let unchanged = |(_, entry): &(Handle, &Entry)| {
+            before.list().is_some_and(|list| Arc::ptr_eq(list, entry.paths()))
+        };
+        let Some((old, entry)) = found.filter(unchanged) else { return Err(PublishError::Missing(*flow)) };
+        let (stamp, counter) = outgoing.unzip();
+        let Some(changed) = writer.path_lists.change(entry.paths(), interface, stamp)? else {
+            return Ok(before.clone());
+        };
+        let entry = entry.changed(changed, counter.unwrap_or(OifCounterId::NONE))?;
+        let paths = SharedPaths::new(entry.paths().clone());
+        let new = self.insert(entry)?;
+        buckets.replace(hash, old.index(), new.index());
+        faults::point(points::ENTRY_REPLACED);
+        self.retire(old);
+        drop(writer);
+        self.notify(*flow);
+        Ok(paths)
+    }
+
+    /// Returns the number of paths and pieces of path lists that a change of one interface has copied so far. For tests of what a
+    /// change costs.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn paths_copied(&self) -> u64 {
+        self.writer.lock().path_lists.copied()
     }
 
     /// Withdraws a flow's entry. Returns `false` if there was none. May block on other writers.
@@ -273,8 +328,7 @@ impl ForwardingTable {
     }
 
     /// Puts an entry into a slot, where no lane leads to it yet.
-    fn insert(&self, entry: &NewEntry<'_>, path_lists: &mut PathListTable) -> Result<Handle, PublishError> {
-        let entry = Entry::try_new(entry, path_lists)?;
+    fn insert(&self, entry: Entry) -> Result<Handle, PublishError> {
         self.entries.insert(entry).map_err(|_| PublishError::Full(self.capacity))
     }
 

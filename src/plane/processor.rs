@@ -274,21 +274,20 @@ fn copy_many<E: Egress>(
     let (mut copies, mut any_full) = (0, false);
     let (mut first, mut rest) = (0, Some(entry.outgoing_paths()));
     while let Some(paths) = rest {
-        let (some, others) = paths.split(u64::BITS as usize);
-        let (made, full) = copy_each(some, egress, rewritten);
+        let (made, full) = copy_each(paths, egress, rewritten);
         counts.add_copies(entry, first, made);
         copies += u64::from(made.count_ones());
         if full != 0 {
             any_full = true;
             counts.add_discards(entry, first, full);
         }
-        first += u64::BITS as usize;
-        rest = others;
+        first += paths.piece_len();
+        rest = paths.next_piece();
     }
     (copies, any_full)
 }
 
-/// Makes the copies of a packet for at most 64 interfaces.
+/// Makes the copies of a packet for the interfaces of one piece, at most 64.
 ///
 /// Returns two bit masks in the order of the paths: the copies made, and the copies without room. Counting comes later: a
 /// processor has no registers left for it beside the copies.

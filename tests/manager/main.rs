@@ -1,5 +1,6 @@
 //! The group manager through its public face, one module a subject.
 
+mod costs;
 mod creation_alerts;
 mod delivery;
 mod entry_alerts;

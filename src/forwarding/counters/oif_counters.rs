@@ -19,9 +19,11 @@
 //! because the counters of a flow's interfaces are usually allocated one after the other.
 
 use super::counter_id::{FlowCounterId, LineId, NO_PLACE, OifCounterId};
+use crate::forwarding::paths::Edit;
 use crate::memory::{self, NoMemory};
 use crate::prefetch::prefetch_lines;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::{fmt, iter, ptr};
 
 /// The number of places in the word: one in each octet but the lowest.
@@ -80,25 +82,60 @@ impl Run {
         Some(self.line.at(place))
     }
 
-    /// Returns the run extended by one path, if the path's counter has the next place.
-    fn extended(self, id: OifCounterId) -> Option<Run> {
-        let len = self.len.checked_add(1)?;
-        let next = if self.first == NO_PLACE { NO_PLACE } else { self.first + self.len };
-        let follows = id.line() == self.line && id.place() == next;
+    /// Returns the run extended by the next one, if that has the next places.
+    fn extended(self, next: Run) -> Option<Run> {
+        let len = self.len.checked_add(next.len)?;
+        let place = if self.first == NO_PLACE { NO_PLACE } else { self.first + self.len };
+        let follows = next.line == self.line && next.first == place;
         // A run of counted paths ends with the last place of its line.
-        (follows && (next < NO_PLACE || self.first == NO_PLACE)).then_some(Run { len, ..self })
+        (follows && (place < NO_PLACE || self.first == NO_PLACE)).then_some(Run { len, ..self })
+    }
+
+    /// Returns the run without its first paths.
+    fn skip(self, paths: u8) -> Run {
+        let first = if self.first == NO_PLACE { NO_PLACE } else { self.first + paths };
+        Run { first, len: self.len - paths, ..self }
     }
 }
 
+/// Returns the run that contains the path at a position, and the position of that run's first path. Searches from the nearer
+/// end. `len` is the number of paths; behind the last path is the number of runs.
+fn run_at(runs: &[Run], len: usize, position: usize) -> (usize, usize) {
+    let mut begin = 0;
+    if position <= len / 2 {
+        for (at, run) in runs.iter().enumerate() {
+            let end = begin + usize::from(run.len);
+            if position < end {
+                return (at, begin);
+            }
+            begin = end;
+        }
+        return (runs.len(), begin);
+    }
+    begin = len;
+    for (at, run) in runs.iter().enumerate().rev() {
+        if position >= begin {
+            return (at + 1, begin);
+        }
+        begin = begin.saturating_sub(run.len.into());
+    }
+    (0, begin)
+}
+
 /// Groups counters into runs.
-fn runs(mut ids: impl Iterator<Item = OifCounterId>) -> impl Iterator<Item = Run> {
+fn runs(ids: impl Iterator<Item = OifCounterId>) -> impl Iterator<Item = Run> {
+    joined(ids.map(Run::one))
+}
+
+/// Joins runs that follow each other.
+fn joined(mut runs: impl Iterator<Item = Run>) -> impl Iterator<Item = Run> {
     let mut run = None;
     iter::from_fn(move || {
-        for id in ids.by_ref() {
-            let (next, previous) = (Run::one(id), run.take());
+        for next in runs.by_ref() {
+            let previous: Option<Run> = run.take();
             match previous {
                 None => run = Some(next),
-                Some(previous) => match Run::extended(previous, id) {
+                Some(previous) => match previous.extended(next) {
                     Some(longer) => run = Some(longer),
                     None => {
                         run = Some(next);
@@ -150,6 +187,50 @@ impl OifCounters {
         }
         let len = 1 + runs(ids.clone()).count();
         Ok(OifCounters::of_runs(memory::slice(len, iter::once(Run::HEAD).chain(runs(ids)))?))
+    }
+
+    /// Packs the same counters with one path more, one less, or another one at a position. `len` is the number of paths of
+    /// these, and `id` the counter of a path that is inserted.
+    pub(in crate::forwarding) fn changed(
+        &self,
+        flow: FlowCounterId,
+        len: usize,
+        (position, edit): (usize, Edit),
+        id: OifCounterId,
+    ) -> Result<OifCounters, NoMemory> {
+        let (inserted, removed) = match edit {
+            Edit::Insert => (Some(id), 0),
+            Edit::Replace => (Some(id), 1),
+            Edit::Remove => (None, 1),
+        };
+        let new_len = len + usize::from(inserted.is_some()) - removed;
+        match self.unpack() {
+            Packed::Runs(runs) if new_len > PLACES => {
+                let (at, begin) = run_at(runs, len, position);
+                // The run at the position, which is divided, and its neighbours, which may be joined; the others are copied.
+                let (before, rest) = runs.split_at(at.saturating_sub(1));
+                let (near, after) = rest.split_at(rest.len().min(at - before.len() + 2));
+                let here = near.get(at - before.len()).copied();
+                let left = (position - begin) as u8;
+                let divided = here.map(|run| [Run { len: left, ..run }, run.skip(left + removed as u8)]);
+                let [left, right] = divided.map(|parts| parts.map(Some)).unwrap_or_default();
+                let previous = near.iter().take(at - before.len()).copied();
+                let next = near.iter().skip(at - before.len() + 1).copied();
+                let changed = previous.chain(left).chain(inserted.map(Run::one)).chain(right).chain(next);
+                let mut all = memory::vec(1 + runs.len() + 2)?;
+                all.push(Run::HEAD);
+                all.extend_from_slice(before);
+                all.extend(joined(changed.filter(|run| run.len > 0)));
+                all.extend_from_slice(after);
+                Ok(OifCounters::of_runs(all.into()))
+            }
+            // Few paths, before or afterwards.
+            _ => {
+                let kept = |positions: Range<usize>| positions.map(|at| self.id_at(flow, at));
+                let ids = kept(0..position).chain(inserted).chain(kept(position + removed..len));
+                OifCounters::try_new(flow, new_len, ids)
+            }
+        }
     }
 
     fn of_places(places: usize) -> OifCounters {

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::forwarding::counters::counter_id::LineId;
-use crate::forwarding::{Entry, Flow, FlowCounterId, Incoming, Outgoing, Verdict};
+use crate::forwarding::{Entry, Flow, FlowCounterId, Incoming, OifCounterId, Outgoing, Verdict};
 use crate::handle::OwnershipTable;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn flow() -> Flow {
     Flow::new([192, 0, 2, 7].into(), [232, 1, 2, 3].into()).unwrap()
@@ -99,4 +101,66 @@ fn path_lists_without_entries_are_swept() {
     for (n, entry) in (0..).zip(&kept) {
         assert!(Arc::ptr_eq(entry.paths(), make_entry(&mut table, n, &[1]).paths()), "{n} is still shared");
     }
+}
+
+/// Makes an entry of a list in the order of interfaces, with counters that lie in lines of five.
+fn make_ordered(table: &mut PathListTable, outgoing: &[(u32, u64)]) -> Entry {
+    let incoming = Incoming::new(VifIndex(100), stamp(1));
+    let outgoing =
+        outgoing.iter().map(|(n, word)| Outgoing::new(VifIndex(*n), stamp(*word), line_counter(*n)));
+    let outgoing = Vec::from_iter(outgoing);
+    Entry::try_new(&NewEntry::new(flow(), FlowCounterId::NONE, Some(incoming), &outgoing), table).unwrap()
+}
+
+fn line_counter(n: u32) -> OifCounterId {
+    LineId { index: n / 5, generation: 1 }.at((n % 5) as u8)
+}
+
+proptest! {
+    /// An entry that changes one interface at a time is the entry that is made at once, and shares its list.
+    #[test]
+    fn changed_lists_are_those_made_at_once(
+        changes in prop::collection::vec((0_u32..60, prop_oneof![4 => (1_u64..3).prop_map(Some), 2 => Just(None)]), 0..120),
+        also_leave in any::<bool>(),
+    ) {
+        let mut table = PathListTable::new(Arc::default());
+        let mut entry = make_ordered(&mut table, &[]);
+        let mut model = BTreeMap::new();
+        let leaves = changes.clone().into_iter().filter(|_| also_leave).map(|(n, _)| (n, None));
+        for (n, word) in changes.into_iter().chain(leaves) {
+            let before = model.clone();
+            match word {
+                Some(word) => model.insert(n, word),
+                None => model.remove(&n),
+            };
+            let list = entry.paths().clone();
+            match table.change(&list, VifIndex(n), word.map(stamp)).unwrap() {
+                None => prop_assert!(word.is_none() && before == model),
+                Some(changed) => entry = entry.changed(changed, line_counter(n)).unwrap(),
+            }
+            let wanted = Vec::from_iter(model.iter().map(|(n, word)| (*n, *word)));
+            let expected = wanted.iter().map(|(n, word)| Outgoing::new(VifIndex(*n), stamp(*word), line_counter(*n)));
+            prop_assert_eq!(Vec::from_iter(entry.outgoing()), Vec::from_iter(expected));
+            prop_assert_eq!(entry.outgoing().len(), model.len());
+            prop_assert_eq!(entry.is_negative(), model.is_empty());
+            let pieces = Vec::from_iter(entry.paths().more().iter().map(|piece| piece.paths().len()));
+            prop_assert!(pieces.iter().all(|len| (1..=PIECE).contains(len)), "{:?}", pieces);
+            prop_assert!(entry.paths().first().len() <= PIECE);
+            prop_assert!(model.len() > PIECE || pieces.is_empty(), "{:?}", pieces);
+            prop_assert!(Arc::ptr_eq(entry.paths(), make_ordered(&mut table, &wanted).paths()));
+        }
+    }
+}
+
+#[test]
+fn a_repeated_change_copies_nothing() {
+    let mut table = PathListTable::new(Arc::default());
+    let entry = make_ordered(&mut table, &[(1, 1), (2, 1)]);
+    let change =
+        |table: &mut PathListTable| table.change(entry.paths(), VifIndex(3), Some(stamp(1))).unwrap();
+    let first = change(&mut table).unwrap();
+    let copied = table.copied();
+    assert!(copied > 0);
+    assert!(Arc::ptr_eq(&first.list, &change(&mut table).unwrap().list));
+    assert_eq!(table.copied(), copied);
 }

@@ -1,9 +1,10 @@
 //! Making the entry of a new flow, from the first packet to the publication.
 
-use super::record::{FlowRecord, Phase, PublishedEntry, assign_counters, free_counters, live_state, state};
+use super::overrides::View;
+use super::record::{FlowRecord, Phase, PublishedEntry, counter_of, free_counters, live_state};
 use super::{FlowContext, FlowTable, MemberFilter, PathInfo, Transition, Upstream};
 use crate::faults;
-use crate::forwarding::{Flow, FlowCounterId, NewEntry, Outgoing, PublishError, Stamp};
+use crate::forwarding::{Flow, FlowCounterId, NewEntry, Outgoing, PublishError, SharedPaths, Stamp};
 use crate::manager::FlowState;
 use crate::manager::points;
 use crate::manager::state::{QuotaKey, RoleKey};
@@ -39,7 +40,7 @@ impl FlowTable {
             Some(Phase::Building { .. }) => return Ok(BeginOutcome::Building),
             // `found`: an entry may have been withdrawn behind the manager's back.
             Some(Phase::Entry(entry)) if found && entry.upstream.is_current(ctx.owners()) => {
-                return Ok(BeginOutcome::Live(live_state(&entry.outgoing, ctx.owners())));
+                return Ok(BeginOutcome::Live(live_state(&entry.paths, ctx.owners())));
             }
             Some(Phase::Entry(_)) => {
                 memory::room_for_records()?;
@@ -76,7 +77,8 @@ impl FlowTable {
         match self.records.get_mut(&flow) {
             Some(record) if matches!(record.phase, Phase::Building { .. }) => {
                 record.phase = Phase::Building { acted: BTreeSet::new() };
-                record.overrides.outgoing(&flow, upstream, ctx.members, ctx.owners(), MemberFilter::Live)
+                let view = View { owners: ctx.owners(), filter: MemberFilter::Live };
+                record.overrides.outgoing(&flow, upstream, ctx.members, view)
             }
             _ => Ok(Vec::new()),
         }
@@ -119,30 +121,31 @@ impl FlowTable {
         }
         let made = self.clock.now();
         let deadline = made.saturating_add(self.limits.lifetime);
-        let mut entry = PublishedEntry {
+        let entry = PublishedEntry {
             id: self.events + 1,
             quota,
             upstream,
             path,
-            outgoing: Vec::new(),
+            paths: SharedPaths::default(),
             made,
             deadline,
             negative: None,
-            mentioned: BTreeSet::new(),
         };
         let transitions = &mut self.transitions;
         let publish = || {
             let overrides = &record.overrides;
-            let filter = MemberFilter::Live;
-            let mut outgoing = overrides.outgoing(&flow, &upstream, ctx.members, ctx.owners(), filter)?;
-            assign_counters(&mut record.oif_counters, &mut outgoing, counter, ctx)?;
-            entry.outgoing = outgoing;
-            let entry = memory::boxed(entry)?;
-            if entry.outgoing.is_empty() {
+            let view = View { owners: ctx.owners(), filter: MemberFilter::Live };
+            let mut outgoing = overrides.outgoing(&flow, &upstream, ctx.members, view)?;
+            for out in &mut outgoing {
+                out.counter = counter_of(&mut record.oif_counters, out.interface, counter, ctx)?;
+            }
+            let mut entry = memory::boxed(entry)?;
+            if outgoing.is_empty() {
                 memory::reserve(transitions, 1)?;
             }
-            let new = NewEntry::new(flow, counter, upstream.incoming(), &entry.outgoing);
-            ctx.table.publish(new).map(|()| entry)
+            let new = NewEntry::new(flow, counter, upstream.incoming(), &outgoing);
+            entry.paths = ctx.table.publish_shared(new)?;
+            Ok(entry)
         };
         let entry = match publish() {
             Ok(entry) => entry,
@@ -158,7 +161,7 @@ impl FlowTable {
         faults::point(points::FLOW_UNLISTED);
         record.counter = Some(counter);
         record.count_early(&mut self.counts, counter);
-        let state = state(&entry.outgoing);
+        let state = if entry.paths.is_empty() { FlowState::Negative } else { FlowState::Active };
         self.events += 1;
         let entry_id = entry.id;
         if let (FlowState::Negative, Some(incoming)) = (state, upstream.incoming()) {
@@ -171,7 +174,8 @@ impl FlowTable {
         if let Upstream::Unknown(interface) = upstream {
             self.unknown.insert((interface, flow));
         }
-        self.update_lists(flow, ctx);
+        self.mention_all(flow, ctx);
+        self.note_state(flow, ctx);
         Ok(Some(state))
     }
 

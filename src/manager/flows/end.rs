@@ -20,8 +20,8 @@ impl FlowTable {
             if let Upstream::Unknown(interface) = entry.upstream {
                 self.unknown.remove(&(interface, flow));
             }
-            for vif in &entry.mentioned {
-                self.mentions.remove(&(*vif, flow));
+            for vif in record.mentioned(entry) {
+                self.mentions.remove(&(vif, flow));
             }
         }
         record.overrides = FlowOverrides::default();

@@ -27,6 +27,7 @@ pub(super) use overrides::Action;
 use overrides::{FlowOverrides, MemberFilter};
 pub(super) use record::EntryView;
 use record::FlowRecord;
+pub(super) use renew::Reason;
 pub(super) use upstream::{PathInfo, Upstream};
 
 use super::state::{Clock, EntryQuotas, InterfaceTable, MembershipTable};

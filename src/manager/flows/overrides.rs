@@ -45,6 +45,9 @@ pub(in crate::manager) struct FlowOverrides {
 impl FlowOverrides {
     /// Applies an action of an owner: the last action wins.
     pub(in crate::manager) fn apply(&mut self, key: RoleKey, action: Action) {
+        if matches!(action, Action::JoinAdd | Action::JoinDelete) && !self.overrides.contains_key(&key) {
+            return;
+        }
         let entry = self.overrides.entry(key).or_default();
         match action {
             Action::JoinAdd => *entry = Override::default(),
@@ -73,16 +76,17 @@ impl FlowOverrides {
         });
     }
 
+    /// Returns whether an interface has an override.
+    pub(in crate::manager) fn has(&self, vif: VifIndex) -> bool {
+        RoleKey::both(vif).iter().any(|key| self.overrides.contains_key(key))
+    }
+
     /// Returns the interfaces with an override.
     pub(in crate::manager) fn interfaces(&self) -> impl Iterator<Item = VifIndex> {
         self.overrides.keys().map(|key| key.vif)
     }
 
     /// Returns the outgoing interfaces of the flow, in order: those of the memberships, changed by edits and vetoes.
-    ///
-    /// A veto of the routing protocol removes the interface; a veto of IGMP removes only IGMP's contribution. Where the
-    /// routing protocol contributes, the interface depends on its owner word alone. Where only IGMP contributes, it depends
-    /// on both words.
     ///
     /// # Errors
     /// [`NoMemory`].
@@ -91,55 +95,121 @@ impl FlowOverrides {
         flow: &Flow,
         upstream: &Upstream,
         members: &MembershipTable,
-        owners: &OwnerWords,
-        filter: MemberFilter,
+        view: View<'_>,
     ) -> Result<Vec<Outgoing>, NoMemory> {
-        let unswept = filter == MemberFilter::IncludeUnswept;
-        let mut wanted: BTreeMap<RoleKey, Stamp> = BTreeMap::new();
+        let mut wanted: BTreeMap<VifIndex, Wanted> = BTreeMap::new();
         for (key, stamp) in members.covering(flow) {
-            if unswept || stamp.is_current(owners) {
-                let first = wanted.entry(key).or_insert(stamp);
-                // A dead contribution yields to the next owner's.
-                if !first.is_current(owners) {
-                    *first = stamp;
-                }
-            }
+            wanted.entry(key.vif).or_default().add(key.role, stamp, view);
         }
-        let is_live = |wanted: &BTreeMap<RoleKey, Stamp>, key| {
-            wanted.get(key).is_some_and(|stamp| stamp.is_current(owners))
-        };
-        let counts = |wanted: &BTreeMap<RoleKey, Stamp>, key, stamp: Stamp| {
-            stamp.is_current(owners) || unswept && !is_live(wanted, key)
-        };
-        for (key, entry) in &self.overrides {
-            match entry.edit {
-                Some((true, stamp)) if counts(&wanted, key, stamp) => {
-                    wanted.insert(*key, stamp);
-                }
-                Some((false, stamp)) if counts(&wanted, key, stamp) => {
-                    wanted.remove(key);
-                }
-                _ => {}
-            }
+        for vif in self.interfaces() {
+            wanted.entry(vif).or_default();
         }
-        for (key, entry) in &self.overrides {
-            if entry.veto.is_some_and(|stamp| counts(&wanted, key, stamp)) {
-                wanted.remove(key);
-                if key.role == Role::Routing {
-                    wanted.remove(&RoleKey::new(key.vif, Role::Igmp));
-                }
-            }
-        }
-        // The routing role comes first of an interface's two.
-        let mut outgoing: Vec<Outgoing> = memory::vec(wanted.len())?;
-        for (RoleKey { vif, .. }, stamp) in wanted {
-            match outgoing.last_mut().filter(|last| last.interface == vif) {
-                Some(last) if !last.stamp.is_current(owners) => last.stamp = stamp,
-                Some(_) => {}
-                None if upstream.allows_egress(vif) => outgoing.push(Outgoing::uncounted(vif, stamp)),
-                None => {}
-            }
+        let mut outgoing = memory::vec(wanted.len())?;
+        for (vif, wanted) in wanted.into_iter().filter(|(vif, _)| upstream.allows_egress(*vif)) {
+            outgoing.extend(self.decide(vif, wanted, view).map(|stamp| Outgoing::uncounted(vif, stamp)));
         }
         Ok(outgoing)
+    }
+
+    /// Returns the stamp of one interface in [`outgoing`](Self::outgoing), if it is there. The cost does not depend on the number
+    /// of interfaces.
+    pub(in crate::manager) fn outgoing_at(
+        &self,
+        vif: VifIndex,
+        flow: &Flow,
+        upstream: &Upstream,
+        members: &MembershipTable,
+        view: View<'_>,
+    ) -> Option<Stamp> {
+        if !upstream.allows_egress(vif) {
+            return None;
+        }
+        let mut wanted = Wanted::default();
+        for role in Role::BOTH {
+            let stamps = members.covering_at(flow, RoleKey::new(vif, role));
+            stamps.for_each(|stamp| wanted.add(role, stamp, view));
+        }
+        self.decide(vif, wanted, view)
+    }
+
+    /// Returns the stamp that an interface is an outgoing one under, if it is one: what the memberships ask for, changed by edits
+    /// and vetoes.
+    ///
+    /// A veto of the routing protocol removes the interface; a veto of IGMP removes only IGMP's contribution. Where the
+    /// routing protocol contributes, the interface depends on its owner word alone. Where only IGMP contributes, it depends
+    /// on both words.
+    fn decide(&self, vif: VifIndex, mut wanted: Wanted, view: View<'_>) -> Option<Stamp> {
+        if !self.overrides.is_empty() {
+            let overrides = Role::BOTH.map(|role| {
+                let found = self.overrides.get(&RoleKey::new(vif, role)).copied();
+                (role, found.unwrap_or_default())
+            });
+            for (role, Override { edit, .. }) in overrides {
+                if let Some((added, stamp)) = edit
+                    && wanted.yields_to(role, stamp, view)
+                {
+                    *wanted.of(role) = added.then_some(stamp);
+                }
+            }
+            for (role, Override { veto, .. }) in overrides {
+                if veto.is_some_and(|stamp| wanted.yields_to(role, stamp, view)) {
+                    *wanted.of(role) = None;
+                    if role == Role::Routing {
+                        wanted.igmp = None;
+                    }
+                }
+            }
+        }
+        match (wanted.routing, wanted.igmp) {
+            (Some(routing), Some(igmp)) if !routing.is_current(view.owners) => Some(igmp),
+            (routing, igmp) => routing.or(igmp),
+        }
+    }
+}
+
+/// Which members and overrides count, and the owner words that tell.
+#[derive(Clone, Copy)]
+pub(in crate::manager) struct View<'o> {
+    pub(in crate::manager) owners: &'o OwnerWords,
+    pub(in crate::manager) filter: MemberFilter,
+}
+
+impl View<'_> {
+    fn includes_unswept(&self) -> bool {
+        self.filter == MemberFilter::IncludeUnswept
+    }
+
+    fn counts(&self, stamp: Stamp) -> bool {
+        self.includes_unswept() || stamp.is_current(self.owners)
+    }
+}
+
+/// The stamps under which the owners of an interface want a flow there.
+#[derive(Clone, Copy, Default)]
+struct Wanted {
+    routing: Option<Stamp>,
+    igmp: Option<Stamp>,
+}
+
+impl Wanted {
+    fn of(&mut self, role: Role) -> &mut Option<Stamp> {
+        match role {
+            Role::Routing => &mut self.routing,
+            Role::Igmp => &mut self.igmp,
+        }
+    }
+
+    /// Adds the contribution of a member. A dead contribution yields to the next owner's.
+    fn add(&mut self, role: Role, stamp: Stamp, view: View<'_>) {
+        let wanted = self.of(role);
+        if view.counts(stamp) && wanted.is_none_or(|first| !first.is_current(view.owners)) {
+            *wanted = Some(stamp);
+        }
+    }
+
+    /// Returns whether an override under a stamp counts: a dead one only where nothing live is wanted.
+    fn yields_to(&mut self, role: Role, stamp: Stamp, view: View<'_>) -> bool {
+        let live = self.of(role).is_some_and(|wanted| wanted.is_current(view.owners));
+        stamp.is_current(view.owners) || view.includes_unswept() && !live
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{FlowContext, FlowOverrides, PathInfo, Upstream};
 use crate::forwarding::{
-    Flow, FlowCounter, FlowCounterId, ForwardingTable, OifCounterId, Outgoing, VifIndex, WorkerCounters,
+    Flow, FlowCounter, FlowCounterId, ForwardingTable, OifCounterId, Outgoing, SharedPaths, Stamp, VifIndex,
+    WorkerCounters,
 };
 use crate::handle::OwnerWords;
 use crate::manager::FlowState;
@@ -19,14 +20,13 @@ pub(super) struct PublishedEntry {
     pub(super) quota: QuotaKey,
     pub(super) upstream: Upstream,
     pub(super) path: PathInfo,
-    pub(super) outgoing: Vec<Outgoing>,
+    /// The outgoing interfaces, in order.
+    pub(super) paths: SharedPaths,
     /// The begin of the lifetime: when the entry was made, or a client last set its timeout.
     pub(super) made: Duration,
     pub(super) deadline: Duration,
     /// The event that made the entry negative.
     pub(super) negative: Option<u64>,
-    /// The interfaces that the entry depends on.
-    pub(super) mentioned: BTreeSet<VifIndex>,
 }
 
 /// The phase of a flow. See the diagram at the top of the room.
@@ -69,7 +69,8 @@ pub(in crate::manager) struct EntryView<'a> {
     pub(in crate::manager) counter: Option<FlowCounterId>,
     pub(in crate::manager) upstream: Upstream,
     pub(in crate::manager) path: PathInfo,
-    pub(in crate::manager) outgoing: &'a [Outgoing],
+    paths: &'a SharedPaths,
+    oif_counters: &'a [(VifIndex, OifCounterId)],
     pub(in crate::manager) made: Duration,
     pub(in crate::manager) deadline: Duration,
 }
@@ -78,7 +79,15 @@ impl EntryView<'_> {
     /// Returns the interfaces that the entry depends on.
     pub(in crate::manager) fn interfaces(&self) -> impl Iterator<Item = VifIndex> {
         let incoming = self.upstream.incoming().map(|incoming| incoming.interface);
-        incoming.into_iter().chain(self.outgoing.iter().map(|outgoing| outgoing.interface))
+        incoming.into_iter().chain(self.paths.iter().map(|(interface, _)| interface))
+    }
+
+    /// Returns the outgoing interfaces, in order.
+    pub(in crate::manager) fn outgoing(&self) -> impl Iterator<Item = Outgoing> {
+        self.paths.iter().map(|(interface, stamp)| {
+            let counter = find_counter(self.oif_counters, interface).ok().map(|at| self.oif_counters[at].1);
+            Outgoing::new(interface, stamp, counter.unwrap_or(OifCounterId::NONE))
+        })
     }
 }
 
@@ -102,10 +111,18 @@ impl FlowRecord {
             counter: self.counter,
             upstream: entry.upstream,
             path: entry.path,
-            outgoing: &entry.outgoing,
+            paths: &entry.paths,
+            oif_counters: &self.oif_counters,
             made: entry.made,
             deadline: entry.deadline,
         })
+    }
+
+    /// Returns the interfaces that the flow's entry depends on, some of them twice.
+    pub(super) fn mentioned(&self, entry: &PublishedEntry) -> impl Iterator<Item = VifIndex> {
+        let incoming = entry.upstream.incoming().map(|incoming| incoming.interface);
+        let outgoing = entry.paths.iter().map(|(interface, _)| interface);
+        incoming.into_iter().chain(outgoing).chain(self.overrides.interfaces())
     }
 
     /// Counts the packets that arrived before the flow had a counter.
@@ -120,47 +137,44 @@ impl FlowRecord {
 }
 
 /// Returns the state of an entry. Some of its interfaces may have been released and not swept yet.
-pub(super) fn live_state(outgoing: &[Outgoing], owners: &OwnerWords) -> FlowState {
-    let live = outgoing.iter().any(|out| out.stamp.is_current(owners));
+pub(super) fn live_state(paths: &SharedPaths, owners: &OwnerWords) -> FlowState {
+    let live = paths.iter().any(|(_, stamp): (_, Stamp)| stamp.is_current(owners));
     if live { FlowState::Active } else { FlowState::Negative }
 }
 
-/// Returns the state of an entry with these outgoing interfaces.
-pub(super) fn state(outgoing: &[Outgoing]) -> FlowState {
-    if outgoing.is_empty() { FlowState::Negative } else { FlowState::Active }
+fn find_counter(counters: &[(VifIndex, OifCounterId)], interface: VifIndex) -> Result<usize, usize> {
+    counters.binary_search_by_key(&interface, |(interface, _)| *interface)
 }
 
-/// Sets the counter of each outgoing interface: the counter it had before in this flow, else a new one.
-pub(super) fn assign_counters(
+/// Returns the counter of an outgoing interface: the counter it had before in this flow, else a new one.
+pub(super) fn counter_of(
     oif_counters: &mut Vec<(VifIndex, OifCounterId)>,
-    outgoing: &mut [Outgoing],
+    interface: VifIndex,
     counter: FlowCounterId,
     ctx: FlowContext<'_>,
-) -> Result<(), NoMemory> {
-    let find = |counters: &[(VifIndex, OifCounterId)], interface: VifIndex| {
-        counters.binary_search_by_key(&interface, |(interface, _)| *interface)
-    };
-    for outgoing in outgoing {
-        let mut at = find(oif_counters, outgoing.interface);
-        if at.is_err() {
-            // Numbers that name nothing any more do not come back.
-            oif_counters.retain(|(interface, oif_counter)| {
-                let named = ctx.interfaces.get(*interface).is_some();
-                if !named {
-                    ctx.table.free_oif_counter(*oif_counter);
-                }
-                named
-            });
-            at = find(oif_counters, outgoing.interface);
-        }
-        if let Err(at) = at {
-            memory::reserve(oif_counters, 1)?;
-            oif_counters.insert(at, (outgoing.interface, ctx.table.alloc_oif_counter(counter)?));
-        }
-        let (Ok(at) | Err(at)) = at;
-        outgoing.counter = oif_counters[at].1;
+) -> Result<OifCounterId, NoMemory> {
+    let mut at = find_counter(oif_counters, interface);
+    // Before it grows, so that a look at all of them comes with as many new ones.
+    if at.is_err() && oif_counters.len() == oif_counters.capacity() {
+        // Numbers that name nothing any more do not come back.
+        oif_counters.retain(|(interface, oif_counter)| {
+            let named = ctx.interfaces.get(*interface).is_some();
+            if !named {
+                ctx.table.free_oif_counter(*oif_counter);
+            }
+            named
+        });
+        at = find_counter(oif_counters, interface);
     }
-    Ok(())
+    match at {
+        Ok(at) => Ok(oif_counters[at].1),
+        Err(at) => {
+            memory::reserve(oif_counters, 1)?;
+            let made = ctx.table.alloc_oif_counter(counter)?;
+            oif_counters.insert(at, (interface, made));
+            Ok(made)
+        }
+    }
 }
 
 /// Frees the counters of a flow.

@@ -188,7 +188,7 @@ fn is_current(entry: &EntryView<'_>, snapshot: &Snapshot<'_>) -> bool {
 
 /// Returns the record of an entry, except for its counters.
 fn entry_record(entry: &EntryView<'_>, snapshot: &Snapshot<'_>) -> Uncounted {
-    let live = entry.outgoing.iter().filter(|out| snapshot.is_current(out.interface, &out.stamp));
+    let live = entry.outgoing().filter(|out| snapshot.is_current(out.interface, &out.stamp));
     let outgoing: Vec<_> = live
         .filter_map(|out| snapshot.interface(out.interface).map(|interface| (interface, out.counter)))
         .collect();

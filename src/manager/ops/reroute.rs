@@ -109,7 +109,7 @@ impl GroupManager {
     /// then, notifies both.
     fn reroute_source(&self, locked: &mut LockedState<'_>, flow: Flow, rpf_interface: Option<Interface>) {
         // Ends as the loop of `check_owner` does.
-        while self.sweep_dead(locked, Membership::OneSource(flow)) {}
+        while self.sweep_dead(locked, Membership::OneSource(flow), None) {}
         if let Some(before) = locked.state.rpf_joins.get(flow) {
             self.set_rpf_interface(locked, flow, rpf_interface);
             self.settle_told_at(locked, flow, before.interface);

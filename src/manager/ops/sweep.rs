@@ -4,6 +4,7 @@ use super::locked::LockedState;
 use super::ownership::Ownership;
 use crate::forwarding::{Stamp, VifIndex};
 use crate::handle::Handle;
+use crate::manager::flows::Reason;
 use crate::manager::state::{InterfaceRecord, Member, Role, RoleKey};
 use crate::manager::{GroupManager, Membership, MembershipError};
 
@@ -41,7 +42,7 @@ impl GroupManager {
         // First the entries that end, so that those which become negative find more room.
         let mentioning = flows.mentioning(vif);
         mentioning.iter().for_each(|flow| flows.end_if_dead(*flow, ctx));
-        mentioning.iter().for_each(|flow| flows.renew(*flow, Some(vif), ctx));
+        mentioning.iter().for_each(|flow| flows.renew(*flow, vif, Reason::Swept, ctx));
         let in_use = flows.is_mentioned(vif) || ctx.members.mentions(vif);
         record.set_in_use(in_use || locked.state.rpf_joins.mentions(record.interface));
         locked.state.looks += mentioning.len() as u64;
@@ -60,10 +61,18 @@ impl GroupManager {
         (ownership, dead)
     }
 
-    /// Sweeps the interfaces with a dead member among those that count for a membership, so that the count is right. Returns
-    /// whether there was any.
-    pub(super) fn sweep_dead(&self, locked: &mut LockedState<'_>, membership: Membership) -> bool {
-        let dead = locked.state.members.dead_interfaces(membership, self.clients.table.owners());
+    /// Sweeps the interfaces with a dead member among the [witnesses](crate::manager::state::MembershipTable::dead_witnesses) of
+    /// a membership, so that its clients are counted right. `own` is the member that is about to change, with its client.
+    /// Returns whether there was any.
+    pub(super) fn sweep_dead(
+        &self,
+        locked: &mut LockedState<'_>,
+        membership: Membership,
+        own: Option<(Handle, RoleKey)>,
+    ) -> bool {
+        let owners = self.clients.table.owners();
+        let (dead, looks) = locked.state.members.dead_witnesses(membership, own, owners);
+        locked.state.looks += looks;
         for record in dead.iter().filter_map(|vif| self.interfaces.get(*vif)) {
             self.sweep(locked, &record, None);
         }

@@ -1,16 +1,19 @@
 //! Adding and deleting memberships.
 
-use super::locked::{LockedState, State};
+use super::locked::LockedState;
 use super::ownership::Ownership;
 use crate::faults;
 use crate::forwarding::Flow;
 use crate::handle::Handle;
 use crate::manager::clients::Notice;
-use crate::manager::flows::Action;
+use crate::manager::flows::{Action, Reason};
 use crate::manager::points;
 use crate::manager::state::{InterfaceRecord, Member, Role, RoleKey};
 use crate::manager::{Cause, GroupManager, Interface, JoinAlert, Membership, MembershipError, StateChange};
 use crate::memory;
+
+/// What an owner does to the flows that a membership covers, in this order.
+type Actions = [Option<Action>; 2];
 
 /// The call that changes a membership.
 #[derive(Clone, Copy)]
@@ -60,12 +63,8 @@ impl GroupManager {
             if change != StateChange::Forward {
                 self.make_room(locked, membership, key)?;
                 self.add_member(locked, membership, key, member, rpf_interface);
-                apply(&mut locked.state, membership, key, Action::JoinAdd);
             }
-            if change != StateChange::Join {
-                apply(&mut locked.state, membership, key, Action::ForwardAdd(member.stamp));
-            }
-            Ok(())
+            Ok(actions(change, Action::JoinAdd, Action::ForwardAdd(member.stamp)))
         });
         // The routes may have changed meanwhile, and their change may have been processed before the membership existed.
         if let (Ok(()), Some(source)) = (result, membership.source())
@@ -105,21 +104,17 @@ impl GroupManager {
             }
             if change != StateChange::Forward {
                 self.remove_member(locked, membership, key);
-                apply(&mut locked.state, membership, key, Action::JoinDelete);
             }
-            if change != StateChange::Join {
-                apply(&mut locked.state, membership, key, Action::ForwardDelete(member.stamp));
-            }
-            Ok(())
+            Ok(actions(change, Action::JoinDelete, Action::ForwardDelete(member.stamp)))
         })
     }
 
-    /// Checks that the client may change memberships on the interface, runs `change`, renews the covered entries, and
-    /// delivers the notices.
+    /// Checks that the client may change memberships on the interface, runs `change`, applies the actions that it returns to
+    /// the covered flows, and delivers the notices.
     fn update_membership(
         &self,
         request: Request,
-        change: impl FnOnce(&mut LockedState<'_>, RoleKey, Member) -> Result<(), MembershipError>,
+        change: impl FnOnce(&mut LockedState<'_>, RoleKey, Member) -> Result<Actions, MembershipError>,
     ) -> Result<(), MembershipError> {
         let Request { client, interface, membership, .. } = request;
         let role = self.clients.role(client).ok_or(MembershipError::Stale)?;
@@ -131,19 +126,21 @@ impl GroupManager {
             let ownership = self.check_owner(locked, &record, role, request)?;
             let counts = role == Role::Routing || ownership.without_routing();
             let member = Member { client, stamp: ownership.stamp(&record, role), counts };
-            change(locked, RoleKey::new(record.vif, role), member)?;
+            let key = RoleKey::new(record.vif, role);
+            let actions = change(locked, key, member)?;
             faults::point(points::MEMBERSHIP_HALF_ADDED);
             let (flows, ctx) = self.split(&mut locked.state);
             let covered = flows.covered(membership);
-            covered.iter().for_each(|flow| flows.renew(*flow, None, ctx));
+            let acted = Reason::Acted(key, &actions);
+            covered.iter().for_each(|flow| flows.renew(*flow, record.vif, acted, ctx));
             locked.state.looks += covered.len() as u64;
             self.notify_of_transitions(locked, &[client]);
             Ok(())
         })
     }
 
-    /// Checks that the client owns the interface, at an instant at which no member that counts for the membership is dead. The
-    /// change linearizes at that instant.
+    /// Checks that the client owns the interface, at an instant at which no witness of the membership is dead
+    /// ([`sweep_dead`](Self::sweep_dead)). The change linearizes at that instant.
     fn check_owner(
         &self,
         locked: &mut LockedState<'_>,
@@ -153,19 +150,20 @@ impl GroupManager {
     ) -> Result<Ownership, MembershipError> {
         let Request { client, interface, membership } = request;
         // From here on a thread that changes the ownership sweeps after this call, and the ownership is read after that. The
-        // change linearizes at the last such read: a later change of ownership finds the membership and sweeps it. No member
-        // beside it is dead at that instant, because none is dead afterwards, and under the lock nothing comes to life. Each
+        // change linearizes at the last such read: a later change of ownership finds the membership and sweeps it. No witness
+        // is dead at that instant, because none is dead afterwards, and under the lock nothing comes to life. Each
         // further read is due to a member that died meanwhile. So there are at most as many as the membership has members, and
         // as many as other threads change an owner before they wait for this lock: one each.
         record.set_in_use(true);
         faults::point(points::MEMBERSHIP_LOCKED);
+        let key = RoleKey::new(record.vif, role);
         loop {
             let ownership = self.owned_by(client, role, record)?;
             let (routing, igmp) = ownership.words();
             if role == Role::Igmp && !locked.state.handovers.is_complete(record.vif, igmp, routing) {
                 return Err(MembershipError::ChangingHands(interface));
             }
-            if !self.sweep_dead(locked, membership) || planted!("sweep-once") {
+            if !self.sweep_dead(locked, membership, Some((client, key))) || planted!("sweep-once") {
                 return Ok(ownership);
             }
         }
@@ -244,9 +242,7 @@ impl GroupManager {
     }
 }
 
-/// Applies an owner's action to the flows that a membership covers.
-fn apply(state: &mut State, membership: Membership, key: RoleKey, action: Action) {
-    for flow in state.flows.covered(membership) {
-        state.flows.apply(flow, key, action);
-    }
+/// Returns what a change of a membership does to the flows that it covers.
+fn actions(change: StateChange, join: Action, forward: Action) -> Actions {
+    [(change != StateChange::Forward).then_some(join), (change != StateChange::Join).then_some(forward)]
 }

@@ -46,8 +46,8 @@ pub(in crate::manager) struct MembershipTable {
     per_key: BTreeMap<RoleKey, usize>,
     /// The owner words under which an interface was last swept.
     swept: BTreeMap<VifIndex, (OwnerWord, OwnerWord)>,
-    /// The clients that count for each membership, each with its number of interfaces.
-    counted: BTreeMap<Membership, BTreeMap<Handle, u32>>,
+    /// The members that count for each membership, by client.
+    counted: BTreeMap<Membership, BTreeSet<(Handle, RoleKey)>>,
 }
 
 impl MembershipTable {
@@ -71,16 +71,33 @@ impl MembershipTable {
 
     /// Returns whether a client counts for a membership.
     pub(in crate::manager) fn counts(&self, membership: Membership, client: Handle) -> bool {
-        self.counted.get(&membership).is_some_and(|counted| counted.contains_key(&client))
+        self.counted_by(membership, client).next().is_some()
+    }
+
+    /// Returns where a client counts for a membership.
+    fn counted_by(&self, membership: Membership, client: Handle) -> impl Iterator<Item = RoleKey> {
+        let counted = self.counted.get(&membership).into_iter();
+        let own = counted.flat_map(move |counted| counted.range((client, RoleKey::FIRST)..));
+        own.take_while(move |(by, _)| *by == client).map(|(_, key)| *key)
+    }
+
+    /// Returns the clients that count for a membership, each with the first of its interfaces. Skips the others, so that a
+    /// step costs the same however many there are.
+    fn clients_counted(&self, membership: Membership) -> impl Iterator<Item = (Handle, RoleKey)> {
+        let counted = self.counted.get(&membership);
+        let after = move |client: Option<Handle>| {
+            let from = client.map_or(Bound::Unbounded, |client| Bound::Excluded((client, RoleKey::LAST)));
+            counted?.range((from, Bound::Unbounded)).next().copied()
+        };
+        std::iter::successors(after(None), move |(client, _)| after(Some(*client)))
     }
 
     /// Returns which clients but one count for a membership.
     pub(in crate::manager) fn others(&self, membership: Membership, one: Handle) -> Others {
-        let counted = self.counted.get(&membership).into_iter().flat_map(BTreeMap::keys);
-        let mut others = counted.filter(|client| **client != one);
+        let mut others = self.clients_counted(membership).filter(|(client, _)| *client != one);
         match (others.next(), others.next()) {
             (None, _) => Others::Empty,
-            (Some(one), None) => Others::One(*one),
+            (Some((one, _)), None) => Others::One(one),
             _ => Others::Several,
         }
     }
@@ -96,22 +113,36 @@ impl MembershipTable {
         counted.take_while(|membership| !matches!(membership, Membership::OneSource(_))).take(max).collect()
     }
 
-    /// Returns the interfaces with a dead member among those that count for a membership.
-    pub(in crate::manager) fn dead_interfaces(
+    /// Returns the interfaces with a dead member among the witnesses of a membership, and the number of witnesses.
+    ///
+    /// The witnesses are the members that a change of the membership depends on: the member that is changed (`own`), two others
+    /// of its client, and one of each of the first three clients that count. While they are live, [`counts`](Self::counts) of
+    /// that client and [`others`](Self::others) of any client are right, before and after the change, whichever of the
+    /// remaining members are dead. So a change costs the same on any number of interfaces.
+    pub(in crate::manager) fn dead_witnesses(
         &self,
         membership: Membership,
+        own: Option<(Handle, RoleKey)>,
         owners: &OwnerWords,
-    ) -> BTreeSet<VifIndex> {
-        let members = self.get(membership).into_iter().flatten();
-        members.filter(|(_, member)| !member.stamp.is_current(owners)).map(|(key, _)| key.vif).collect()
+    ) -> (BTreeSet<VifIndex>, u64) {
+        let of_client = own.into_iter().flat_map(|(client, _)| self.counted_by(membership, client).take(2));
+        let of_others = self.clients_counted(membership).take(3).map(|(_, key)| key);
+        let (mut dead, mut looks) = (BTreeSet::new(), 0);
+        let Some(members) = self.get(membership) else { return (dead, looks) };
+        for key in own.map(|(_, key)| key).into_iter().chain(of_client).chain(of_others) {
+            looks += 1;
+            if members.get(&key).is_some_and(|member| !member.stamp.is_current(owners)) {
+                dead.insert(key.vif);
+            }
+        }
+        (dead, looks)
     }
 
     /// Returns at most `max` of the flows after `after`, or of all flows, that have a source-specific member which counts.
     pub(in crate::manager) fn one_source_after(&self, after: Option<Flow>, max: usize) -> Vec<Flow> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let joined = self.one_source.range((from, Bound::Unbounded));
-        let counted = joined.filter(|(_, members)| members.values().any(|member| member.counts));
-        counted.map(|(flow, _)| *flow).take(max).collect()
+        let joined = self.one_source.range((from, Bound::Unbounded)).map(|(flow, _)| *flow);
+        joined.filter(|flow| self.is_counted(Membership::OneSource(*flow))).take(max).collect()
     }
 
     /// Inserts a member where there is none.
@@ -126,8 +157,7 @@ impl MembershipTable {
             *self.per_key.entry(key).or_default() += 1;
         }
         if member.counts {
-            let counted = self.counted.entry(membership).or_default();
-            *counted.entry(member.client).or_default() += 1;
+            self.counted.entry(membership).or_default().insert((member.client, key));
         }
     }
 
@@ -150,12 +180,7 @@ impl MembershipTable {
         if removed.counts
             && let Some(counted) = self.counted.get_mut(&membership)
         {
-            if let Some(interfaces) = counted.get_mut(&removed.client) {
-                *interfaces -= 1;
-                if *interfaces == 0 {
-                    counted.remove(&removed.client);
-                }
-            }
+            counted.remove(&(removed.client, key));
             if counted.is_empty() {
                 self.counted.remove(&membership);
             }
@@ -165,11 +190,20 @@ impl MembershipTable {
 
     /// Returns the members that cover a flow: those of (*, *), of (*, g) and of (s, g).
     pub(in crate::manager) fn covering(&self, flow: &Flow) -> impl Iterator<Item = (RoleKey, Stamp)> {
+        let members = self.tables_covering(flow).flatten();
+        members.map(|(key, member)| (*key, member.stamp))
+    }
+
+    /// Returns the stamps of the members with a key that cover a flow, in the order of [`covering`](Self::covering).
+    pub(in crate::manager) fn covering_at(&self, flow: &Flow, key: RoleKey) -> impl Iterator<Item = Stamp> {
+        self.tables_covering(flow).filter_map(move |members| Some(members.get(&key)?.stamp))
+    }
+
+    /// Returns the members of (*, *), of (*, g) and of (s, g).
+    fn tables_covering(&self, flow: &Flow) -> impl Iterator<Item = &Members> {
         let wide = Some(self.everything(flow.family()));
-        [wide, self.any_source.get(&flow.group()), self.one_source.get(flow)]
-            .into_iter()
-            .flatten()
-            .flat_map(|members| members.iter().map(|(key, member)| (*key, member.stamp)))
+        let tables = [wide, self.any_source.get(&flow.group()), self.one_source.get(flow)];
+        tables.into_iter().flatten()
     }
 
     /// Returns the memberships of a key.

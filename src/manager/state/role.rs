@@ -21,6 +21,11 @@ pub(in crate::manager) struct RoleKey {
 }
 
 impl RoleKey {
+    /// The first key in the order of keys.
+    pub(in crate::manager) const FIRST: RoleKey = RoleKey::new(VifIndex(0), Role::Routing);
+    /// The last key in the order of keys. No member has it.
+    pub(in crate::manager) const LAST: RoleKey = RoleKey::new(VifIndex::NONE, Role::Igmp);
+
     pub(in crate::manager) const fn new(vif: VifIndex, role: Role) -> RoleKey {
         RoleKey { vif, role }
     }
