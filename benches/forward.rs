@@ -47,7 +47,7 @@ fn capture(c: &mut Criterion) {
                     transmit: None,
                     progress: &mut |_| {},
                 };
-                assert_eq!(router.run(&recording, run).unwrap().forwarded_packets, 2135 * passes);
+                assert_eq!(router.run(&recording, run).unwrap().forwarded_packets, 2224 * passes);
                 started.elapsed()
             });
         });

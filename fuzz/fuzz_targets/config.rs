@@ -5,6 +5,11 @@
 #[path = "../../crates/mgm-cli/src/config.rs"]
 mod config;
 
+#[path = "../../crates/mgm-cli/src/terminal"]
+mod terminal {
+    pub mod plain;
+}
+
 use config::{Config, ProtocolName};
 use libfuzzer_sys::fuzz_target;
 use mgm::manager::Membership;

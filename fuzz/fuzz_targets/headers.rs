@@ -8,7 +8,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mgm::forwarding::Family;
-use mgm::plane::{CannotForward, Class, Control, Data, Link, MacAddress, classify};
+use mgm::plane::{CannotForward, Class, Control, Data, Link, MacAddress, Truncated, classify, classify_cut};
 use mgm::wire::{ETHERNET_HEADER, decrement_ttl, ethernet_header};
 use std::net::IpAddr;
 
@@ -104,6 +104,20 @@ fuzz_target!(|octets: &[u8]| {
         let checksum = !sum(&datagram[..length]);
         datagram[10..12].copy_from_slice(&checksum.to_be_bytes());
     }
+    // Of a frame that was cut off, as much is known as of the whole one, or less.
+    let cut = frame.len() / 2;
+    match (classify_cut(link, &frame[..frame.len() - cut], cut), classify(link, &frame)) {
+        (Class::Data(found), Class::Data(whole)) => assert_eq!(found, whole),
+        (Class::Truncated(Some(found)), Class::Data(whole)) => {
+            let Truncated { flow, captured, length } = found;
+            assert_eq!((flow, length), (whole.flow, whole.datagram.len()));
+            assert!(whole.datagram.starts_with(captured) && captured.len() < length);
+        }
+        (Class::Truncated(None), _) => assert!(cut > 0),
+        (found, whole) => {
+            assert_eq!(std::mem::discriminant(&found), std::mem::discriminant(&whole), "{found:?} {whole:?}")
+        }
+    }
     let before = frame.clone();
     match classify(link, &frame) {
         Class::Data(found) => data(link, &frame, found),
@@ -115,6 +129,7 @@ fuzz_target!(|octets: &[u8]| {
             assert!(matches!(message[0], 130..=132 | 143));
         }
         Class::NotMulticast | Class::Malformed(_) | Class::LinkLocal | Class::TtlExpired => {}
+        Class::Truncated(_) => panic!("the frame is whole"),
     }
     if matches!(link, Link::Unknown(_)) {
         assert_eq!(classify(link, &frame), Class::NotMulticast);

@@ -287,7 +287,7 @@ impl<T, L: Layout> Slots<'_, T, L> {
             }
             self.allocator.close_and_advance();
         }
-        // Inserts into a table with ownership may wait. A reader whose thread lost its processor goes on within some
+        // Inserts into a table with ownership may wait. A reader that lost its processor goes on within some
         // milliseconds: it does not count as stalled.
         if self.allocator.count.exact().is_some() && !few && attempts > 0 && !cfg!(loom) {
             let deadline = Instant::now() + LONG;

@@ -19,6 +19,12 @@ pub struct DropCounters {
     pub no_receivers: u64,
     /// Malformed frames and messages.
     pub malformed: u64,
+    /// Datagrams that the capture cut off before their end. Those with a whole header are forwarded, unless copies are kept.
+    pub truncated: u64,
+    /// Frames that the router sent itself, in a capture of both directions.
+    pub own: u64,
+    /// Frames of interfaces that take no part in forwarding.
+    pub inactive_interface: u64,
     /// Datagrams without an entry, for lack of room. The capture plane waits for entries and loses no other packet.
     pub queue_full: u64,
 }
@@ -26,7 +32,7 @@ pub struct DropCounters {
 impl DropCounters {
     /// Returns each count with its name.
     #[must_use]
-    pub const fn reasons(&self) -> [(&'static str, u64); 8] {
+    pub const fn reasons(&self) -> [(&'static str, u64); 11] {
         [
             ("not_multicast", self.not_multicast),
             ("control", self.control),
@@ -35,6 +41,9 @@ impl DropCounters {
             ("wrong_interface", self.wrong_interface),
             ("no_receivers", self.no_receivers),
             ("malformed", self.malformed),
+            ("truncated", self.truncated),
+            ("own", self.own),
+            ("inactive_interface", self.inactive_interface),
             ("queue_full", self.queue_full),
         ]
     }
@@ -56,6 +65,9 @@ impl AddAssign<&DropCounters> for DropCounters {
             wrong_interface,
             no_receivers,
             malformed,
+            truncated,
+            own,
+            inactive_interface,
             queue_full,
         } = other;
         self.not_multicast += not_multicast;
@@ -65,6 +77,9 @@ impl AddAssign<&DropCounters> for DropCounters {
         self.wrong_interface += wrong_interface;
         self.no_receivers += no_receivers;
         self.malformed += malformed;
+        self.truncated += truncated;
+        self.own += own;
+        self.inactive_interface += inactive_interface;
         self.queue_full += queue_full;
     }
 }

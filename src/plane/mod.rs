@@ -62,8 +62,8 @@ mod port;
 mod port_map;
 mod processor;
 
-pub use crate::wire::{CannotForward, Defect, Link, MacAddress};
-pub use classify::{Class, Control, Data, classify};
+pub use crate::wire::{CannotForward, Defect, Link, MacAddress, VlanTags};
+pub use classify::{Class, Control, Data, Truncated, classify, classify_cut};
 pub use drop_counters::DropCounters;
 pub use port::Port;
 pub use port_map::PortMap;

@@ -15,7 +15,7 @@ pub struct PortMap {
     by_interface: Vec<(u32, u32)>,
     /// The ports by the place of their interface number.
     by_place: Vec<KnownPort>,
-    /// The same, for ports with an Ethernet header only. A packet path that serves only those reads no link.
+    /// The same, for ports with an Ethernet header without tags. A packet path that serves only those reads no link.
     ethernet_by_place: Vec<KnownPort>,
     /// The manager's version of the numbers by which `arrivals` were last looked for.
     version: u64,
@@ -88,7 +88,8 @@ impl PortMap {
         if let Some(known) = self.by_place.get_mut(at) {
             *known = new;
         }
-        let has_header = self.ports.get(port).is_some_and(|port| port.link.has_ethernet_header());
+        let is_untagged = |link: Link| link.has_ethernet_header() && link.vlans().is_empty();
+        let has_header = self.ports.get(port).is_some_and(|port| is_untagged(port.link));
         if let Some(known) = self.ethernet_by_place.get_mut(at).filter(|_| has_header) {
             *known = new;
         }
@@ -160,7 +161,7 @@ impl PortMap {
         Some(port)
     }
 
-    /// Returns the ports with an Ethernet header, by the place of their interface number ([`KnownPort::find`]).
+    /// Returns the ports with an Ethernet header without tags, by the place of their interface number ([`KnownPort::find`]).
     #[inline]
     pub(super) fn ethernet_by_place(&self) -> &[KnownPort] {
         &self.ethernet_by_place

@@ -32,3 +32,21 @@ pub enum Defect {
     #[error("the datagram is a fragment of an IGMP or MLD message")]
     Fragment,
 }
+
+impl Defect {
+    /// Returns the name under which reports count this defect.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Defect::LinkHeader => "link_header",
+            Defect::Header => "ip_header",
+            Defect::Version => "ip_version",
+            Defect::HeaderLength => "header_length",
+            Defect::Length => "datagram_length",
+            Defect::HeaderChecksum => "header_checksum",
+            Defect::Source => "source_address",
+            Defect::ExtensionHeader => "extension_header",
+            Defect::Fragment => "fragmented_message",
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Ethernet headers of packets to multicast groups.
 
-use super::MacAddress;
 use super::mac::{group_v4, group_v6};
+use super::{MacAddress, VlanTags};
 use std::net::IpAddr;
 
 /// Octets of an Ethernet header without tags.
@@ -19,6 +19,13 @@ pub fn ethernet_header(group: IpAddr, source: MacAddress) -> [u8; ETHERNET_HEADE
     let ether_type = if group.is_ipv4() { IPV4 } else { IPV6 };
     header[12..].copy_from_slice(&ether_type.to_be_bytes());
     header
+}
+
+/// Returns the Ethernet header of a packet to a group, with the tags of a VLAN before its EtherType.
+pub(crate) fn tagged_header(group: IpAddr, source: MacAddress, vlans: VlanTags) -> Vec<u8> {
+    let header = ethernet_header(group, source);
+    let (addresses, ether_type) = header.split_at(12);
+    [addresses, &vlans.octets(), ether_type].concat()
 }
 
 /// Returns the destination address of a group's packets as a 48-bit number, and their EtherType.

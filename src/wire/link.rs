@@ -1,6 +1,7 @@
 //! [`Link`]: the header that the frames of an interface begin with.
 
-use super::Defect;
+use super::vlan::{TAG, is_tag};
+use super::{Defect, MacAddress, VlanTags};
 use etherparse::{EtherType, Ethernet2HeaderSlice};
 
 /// The link header of an interface's frames.
@@ -10,6 +11,8 @@ use etherparse::{EtherType, Ethernet2HeaderSlice};
 pub enum Link {
     /// An Ethernet header (LINKTYPE_ETHERNET).
     Ethernet,
+    /// An Ethernet header with the tags of these VLANs. Frames of other VLANs count as not multicast.
+    Vlan(VlanTags),
     /// Linux's cooked header (LINKTYPE_LINUX_SLL).
     LinuxCooked,
     /// Linux's cooked header, version 2 (LINKTYPE_LINUX_SLL2).
@@ -43,6 +46,63 @@ impl Link {
     pub const fn has_ethernet_header(self) -> bool {
         !matches!(self, Link::Ip | Link::Loopback)
     }
+
+    /// Returns the VLANs with which packets leave through this link.
+    #[must_use]
+    pub fn vlans(self) -> VlanTags {
+        match self {
+            Link::Vlan(tags) => tags,
+            _ => VlanTags::default(),
+        }
+    }
+
+    /// Returns the link of a VLAN of this link.
+    #[must_use]
+    pub fn within(self, tags: VlanTags) -> Link {
+        if tags.is_empty() { self } else { Link::Vlan(tags) }
+    }
+
+    /// Returns the offset of the EtherType in the link header, and the length of the header, if it has an EtherType.
+    pub(crate) const fn type_field(self) -> Option<(usize, usize)> {
+        match self {
+            Link::Ethernet | Link::Vlan(_) => Some((12, 14)),
+            Link::LinuxCooked => Some((14, 16)),
+            Link::LinuxCooked2 => Some((0, 20)),
+            Link::Ip | Link::Loopback | Link::Unknown(_) => None,
+        }
+    }
+
+    /// Returns the link-layer address of a frame's sender, if its header has one.
+    #[must_use]
+    pub fn sender(self, frame: &[u8]) -> Option<MacAddress> {
+        const ETHERNET_ADDRESS: u8 = 6;
+        let at = match self {
+            Link::Ethernet | Link::Vlan(_) => 6,
+            Link::LinuxCooked if frame.get(4..6)? == [0, ETHERNET_ADDRESS] => 6,
+            Link::LinuxCooked2 if *frame.get(11)? == ETHERNET_ADDRESS => 12,
+            _ => return None,
+        };
+        frame.get(at..)?.first_chunk().copied().map(MacAddress)
+    }
+
+    /// Returns whether a cooked header says that this system sent the frame (packet type 4, PACKET_OUTGOING).
+    #[must_use]
+    pub fn is_outgoing(self, frame: &[u8]) -> bool {
+        match self {
+            Link::LinuxCooked => frame.starts_with(&[0, 4]),
+            Link::LinuxCooked2 => frame.get(10) == Some(&4),
+            _ => false,
+        }
+    }
+
+    /// Returns the interface index in a cooked header of version 2.
+    #[must_use]
+    pub fn interface_index(self, frame: &[u8]) -> Option<u32> {
+        if self != Link::LinuxCooked2 || frame.len() < 20 {
+            return None;
+        }
+        frame.get(4..)?.first_chunk().copied().map(u32::from_be_bytes)
+    }
 }
 
 /// The payload of a frame, by the protocol that its link header announces.
@@ -53,29 +113,32 @@ pub(crate) enum Payload<'f> {
 }
 
 impl<'f> Payload<'f> {
-    fn of(protocol: EtherType, rest: &'f [u8]) -> Payload<'f> {
-        match protocol {
+    /// Returns the payload behind a link header with this EtherType, and behind the tags of `vlans`.
+    fn of(protocol: EtherType, vlans: VlanTags, rest: &'f [u8]) -> Result<Payload<'f>, Defect> {
+        let (tags, protocol, at) = VlanTags::read(protocol.0, rest);
+        let rest = &rest[at..];
+        Ok(match EtherType(protocol) {
+            _ if is_tag(protocol) && rest.len() < TAG => return Err(Defect::LinkHeader),
+            _ if tags != vlans => Payload::Other,
             EtherType::IPV4 => Payload::V4(rest),
             EtherType::IPV6 => Payload::V6(rest),
             _ => Payload::Other,
-        }
+        })
     }
 }
 
 /// Returns the payload behind a frame's link header.
 pub(crate) fn strip(link: Link, frame: &[u8]) -> Result<Payload<'_>, Defect> {
     match link {
-        Link::Ethernet => {
+        Link::Ethernet | Link::Vlan(_) => {
             let header = Ethernet2HeaderSlice::from_slice(frame).map_err(|_| Defect::LinkHeader)?;
-            Ok(Payload::of(header.ether_type(), &frame[header.slice().len()..]))
+            Payload::of(header.ether_type(), link.vlans(), &frame[header.slice().len()..])
         }
-        Link::LinuxCooked => {
-            let (header, rest) = frame.split_at_checked(16).ok_or(Defect::LinkHeader)?;
-            Ok(Payload::of(EtherType(u16::from_be_bytes([header[14], header[15]])), rest))
-        }
-        Link::LinuxCooked2 => {
-            let (header, rest) = frame.split_at_checked(20).ok_or(Defect::LinkHeader)?;
-            Ok(Payload::of(EtherType(u16::from_be_bytes([header[0], header[1]])), rest))
+        Link::LinuxCooked | Link::LinuxCooked2 => {
+            let (at, length) = if link == Link::LinuxCooked { (14, 16) } else { (0, 20) };
+            let (header, rest) = frame.split_at_checked(length).ok_or(Defect::LinkHeader)?;
+            let protocol = EtherType(u16::from_be_bytes([header[at], header[at + 1]]));
+            Payload::of(protocol, VlanTags::default(), rest)
         }
         Link::Ip => match frame.first().map(|octet| octet >> 4) {
             Some(4) => Ok(Payload::V4(frame)),

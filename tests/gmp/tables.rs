@@ -4,7 +4,7 @@ use super::router::*;
 use crate::support::igmp_messages::*;
 use mgm::protocol::gmp::{GmpConfig, Leave};
 
-/// A listener whose hosts are not tracked: only the tables count.
+/// A listener that tracks no hosts: only the tables count.
 fn tables() -> Router {
     Router::configured(GmpConfig::default().with_leave(Leave::Query).with_track_hosts(false))
 }

@@ -3,7 +3,7 @@
 //! beside each capture.
 
 use mgm::plane::capture::CaptureReader;
-use mgm::plane::{Class, Control, classify};
+use mgm::plane::{Class, Control, Link, MacAddress, classify_cut};
 use mgm::wire::gmp::{parse_igmp, parse_mld};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// Returns the counts under the keys of the JSON, and whether the capture was read to its end.
 fn count(path: &Path) -> (Value, bool) {
     let mut outcomes = BTreeMap::from(
-        ["not_multicast", "control", "link_local", "ttl_expired", "malformed", "data"]
+        ["not_multicast", "control", "link_local", "ttl_expired", "malformed", "truncated", "data"]
             .map(|name| (name, 0_u64)),
     );
     let (mut packets, mut octets, mut received) = (0_u64, 0_u64, Vec::new());
@@ -31,8 +31,15 @@ fn count(path: &Path) -> (Value, bool) {
             octets += u64::from(frame.length);
             let interface = usize::try_from(frame.interface).unwrap();
             received.resize(received.len().max(interface + 1), 0_u64);
+            // The router's address in one of the captures.
+            let is_own = frame.link.sender(frame.octets) == Some(MacAddress([2, 0, 0, 0, 0, 0xbb]));
+            if frame.outgoing || is_own || matches!(frame.link, Link::Unknown(_)) {
+                continue;
+            }
             received[interface] += 1;
-            let outcome = match classify(frame.link, frame.octets) {
+            let outcome = match classify_cut(frame.link, frame.octets, frame.cut as usize) {
+                Class::Truncated(Some(_)) => "data",
+                Class::Truncated(None) => "truncated",
                 Class::NotMulticast => "not_multicast",
                 Class::Malformed(_) => "malformed",
                 Class::Control(Control::Igmp { message, .. }) if parse_igmp(message).is_err() => "malformed",
@@ -60,7 +67,7 @@ fn counted(path: &Path) -> Value {
     let report: Value = serde_json::from_reader(BufReader::new(File::open(path).unwrap())).unwrap();
     let reasons = &report["not_forwarded"];
     let mut outcomes: BTreeMap<&str, u64> =
-        ["not_multicast", "control", "link_local", "ttl_expired", "malformed"]
+        ["not_multicast", "control", "link_local", "ttl_expired", "malformed", "truncated"]
             .into_iter()
             .map(|name| (name, reasons[name].as_u64().unwrap()))
             .collect();

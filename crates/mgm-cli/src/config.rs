@@ -1,8 +1,16 @@
 //! The configuration file of `mgm forward` and `mgm soak`.
 
+// By its path, since a fuzz target includes this file.
+#[path = "config/gmp.rs"]
+mod gmp;
+
+use crate::terminal::plain::plain;
 use anyhow::{Context, anyhow, bail};
+use gmp::{Checks, Gmp, IgmpChecks, MldChecks};
 use ipnet::IpNet;
 use mgm::manager::Membership;
+use mgm::plane::capture::Recording;
+use mgm::protocol::gmp::GmpConfig;
 use mgm::wire::MacAddress;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::HashSet;
@@ -10,6 +18,7 @@ use std::fmt::Display;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 use toml::Spanned;
 
 /// A configuration, checked as far as possible without the capture.
@@ -20,11 +29,19 @@ pub(crate) struct Config {
     pub(crate) joins: Vec<(String, Membership)>,
     /// Routes, each with the name of the upstream interface.
     pub(crate) routes: Vec<(IpNet, String)>,
+    /// The longest gap between the time of a packet and the times of all others.
+    pub(crate) max_time_gap: Duration,
+    pub(crate) igmp: GmpConfig,
+    pub(crate) mld: GmpConfig,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Interface {
     pub(crate) name: String,
+    /// The name in the capture.
+    pub(crate) capture: String,
+    /// Whether the interface takes part.
+    pub(crate) enabled: bool,
     /// File and line, for messages.
     pub(crate) place: String,
     pub(crate) addresses: Vec<IpNet>,
@@ -55,12 +72,25 @@ struct File {
     join: Vec<FileJoin>,
     #[serde(default)]
     route: Vec<FileRoute>,
+    #[serde(default)]
+    capture: FileCapture,
+    igmp: Option<Spanned<Gmp<IgmpChecks>>>,
+    mld: Option<Spanned<Gmp<MldChecks>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileCapture {
+    #[serde(deserialize_with = "gmp::seconds")]
+    max_time_gap: Option<Duration>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileInterface {
     name: Spanned<String>,
+    capture: Option<String>,
+    enabled: Option<bool>,
     #[serde(default)]
     address: Option<Prefix>,
     #[serde(default)]
@@ -130,11 +160,22 @@ impl Config {
             let place = place(interface.name.span().start);
             let name = interface.name.into_inner();
             if interfaces.iter().any(|known| known.name == name) {
-                bail!("{place}: a second [[interface]] \"{name}\": put both into one");
+                bail!("{place}: a second [[interface]] \"{}\": put both into one", plain(&name));
+            }
+            let capture = interface.capture.unwrap_or_else(|| name.clone());
+            if let Some(known) = interfaces.iter().find(|known| known.capture == capture) {
+                bail!(
+                    "{place}: \"{}\" and \"{}\" are both the interface \"{}\" of the capture: put both into one",
+                    plain(&known.name),
+                    plain(&name),
+                    plain(&capture)
+                );
             }
             let addresses = interface.address.into_iter().chain(interface.addresses);
             interfaces.push(Interface {
                 name,
+                capture,
+                enabled: interface.enabled.unwrap_or(true),
                 place,
                 addresses: addresses.map(|Prefix(prefix)| prefix).collect(),
                 mac: interface.mac,
@@ -145,7 +186,8 @@ impl Config {
             interfaces.iter().find(|interface| interface.name == *name.get_ref()).ok_or_else(|| {
                 let place = place(name.span().start);
                 let names = list(interfaces.iter().map(|interface| &interface.name));
-                anyhow!("{place}: this file has no [[interface]] \"{}\", only {names}", name.get_ref())
+                let name = plain(name.get_ref());
+                anyhow!("{place}: this file has no [[interface]] \"{name}\", only {names}")
             })
         };
 
@@ -178,19 +220,34 @@ impl Config {
             known(&interface)?;
             routes.push((prefix, interface.into_inner()));
         }
-        Ok(Config { interfaces, joins, routes })
+        let max_time_gap = parsed.capture.max_time_gap.unwrap_or(Recording::MAX_GAP);
+        let igmp = settings(parsed.igmp, "igmp", &place)?;
+        let mld = settings(parsed.mld, "mld", &place)?;
+        Ok(Config { interfaces, joins, routes, max_time_gap, igmp, mld })
     }
+}
+
+/// Returns the settings of a section, or the defaults without one.
+fn settings<C: Checks>(
+    section: Option<Spanned<Gmp<C>>>,
+    name: &str,
+    place: &impl Fn(usize) -> String,
+) -> anyhow::Result<GmpConfig> {
+    let Some(section) = section else { return Ok(GmpConfig::default()) };
+    let at = section.span().start;
+    section.into_inner().config().map_err(|wrong| anyhow!("{}: [{name}]: {wrong}", place(at)))
 }
 
 /// Returns names as a list for a message.
 pub(crate) fn list(names: impl Iterator<Item = impl Display>) -> String {
-    let names: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
+    let names: Vec<_> = names.map(|name| format!("\"{}\"", plain(&name.to_string()))).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mgm::protocol::gmp::{HostLimits, Leave};
 
     fn parse(text: &str) -> anyhow::Result<Config> {
         Config::parse("file.toml", text)
@@ -205,11 +262,62 @@ mod tests {
         assert_eq!(interface("studio").mac, Some(MacAddress([2, 0x77, 0, 0, 1, 1])));
         assert_eq!(interface("office").protocols, DEFAULT_PROTOCOLS);
         assert!(!config.joins.is_empty() && !config.routes.is_empty());
+        // The settings of IGMP and MLD in the example are the defaults.
+        let ranges = |config: &GmpConfig| {
+            config.clone().with_source_specific(vec![]).with_last_member_query_count(None)
+        };
+        assert_eq!([&config.igmp, &config.mld].map(ranges), [&GmpConfig::default(); 2].map(ranges));
+        assert_eq!(config.igmp.last_member_count(), GmpConfig::default().last_member_count());
+        assert_eq!(config.max_time_gap, Recording::MAX_GAP);
+        // Every setting of the file's types is there.
+        for key in ["capture = ", "enabled = ", "[igmp.checks]", "[mld.checks]", "[igmp.limits]", "leave = "]
+        {
+            assert!(text.contains(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_settings_of_igmp_and_mld_are_read() {
+        let text = "
+            [igmp]
+            robustness = 3
+            query_interval = 60
+            query_response_interval = 2.5
+            last_member_query_interval = 0.5
+            last_member_query_count = 4
+            leave = 'query'
+            track_hosts = false
+            source_specific = ['232.1.0.0/16']
+            checks = { ttl = false, router_alert = true, subnet = false }
+            limits = { groups = 1, hosts = 2, sources = 3, group_sources = 4, total = 5 }
+            [mld]
+            leave = 'immediate'
+            source_specific = []
+            checks = { hop_limit = false, router_alert = false, link_local = false }
+            [capture]
+            max_time_gap = 0.5
+        ";
+        let Config { igmp, mld, max_time_gap, .. } = parse(text).unwrap();
+        assert_eq!(max_time_gap, Duration::from_millis(500));
+        assert_eq!((igmp.robustness, igmp.query_interval), (3, Duration::from_secs(60)));
+        assert_eq!(igmp.query_response_interval, Duration::from_millis(2500));
+        assert_eq!(igmp.last_member_query_time(), Duration::from_secs(2));
+        assert_eq!((igmp.leave, igmp.track_hosts), (Leave::Query, false));
+        assert_eq!(igmp.source_specific, ["232.1.0.0/16".parse().unwrap()]);
+        assert!(!igmp.checks.ttl && igmp.checks.router_alert && !igmp.checks.subnet);
+        let limits = HostLimits { groups: 1, hosts: 2, sources: 3, group_sources: 4, total: 5 };
+        assert_eq!(igmp.limits, limits);
+        assert_eq!((mld.leave, mld.source_specific.len()), (Leave::Immediate, 0));
+        assert!(!mld.checks.mld_hop_limit && !mld.checks.mld_router_alert && !mld.checks.mld_link_local);
+        assert!(mld.checks.ttl, "the checks of the other protocol");
     }
 
     #[test]
     fn an_empty_file_is_a_configuration() {
-        assert_eq!(parse("").unwrap(), Config { interfaces: vec![], joins: vec![], routes: vec![] });
+        let config = parse("").unwrap();
+        assert_eq!((config.interfaces.len(), config.joins.len(), config.routes.len()), (0, 0, 0));
+        assert_eq!(config.max_time_gap, Duration::from_secs(86_400));
+        assert_eq!((config.igmp, config.mld), (GmpConfig::default(), GmpConfig::default()));
     }
 
     #[test]
@@ -251,6 +359,24 @@ mod tests {
             ),
             ("[[route]]\nprefix = \"10.0.0.0\"\ninterface = \"east\"", &["line 4", "no prefix length"]),
             ("[[route]]\nprefix = \"10.0.0.0/8\"\ninterface = \"west\"", &["file.toml:5", "\"west\""]),
+            ("[igmp]\nrobustness = 9", &["file.toml:3: [igmp]", "robustness is 9", "from 1 to 7"]),
+            ("[igmp]\nrobustness = 300", &["line 4", "300"]),
+            ("[mld]\nquery_interval = -1", &["line 4", "-1 is no number of seconds", "such as 125"]),
+            (
+                "[mld]\nquery_interval = 5",
+                &["[mld]", "query_response_interval", "must be less than query_interval"],
+            ),
+            ("[mld]\nquery_interval = 1e300", &["line 4", "no number of seconds"]),
+            ("[igmp]\nleave = \"never\"", &["line 4", "never", "immediate"]),
+            ("[igmp]\nsource_specific = [\"ff3e::/32\"]", &["[igmp]", "ff3e::/32", "other address family"]),
+            ("[igmp]\nsource_specific = [\"10.0.0.0/8\"]", &["[igmp]", "10.0.0.0/8", "take it out"]),
+            ("[igmp.checks]\nhop_limit = true", &["line 4", "hop_limit", "ttl"]),
+            ("[igmp.limits]\ngroups = 0", &["[igmp]", "groups is 0", "at least 1"]),
+            ("[capture]\nmax_time_gap = \"day\"", &["line 4", "day"]),
+            (
+                "[[interface]]\nname = \"east\"\n[[interface]]\nname = \"west\"\ncapture = \"east\"",
+                &["file.toml:4", "\"east\" and \"west\" are both", "put both into one"],
+            ),
             (
                 "[[route]]\nprefix = \"::/0\"\ninterface = \"east\"\n[[route]]\nprefix = \"::/0\"\ninterface = \"east\"",
                 &["file.toml:7", "second route"],

@@ -4,23 +4,27 @@ mod advice;
 mod output;
 pub(crate) mod report;
 mod tables;
+mod timeline;
 
 use crate::arguments::whole;
 use crate::config::Config;
+use crate::terminal::plain::plain;
 use crate::terminal::progress::Progress;
 use crate::terminal::{print, table};
 use crate::{Failure, setup};
 use anyhow::Context;
-use mgm::plane::capture::{Recording, Run, Transmit};
+use mgm::plane::capture::{CaptureRouter, Recording, Run, Transmit};
 use mgm::wire::Link;
 use mgm_verify::churn::Churn;
 use output::Output;
-use report::Report;
+use report::{Report, RunResult};
 use std::fs::File;
 use std::io::{self, Read};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
+use timeline::Timeline;
 
 /// Forward the multicast packets of a capture and report the fate of every packet
 ///
@@ -28,7 +32,20 @@ use std::time::Instant;
 /// the memberships become forwarding entries, and the entries name the interfaces to which each packet is copied. Time is
 /// the capture's time: memberships lapse after 260 seconds without a report, entries after 900 seconds.
 ///
-/// Record all interfaces of a router at once, each by its name: dumpcap -i eth0 -i eth1 -w router.pcapng
+/// Record what the router receives, on all its interfaces at once, in one file. On the router:
+///
+/// tcpdump -i any -y LINUX_SLL2 -Q in -w router.pcap
+///
+/// Each interface index of such a file is a router interface: any:2, any:3. With names instead, and also what the router sends:
+///
+/// dumpcap -i eth0 -i eth1 -w router.pcapng
+///
+/// What the router sent is counted as "own" and never as received. It is known by the direction in the file, by the packet type
+/// of cooked headers (-i any), and by a source address that is one of the router's: name those of a capture of both directions
+/// as "mac" in a file for --config.
+///
+/// Packets are handled in the order of their times, over all interfaces. VLAN 5 of eth0 is the interface eth0.5. Packets that
+/// were cut off (-s 96) are forwarded as long as --out does not ask for whole copies.
 #[derive(clap::Args)]
 #[command(after_long_help = EXIT_CODES)]
 pub(crate) struct Arguments {
@@ -55,6 +72,12 @@ pub(crate) struct Arguments {
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
+
+    /// Print when hosts joined and left, and when memberships lapsed
+    ///
+    /// --json always has these events. At most 65536 are kept; with --repeat, those of the first pass.
+    #[arg(long)]
+    timeline: bool,
 
     /// Forward the capture N times from memory
     ///
@@ -91,9 +114,10 @@ pub(crate) fn workers(threads: u16) -> NonZeroUsize {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.as_deref().map(Config::read).transpose().map_err(Failure::usage)?;
-    let recording = read(&arguments.capture).map_err(Failure::input)?;
-    let name = || arguments.capture.display().to_string();
-    let setup = match setup::set_up(&recording, config.as_ref(), arguments.churn) {
+    let recording = read(&arguments.capture, config.as_ref()).map_err(Failure::input)?;
+    let name = || plain(&arguments.capture.display().to_string()).into_owned();
+    let timeline = Arc::new(Timeline::default());
+    let setup = match setup::set_up(&recording, config.as_ref(), arguments.churn, Some(timeline.clone())) {
         Ok(setup) => setup,
         Err(error) => {
             // An interface may be missing because the capture is cut short.
@@ -105,14 +129,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     };
     let router = &setup.router;
-    for port in router.ports() {
-        if let Link::Unknown(linktype) = port.link {
-            tracing::warn!(
-                "interface \"{}\" has frames of link type {linktype}, which mgm cannot read",
-                port.name
-            );
-        }
-    }
+    warn(router, &recording);
     let mut output = arguments
         .out
         .as_deref()
@@ -133,7 +150,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         passes: arguments.repeat,
         threads: workers(arguments.threads),
         transmit,
-        progress: &mut |frames| progress.set_position(frames),
+        progress: &mut |frames| {
+            if frames >= recording.frames() {
+                timeline.close();
+            }
+            progress.set_position(frames);
+        },
     };
     let totals = router.run(&recording, run);
     let elapsed = started.elapsed();
@@ -148,7 +170,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let churn = churn.map_err(Failure::library_bug)?;
     // Without a readable frame, empty tables would add nothing to the error.
     if arguments.json || recording.end().is_ok() || recording.frames() > 0 {
-        let report = Report::new(router, &totals, &churn, elapsed);
+        let report = Report::new(
+            router,
+            &RunResult {
+                times: recording.times(),
+                totals: &totals,
+                churn: &churn,
+                elapsed,
+                passes: arguments.repeat.get(),
+                timeline: Some(&timeline),
+            },
+        );
         let advice = advice::advice(&report, router.ports());
         if arguments.json {
             if let Some(advice) = &advice {
@@ -157,15 +189,34 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             print(&report.json()).map_err(Failure::input)?;
         } else {
             let width = table::terminal_width();
-            print(&tables::all(&report, &churn, &name(), advice.as_deref(), width))
-                .map_err(Failure::input)?;
+            let shown =
+                tables::Shown { churn: &churn, advice: advice.as_deref(), timeline: arguments.timeline };
+            print(&tables::all(&report, &name(), &shown, width)).map_err(Failure::input)?;
         }
     }
     recording.into_end().with_context(name).map_err(Failure::input)
 }
 
+/// Warns of what the router cannot use.
+fn warn(router: &CaptureRouter, recording: &Recording) {
+    for port in router.ports() {
+        if let Link::Unknown(linktype) = port.link {
+            let name = plain(&port.name);
+            tracing::warn!("interface \"{name}\" has frames of link type {linktype}, which mgm cannot read");
+        }
+    }
+    let outside = recording.times().outside;
+    if outside > 0 {
+        tracing::warn!(
+            "{outside} packets have a time far outside all others ([capture] max_time_gap in a file for --config); each is \
+             handled at the time of the packet before it in the file"
+        );
+    }
+}
+
 /// Reads a capture into memory.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Recording> {
+pub(crate) fn read(path: &Path, config: Option<&Config>) -> anyhow::Result<Recording> {
+    let max_gap = config.map_or(Recording::MAX_GAP, |config| config.max_time_gap);
     let (input, length): (Box<dyn Read>, _) = if path.as_os_str() == "-" {
         (Box::new(io::stdin().lock()), 0)
     } else {
@@ -174,7 +225,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Recording> {
         (Box::new(file), length)
     };
     let mut progress = Progress::new("octets read", length);
-    let recording = Recording::read_with(input, |octets| progress.set_position(octets));
+    let recording = Recording::read_with(input, max_gap, |octets| progress.set_position(octets));
     progress.finish();
     Ok(recording)
 }

@@ -1,16 +1,18 @@
 //! The router of `mgm forward` and `mgm soak`: the manager, its protocols and its routes.
 
 use crate::config::{Config, DEFAULT_PROTOCOLS, ProtocolName, list};
+use crate::terminal::plain::plain;
 use anyhow::{Context, bail};
 use ipnet::IpNet;
 use mgm::forwarding::Family;
 use mgm::manager::{GroupManager, Interface, ManagerConfig, RpfLookup};
 use mgm::plane::Port;
 use mgm::plane::capture::{CaptureRouter, Recording};
-use mgm::protocol::gmp::{GmpConfig, GroupMembership};
+use mgm::protocol::gmp::{GmpConfig, GmpObserver, GroupMembership};
 use mgm::protocol::static_joins::StaticJoins;
 use mgm::rpf::{LearnedRoutes, Prefix, RouteTable};
 use mgm_verify::churn::{CaptureInterfaces, INTERFACES_OF_THREAD};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A router with its protocols.
@@ -23,17 +25,34 @@ pub(crate) struct Setup {
 }
 
 /// Sets up a router for a recording, with room for this number of churn threads.
-pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16) -> anyhow::Result<Setup> {
+///
+/// `observer` hears of each change of what hosts want.
+pub(crate) fn set_up(
+    recording: &Recording,
+    config: Option<&Config>,
+    churn: u16,
+    observer: Option<Arc<dyn GmpObserver>>,
+) -> anyhow::Result<Setup> {
     let mut ports = recording.ports();
     let default = if config.is_some() { Vec::new() } else { DEFAULT_PROTOCOLS.to_vec() };
     let mut protocols = vec![default; ports.len()];
-    let port_named = |name: &str| recording.interfaces().iter().position(|interface| interface.name == name);
+    // The port of each interface of the configuration.
+    let mut named: HashMap<&str, usize> = HashMap::new();
+    let mut enabled = vec![config.is_none(); ports.len()];
     let mut connected = Vec::new();
     for interface in config.into_iter().flat_map(|config| &config.interfaces) {
-        let Some(port) = port_named(&interface.name) else {
+        let found = recording.interfaces().iter().position(|known| known.name == interface.capture);
+        let Some(port) = found else {
             let names = list(recording.interfaces().iter().map(|interface| &interface.name));
-            bail!("{}: the capture has no interface \"{}\", only {names}", interface.place, interface.name);
+            let name = plain(&interface.capture);
+            bail!("{}: the capture has no interface \"{name}\", only {names}", interface.place);
         };
+        named.insert(&interface.name, port);
+        enabled[port] = interface.enabled;
+        if !interface.enabled {
+            continue;
+        }
+        ports[port].name.clone_from(&interface.name);
         ports[port].mac = interface.mac.unwrap_or(ports[port].mac);
         protocols[port].clone_from(&interface.protocols);
         connected.extend(interface.addresses.iter().map(|address| (*address, port)));
@@ -42,8 +61,9 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
     let (routes, learned): (Arc<dyn RpfLookup>, _) = match config {
         Some(config) => {
             // Every route has an interface of the file, and the loop above has found each of these in the capture.
-            let routes = config.routes.iter().filter_map(|(prefix, name)| Some((*prefix, port_named(name)?)));
-            (Arc::new(route_table(&ports, connected.into_iter().chain(routes))), None)
+            let routes =
+                config.routes.iter().filter_map(|(prefix, name)| Some((*prefix, *named.get(&**name)?)));
+            (Arc::new(route_table(&ports, connected.iter().copied().chain(routes))), None)
         }
         None => {
             let learned = Arc::new(LearnedRoutes::new());
@@ -54,8 +74,15 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
 
     // The routing role comes first: IGMP's memberships end when the routing protocol of their interface changes.
     let static_joins = StaticJoins::new(manager.clone())?;
-    let igmp = GroupMembership::new(manager.clone(), Family::V4, GmpConfig::default())?;
-    let mld = GroupMembership::new(manager.clone(), Family::V6, GmpConfig::default())?;
+    let listener = |family, settings: Option<GmpConfig>| -> anyhow::Result<GroupMembership> {
+        let listener = GroupMembership::new(manager.clone(), family, settings.unwrap_or_default())?;
+        Ok(match &observer {
+            Some(observer) => listener.with_observer(observer.clone()),
+            None => listener,
+        })
+    };
+    let igmp = listener(Family::V4, config.map(|config| config.igmp.clone()))?;
+    let mld = listener(Family::V6, config.map(|config| config.mld.clone()))?;
     let mut capture = CaptureInterfaces::default();
     for (port, protocols) in protocols.iter().enumerate() {
         let take = |interface: Interface| -> anyhow::Result<()> {
@@ -68,6 +95,11 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
                 Family::V6 => (&mld, ProtocolName::Mld),
             };
             if protocols.contains(&name) {
+                let addresses = connected
+                    .iter()
+                    .filter(|(address, of)| *of == port && Family::of(address.addr()) == interface.family());
+                let addresses = addresses.map(|(address, _)| (address.addr(), address.prefix_len()));
+                listener.set_addresses(interface, addresses.collect());
                 listener.take(interface)?;
                 capture.igmp.push(interface);
             }
@@ -77,14 +109,20 @@ pub(crate) fn set_up(recording: &Recording, config: Option<&Config>, churn: u16)
             .map(|family| ports[port].interface(family))
             .into_iter()
             .try_for_each(take)
-            .with_context(|| format!("interface \"{}\"", ports[port].name))?;
+            .with_context(|| format!("interface \"{}\"", plain(&ports[port].name)))?;
     }
     for (name, membership) in config.into_iter().flat_map(|config| &config.joins) {
-        let port = port_named(name).with_context(|| format!("interface \"{name}\""))?;
-        let interface = ports[port].interface(membership.family());
-        static_joins.join(interface, *membership)?;
+        let port = *named.get(&**name).with_context(|| format!("interface \"{}\"", plain(name)))?;
+        if enabled[port] {
+            let interface = ports[port].interface(membership.family());
+            static_joins.join(interface, *membership)?;
+        }
     }
-    let router = CaptureRouter::new(manager, [igmp, mld], ports, learned);
+    let own = config.into_iter().flat_map(|config| &config.interfaces).filter_map(|interface| interface.mac);
+    let inactive = enabled.iter().enumerate().filter(|(_, enabled)| !**enabled).map(|(port, _)| port);
+    let router = CaptureRouter::new(manager, [igmp, mld], ports, learned)
+        .with_own_addresses(own)
+        .with_inactive_ports(inactive);
     Ok(Setup { router, _static_joins: static_joins, capture })
 }
 

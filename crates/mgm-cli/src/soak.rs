@@ -2,13 +2,13 @@
 
 use crate::arguments::whole;
 use crate::config::Config;
-use crate::forward::report::Report;
+use crate::forward::report::{Report, RunResult};
 use crate::forward::{read, workers};
 use crate::terminal::progress::time_bar;
 use crate::terminal::{print, table};
 use crate::{Failure, setup};
 use anyhow::{Context, anyhow};
-use mgm::plane::capture::{Recording, Run};
+use mgm::plane::capture::{CaptureRouter, Recording, Run, Times, Totals};
 use mgm_verify::churn::ChurnCounts;
 use mgm_verify::report::{Destination, Provenance, grouped};
 use mgm_verify::soak::{self, Gauges, Sample, SoakConfig, SoakError, SoakInput, SoakReport};
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         arguments.report.as_deref().map(Destination::open).transpose().map_err(Failure::usage)?;
     let provenance = Provenance::now(env!("CARGO_PKG_VERSION"));
     let gauges = Gauges::new().map_err(Failure::usage)?;
-    let recording = read(&arguments.capture).map_err(Failure::input)?;
+    let recording = read(&arguments.capture, config.as_ref()).map_err(Failure::input)?;
     if recording.end().is_err() {
         return recording.into_end().with_context(name).map_err(Failure::input);
     }
@@ -81,9 +81,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let one_pass = one_pass(&recording, config.as_ref()).map_err(Failure::usage)?;
     // One thread more: the control load has its interfaces.
-    let setup = setup::set_up(&recording, config.as_ref(), arguments.churn + 1).map_err(Failure::usage)?;
-    let counts =
-        |totals: &_| counts(&Report::new(&setup.router, totals, &ChurnCounts::default(), Duration::ZERO));
+    let setup =
+        setup::set_up(&recording, config.as_ref(), arguments.churn + 1, None).map_err(Failure::usage)?;
+    let counts = |totals: &_| counts(&setup.router, totals);
     let input = SoakInput {
         recording: &recording,
         router: &setup.router,
@@ -140,15 +140,18 @@ fn soak_with_progress(
 
 /// Returns the counts of one pass without churn.
 fn one_pass(recording: &Recording, config: Option<&Config>) -> anyhow::Result<Value> {
-    let setup = setup::set_up(recording, config, 0)?;
+    let setup = setup::set_up(recording, config, 0, None)?;
     let run =
         Run { passes: NonZeroU64::MIN, threads: NonZeroUsize::MIN, transmit: None, progress: &mut |_| () };
     let totals = setup.router.run(recording, run)?;
-    Ok(counts(&Report::new(&setup.router, &totals, &ChurnCounts::default(), Duration::ZERO)))
+    Ok(counts(&setup.router, &totals))
 }
 
-/// Returns a report as a JSON value, or a text that equals no report.
-fn counts(report: &Report) -> Value {
+/// Returns the counts of a run as a JSON value, or a text that equals no report.
+fn counts(router: &CaptureRouter, totals: &Totals) -> Value {
+    let (times, churn) = (Times::default(), &ChurnCounts::default());
+    let run = RunResult { times, totals, churn, elapsed: Duration::ZERO, passes: 1, timeline: None };
+    let report = Report::new(router, &run);
     serde_json::to_value(report).unwrap_or_else(|error| Value::String(error.to_string()))
 }
 

@@ -47,3 +47,41 @@ impl Endian {
         whole(if self.big { parse_unknownblock_be(block) } else { parse_unknownblock_le(block) })
     }
 }
+
+/// The flags of a packet (draft-ietf-opsawg-pcapng section 4.3.1); all zero if the block has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PacketFlags(u32);
+
+impl PacketFlags {
+    /// Returns whether the system that made the capture sent the packet: bits 0 and 1.
+    pub(super) const fn is_outbound(self) -> bool {
+        self.0 & 0b11 == 0b10
+    }
+
+    /// Returns the octets of the frame check sequence, if the packet tells: bits 5 to 8.
+    pub(super) const fn fcs(self) -> Option<u32> {
+        match self.0 >> 5 & 0xf {
+            0 => None,
+            length => Some(length),
+        }
+    }
+}
+
+impl Endian {
+    /// Returns the flags among the options of a packet block. Options that are cut short end the search.
+    pub(super) fn flags(self, mut options: &[u8]) -> PacketFlags {
+        const END: u16 = 0;
+        const FLAGS: u16 = 2;
+        while let Some((&[a, b, c, d], rest)) = options.split_first_chunk() {
+            let half =
+                |octets| if self.big { u16::from_be_bytes(octets) } else { u16::from_le_bytes(octets) };
+            let (code, length) = (half([a, b]), usize::from(half([c, d])));
+            match (code, rest.first_chunk()) {
+                (END, _) => break,
+                (FLAGS, Some(flags)) if length == 4 => return PacketFlags(self.word(*flags)),
+                _ => options = rest.get(length.next_multiple_of(4)..).unwrap_or_default(),
+            }
+        }
+        PacketFlags::default()
+    }
+}

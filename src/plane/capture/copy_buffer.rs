@@ -1,13 +1,15 @@
 //! [`CopyBuffer`]: a packet with its TTL decremented, and room for a link header.
 
 use crate::plane::{CannotForward, Port};
-use crate::wire::{ETHERNET_HEADER, decrement_ttl, ethernet_header};
+use crate::wire::{ETHERNET_HEADER, decrement_ttl, ethernet_header, tagged_header};
 use std::net::IpAddr;
 
 /// A packet with its TTL decremented, and room for a link header before it.
 #[derive(Default)]
 pub(super) struct CopyBuffer {
     octets: Vec<u8>,
+    /// The packet as it left with tags last.
+    tagged: Vec<u8>,
 }
 
 impl CopyBuffer {
@@ -21,7 +23,13 @@ impl CopyBuffer {
 
     /// Returns the loaded packet as it leaves through a port.
     pub(super) fn leaving(&mut self, port: &Port, group: IpAddr) -> &[u8] {
-        if port.link.has_ethernet_header() {
+        let vlans = port.link.vlans();
+        if !vlans.is_empty() {
+            self.tagged.clear();
+            self.tagged.extend_from_slice(&tagged_header(group, port.mac, vlans));
+            self.tagged.extend_from_slice(&self.octets[ETHERNET_HEADER..]);
+            &self.tagged
+        } else if port.link.has_ethernet_header() {
             self.octets[..ETHERNET_HEADER].copy_from_slice(&ethernet_header(group, port.mac));
             &self.octets
         } else {

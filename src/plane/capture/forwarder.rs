@@ -2,8 +2,9 @@
 
 use super::Totals;
 use super::copy_buffer::CopyBuffer;
+use super::flows::{FlowNumber, Outcome, Tallies};
 use super::recording::Batch;
-use crate::forwarding::{Entry, Flow, ForwardingReader, Verdict, VifIndex};
+use crate::forwarding::{Entry, Flow, ForwardingReader, VifIndex};
 use crate::manager::{FlowRequest, GroupManager, NewFlowError};
 use crate::plane::{CannotForward, CopyOutcome, Egress, NoFastPath, PacketProcessor, Port, PortMap};
 
@@ -30,8 +31,11 @@ pub(super) struct Packet {
     pub(super) frame: u32,
     /// The offset of the datagram in the batch.
     pub(super) at: u32,
-    /// The length of the datagram.
+    /// The captured octets of the datagram.
     pub(super) length: u32,
+    /// The octets of the whole datagram.
+    pub(super) whole: u32,
+    pub(super) number: FlowNumber,
 }
 
 /// Copies as they leave, for a caller that writes them.
@@ -91,6 +95,7 @@ struct WorkerState<'r> {
     copy: CopyBuffer,
     /// Copies made, by port.
     transmitted: Vec<u64>,
+    tallies: Tallies,
 }
 
 impl<'r> Forwarder<'r> {
@@ -105,6 +110,7 @@ impl<'r> Forwarder<'r> {
                 processor: PacketProcessor::new(forwarding.counters()),
                 copy: CopyBuffer::default(),
                 transmitted: vec![0; context.ports.len()],
+                tallies: Tallies::default(),
             },
         }
     }
@@ -149,6 +155,7 @@ impl<'r> Forwarder<'r> {
             }
         }
         self.state.processor.dropped_mut().queue_full += 1;
+        self.state.tallies.count(packet.number, batch.nanoseconds(packet.frame), Outcome::QueueFull);
     }
 
     /// Returns whether a flow has an entry.
@@ -161,16 +168,17 @@ impl<'r> Forwarder<'r> {
         self.reader.park();
     }
 
-    /// Returns the counters.
-    pub(super) fn finish(self) -> Totals {
-        let WorkerState { processor, transmitted, .. } = self.state;
-        Totals {
+    /// Returns the counters, and the counts of each flow.
+    pub(super) fn finish(self) -> (Totals, Tallies) {
+        let WorkerState { processor, transmitted, tallies, .. } = self.state;
+        let totals = Totals {
             forwarded_packets: processor.forwarded_packets(),
             copies: processor.copies(),
             not_forwarded: *processor.dropped(),
             transmitted,
             ..Totals::default()
-        }
+        };
+        (totals, tallies)
     }
 }
 
@@ -183,9 +191,14 @@ impl WorkerState<'_> {
         packet: &Packet,
         sent: Option<&mut SentCopies>,
     ) -> bool {
-        let WorkerState { context, processor, copy, transmitted } = self;
+        let WorkerState { context, processor, copy, transmitted, tallies } = self;
         let mut egress = PacketCopies { context: *context, copy, transmitted, batch, packet, sent };
-        processor.process(entry, packet.arrival, packet.length as usize, &mut egress) != Verdict::Stale
+        let before = processor.forwarded_packets();
+        let verdict = processor.process(entry, packet.arrival, packet.whole as usize, &mut egress);
+        let copied = processor.forwarded_packets() > before;
+        let Some(outcome) = Outcome::of(verdict, copied, packet.whole) else { return false };
+        tallies.count(packet.number, batch.nanoseconds(packet.frame), outcome);
+        true
     }
 }
 

@@ -6,18 +6,24 @@
 
 mod blocks;
 mod copy_buffer;
+mod flows;
 mod forwarder;
+mod interfaces;
 mod read;
 mod recording;
 mod router;
 mod run;
 mod time;
+mod time_order;
 mod totals;
 mod worker_pool;
 mod write;
 
-pub use read::{CaptureInterface, CaptureReader, Frame, ReadError};
+pub use flows::FlowAccount;
+pub use interfaces::CaptureInterface;
+pub use read::{CaptureReader, Frame, ReadError};
 pub use recording::Recording;
 pub use router::{CaptureRouter, Run, Transmit};
+pub use time_order::Times;
 pub use totals::Totals;
 pub use write::CaptureWriter;

@@ -4,12 +4,13 @@
 //! each section, and the distinction between a cut and damage. The reader parses a block only once all of it is in the
 //! buffer; an error after that is damage.
 
-use super::blocks::{Endian, whole};
+use super::blocks::{Endian, PacketFlags, whole};
+use super::interfaces::{CaptureInterface, Interfaces, MAX_DESCRIBED};
 use super::time::{TimeUnit, since_epoch};
 use crate::plane::{Link, MacAddress};
+use crate::wire::remove_tags;
 use pcap_parser::pcapng::{OptionCode, parse_sectionheaderblock};
 use pcap_parser::{EPB_MAGIC, IDB_MAGIC, SHB_MAGIC, SPB_MAGIC, parse_pcap_header};
-use std::collections::HashMap;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::time::Duration;
@@ -20,9 +21,8 @@ const MAX_BLOCK: usize = 16 << 20;
 const MAX_PACKET: usize = 256 << 10;
 /// The obsolete Packet Block of early pcapng files.
 const PACKET_BLOCK: u32 = 2;
-/// The maximum number of interfaces, of one section and of all together. A router spends more memory on an interface than
-/// the few octets that describe it.
-const MAX_INTERFACES: usize = 1 << 16;
+/// The maximum length of a frame check sequence: that of Ethernet. Files that name a longer one mean another unit.
+const MAX_FCS: u32 = 4;
 const PCAP_HEADER: usize = 24;
 /// The octets of a block up to its type, its length and, in a section header, the byte order.
 const BLOCK_HEADER: usize = 12;
@@ -53,17 +53,6 @@ pub enum ReadError {
     },
 }
 
-/// An interface of a capture.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaptureInterface {
-    /// The name in the capture; without one, `if` and the number in its section: `if0`, `if1`, ...
-    pub name: String,
-    /// The link header of its frames, as first described.
-    pub link: Link,
-    /// The Ethernet address, if the capture has it.
-    pub mac: Option<MacAddress>,
-}
-
 /// A captured frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'r> {
@@ -75,14 +64,24 @@ pub struct Frame<'r> {
     pub length: u32,
     /// The link header.
     pub link: Link,
-    /// The captured octets.
+    /// The captured octets, without VLAN tags and frame check sequence.
     pub octets: &'r [u8],
+    /// The number of octets that the capture cut off behind them.
+    pub cut: u32,
+    /// Whether the capture says that its system sent the frame: by the direction in the flags of the packet, or by the packet
+    /// type of a cooked header.
+    pub outgoing: bool,
+    /// Whether the frame names one more interface than there is room for. `interface` is then the described one.
+    pub no_room: bool,
 }
 
 /// Reads a capture: pcap or pcapng, in micro- or nanoseconds, of either byte order.
 ///
 /// Interfaces are identified by name. If a later section describes an interface of a known name, as in captures that were
 /// joined, it is the same interface.
+///
+/// A VLAN of an interface is an interface of its own: `eth0.5`, or `eth0.5.6` for nested tags. So is each interface index in
+/// cooked headers of version 2: `any:3`. Frames come without VLAN tags and frame check sequences.
 ///
 /// ```no_run
 /// use mgm::plane::capture::CaptureReader;
@@ -101,9 +100,7 @@ pub struct CaptureReader<R> {
     /// The offset of `buffer[used]` in the input.
     offset: u64,
     format: Format,
-    interfaces: Vec<CaptureInterface>,
-    /// The positions of the interfaces, by name.
-    by_name: HashMap<String, u32>,
+    interfaces: Interfaces,
     /// The interfaces of the present section, in the order in which packets number them.
     section: Vec<SectionInterface>,
     latest: Duration,
@@ -118,11 +115,14 @@ enum Format {
 /// An interface as a section describes it.
 #[derive(Clone, Copy, Debug)]
 struct SectionInterface {
-    interface: u32,
+    /// The position among the described interfaces.
+    described: u32,
     link: Link,
     unit: TimeUnit,
     offset_seconds: i64,
     snap_length: u32,
+    /// The octets of the frame check sequence at the end of each frame.
+    fcs: u32,
 }
 
 /// A packet within the buffer.
@@ -131,6 +131,7 @@ struct BufferedPacket {
     time: Option<Duration>,
     length: u32,
     octets: Range<usize>,
+    flags: PacketFlags,
 }
 
 impl<R: Read> CaptureReader<R> {
@@ -145,8 +146,7 @@ impl<R: Read> CaptureReader<R> {
             used: 0,
             offset: 0,
             format: Format::PcapNg { big_endian: false },
-            interfaces: Vec::new(),
-            by_name: HashMap::new(),
+            interfaces: Interfaces::default(),
             section: Vec::new(),
             latest: Duration::ZERO,
         };
@@ -169,11 +169,22 @@ impl<R: Read> CaptureReader<R> {
             record_header: if header.is_modified_format() { 24 } else { 16 },
             unit: TimeUnit::power_of_ten(if header.is_nanosecond_precision() { 9 } else { 6 }),
         };
-        // The upper bits describe frame check sequences.
-        let link = Link::from_linktype(header.network.0 as u32 & 0x0fff_ffff);
-        reader
-            .describe(None, link, None, TimeUnit::power_of_ten(6), 0, 0)
-            .map_err(|what| reader.damaged(what))?;
+        // The link type is the lower half. The highest four bits count the words of two octets of the frame check sequence, if
+        // the bit P is set (draft-ietf-opsawg-pcap section 4).
+        const FCS_LENGTH_PRESENT: u32 = 1 << 26;
+        let network = header.network.0 as u32;
+        let fcs = if network & FCS_LENGTH_PRESENT == 0 { 0 } else { 2 * (network >> 28) };
+        let link = Link::from_linktype(network & 0xffff);
+        let described = reader.interfaces.describe(None, 0, link, None).unwrap_or_default();
+        let unit = TimeUnit::power_of_ten(6);
+        reader.section.push(SectionInterface {
+            described,
+            link,
+            unit,
+            offset_seconds: 0,
+            snap_length: 0,
+            fcs,
+        });
         reader.advance(PCAP_HEADER);
         Ok(reader)
     }
@@ -181,7 +192,7 @@ impl<R: Read> CaptureReader<R> {
     /// Returns the interfaces described so far. Blocks that follow may add more.
     #[must_use]
     pub fn interfaces(&self) -> &[CaptureInterface] {
-        &self.interfaces
+        self.interfaces.all()
     }
 
     /// Returns the number of octets of the input used so far.
@@ -201,16 +212,25 @@ impl<R: Read> CaptureReader<R> {
             }
             Format::PcapNg { .. } => self.next_packet_block()?,
         };
-        Ok(found.map(|BufferedPacket { described, time, length, octets }| {
-            self.latest = time.unwrap_or(self.latest);
-            Frame {
-                interface: described.interface,
-                time: self.latest,
-                length,
-                link: described.link,
-                octets: &self.buffer[octets],
-            }
-        }))
+        Ok(found.map(|packet| self.frame(packet)))
+    }
+
+    /// Returns the frame of a packet, without its tags and frame check sequence.
+    fn frame(&mut self, packet: BufferedPacket) -> Frame<'_> {
+        let BufferedPacket { described: SectionInterface { described, link, fcs, .. }, flags, .. } = packet;
+        self.latest = packet.time.unwrap_or(self.latest);
+        let fcs = flags.fcs().unwrap_or(fcs).min(MAX_FCS);
+        let whole = packet.length.checked_sub(fcs).unwrap_or(packet.length) as usize;
+        let Range { start, end } = packet.octets;
+        let end = if fcs > 0 { end.min(start + whole) } else { end };
+        let octets = &mut self.buffer[start..end];
+        let cut = whole.saturating_sub(octets.len()) as u32;
+        let outgoing = flags.is_outbound() || link.is_outgoing(octets);
+        let index = link.interface_index(octets);
+        let (tags, removed) = remove_tags(link, octets);
+        let (interface, no_room) = self.interfaces.of_frame((described, index, tags));
+        let octets = &self.buffer[start + removed..end];
+        Frame { interface, time: self.latest, length: packet.length, link, octets, cut, outgoing, no_room }
     }
 
     fn next_record(
@@ -230,7 +250,8 @@ impl<R: Read> CaptureReader<R> {
         let octets = self.used + head..self.used + head + captured as usize;
         self.advance(head + captured as usize);
         let time = Duration::from_secs(seconds.into()) + since_epoch(fraction.into(), unit, 0);
-        Ok(Some(BufferedPacket { described: self.section[0], time: Some(time), length, octets }))
+        let (described, flags) = (self.section[0], PacketFlags::default());
+        Ok(Some(BufferedPacket { described, time: Some(time), length, octets, flags }))
     }
 
     fn next_packet_block(&mut self) -> Result<Option<BufferedPacket>, ReadError> {
@@ -285,26 +306,47 @@ impl<R: Read> CaptureReader<R> {
                 let option = |code: OptionCode| {
                     block.options.iter().find(|o| o.code == code).and_then(|o| o.as_bytes().ok())
                 };
-                let name = option(OptionCode::IfName).map(|name| String::from_utf8_lossy(name).into_owned());
+                // Of the same length as the numbers of other options, or left out.
+                let fcs = option(IF_FCSLEN)
+                    .and_then(|length| length.first())
+                    .map_or(0, |length| u32::from(*length));
                 let mac = option(OptionCode::IfMacAddr).and_then(|mac| mac.try_into().ok()).map(MacAddress);
                 let offset = option(OptionCode::IfTsoffset).and_then(|offset| offset.try_into().ok());
-                let offset =
+                let offset_seconds =
                     offset.map_or(0, if big_endian { i64::from_be_bytes } else { i64::from_le_bytes });
                 let link = Link::from_linktype(block.linktype.0 as u32);
-                let (unit, snap_length) = (TimeUnit::from_tsresol(block.if_tsresol), block.snaplen);
-                self.describe(name, link, mac, unit, offset, snap_length).map(|()| None)
+                let number = self.section.len();
+                let described = self
+                    .interfaces
+                    .describe(option(OptionCode::IfName), number, link, mac)
+                    .filter(|_| number < MAX_DESCRIBED)
+                    .ok_or("more than 65536 interfaces")?;
+                let unit = TimeUnit::from_tsresol(block.if_tsresol);
+                let snap_length = block.snaplen;
+                self.section.push(SectionInterface {
+                    described,
+                    link,
+                    unit,
+                    offset_seconds,
+                    snap_length,
+                    fcs,
+                });
+                Ok(None)
             }
             EPB_MAGIC => {
                 let packet = endian.packet(block).ok_or("a packet block that is malformed")?;
                 let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-                self.packet(packet.if_id, Some(ticks), packet.caplen, packet.origlen, start + 28).map(Some)
+                let options = (16 + 12_usize).saturating_add((packet.caplen as usize).next_multiple_of(4));
+                let flags = endian.flags(block.get(options..length - 4).unwrap_or_default());
+                self.packet(packet.if_id, Some(ticks), packet.caplen, packet.origlen, start + 28, flags)
+                    .map(Some)
             }
             SPB_MAGIC => {
                 let packet = endian.simple_packet(block).ok_or("a simple packet block that is malformed")?;
                 let described = self.section.first().ok_or(UNKNOWN_INTERFACE)?;
                 let snap = if described.snap_length == 0 { u32::MAX } else { described.snap_length };
                 let captured = packet.origlen.min(snap).min(packet.data.len() as u32);
-                self.packet(0, None, captured, packet.origlen, start + 12).map(Some)
+                self.packet(0, None, captured, packet.origlen, start + 12, PacketFlags::default()).map(Some)
             }
             PACKET_BLOCK => {
                 let body = endian.unknown(block).ok_or("a packet block that is malformed")?.data;
@@ -315,7 +357,10 @@ impl<R: Read> CaptureReader<R> {
                 if word(12) as usize > data.len() {
                     return Err("a packet block that is malformed");
                 }
-                self.packet(endian.word(interface), Some(ticks), word(12), word(16), start + 28).map(Some)
+                let flags =
+                    endian.flags(data.get((word(12) as usize).next_multiple_of(4)..).unwrap_or_default());
+                let interface = endian.word(interface);
+                self.packet(interface, Some(ticks), word(12), word(16), start + 28, flags).map(Some)
             }
             // Names, statistics, secrets and other blocks.
             _ => Ok(None),
@@ -329,41 +374,11 @@ impl<R: Read> CaptureReader<R> {
         captured: u32,
         length: u32,
         at: usize,
+        flags: PacketFlags,
     ) -> Result<BufferedPacket, &'static str> {
         let described = *self.section.get(interface as usize).ok_or(UNKNOWN_INTERFACE)?;
         let time = ticks.map(|ticks| since_epoch(ticks, described.unit, described.offset_seconds));
-        Ok(BufferedPacket { described, time, length, octets: at..at + captured as usize })
-    }
-
-    fn describe(
-        &mut self,
-        name: Option<String>,
-        link: Link,
-        mac: Option<MacAddress>,
-        unit: TimeUnit,
-        offset_seconds: i64,
-        snap_length: u32,
-    ) -> Result<(), &'static str> {
-        const TOO_MANY: &str = "more than 65536 interfaces";
-        if self.section.len() == MAX_INTERFACES {
-            return Err(TOO_MANY);
-        }
-        let name = name.filter(|n| !n.is_empty()).unwrap_or_else(|| format!("if{}", self.section.len()));
-        let interface = match self.by_name.get(&name) {
-            Some(known) => *known,
-            None if self.interfaces.len() == MAX_INTERFACES => return Err(TOO_MANY),
-            None => {
-                // At most MAX_INTERFACES: fits a u32.
-                let new = self.interfaces.len() as u32;
-                self.by_name.insert(name.clone(), new);
-                self.interfaces.push(CaptureInterface { name, link, mac: None });
-                new
-            }
-        };
-        let described = &mut self.interfaces[interface as usize];
-        described.mac = described.mac.or(mac);
-        self.section.push(SectionInterface { interface, link, unit, offset_seconds, snap_length });
-        Ok(())
+        Ok(BufferedPacket { described, time, length, octets: at..at + captured as usize, flags })
     }
 
     /// Fills the buffer with `length` octets. Returns `false` at the end of the input.
@@ -406,6 +421,8 @@ impl<R: Read> CaptureReader<R> {
     }
 }
 
+/// The option with the octets of the frame check sequence (draft-ietf-opsawg-pcapng section 4.2).
+const IF_FCSLEN: OptionCode = OptionCode(13);
 const UNKNOWN_INTERFACE: &str = "a packet of an undescribed interface";
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! [`Recording`]: a whole capture in memory, to be forwarded once or repeatedly.
 
-use super::{CaptureInterface, CaptureReader, Frame, ReadError};
+use super::time_order::TimeOrder;
+use super::{CaptureInterface, CaptureReader, Frame, ReadError, Times};
 use crate::plane::{Link, MacAddress, Port};
 use std::io::Read;
 use std::sync::Arc;
@@ -11,12 +12,13 @@ const BATCH_FRAMES: usize = 512;
 /// The number of octets that fill a batch.
 const BATCH_OCTETS: usize = 512 << 10;
 
-/// The frames of a capture, as far as it could be read.
+/// The frames of a capture in the order of time, as far as it could be read.
 #[derive(Debug)]
 pub struct Recording {
     interfaces: Vec<CaptureInterface>,
     batches: Vec<Arc<Batch>>,
     frames: u64,
+    times: Times,
     end: Result<(), ReadError>,
 }
 
@@ -30,46 +32,59 @@ pub(super) struct Batch {
 #[derive(Clone, Copy, Debug)]
 struct FrameRecord {
     interface: u32,
-    time: Duration,
+    /// Nanoseconds since 1970. A reader clamps times to those that fit.
+    time: u64,
     length: u32,
     link: Link,
     at: u32,
     captured: u32,
+    cut: u32,
+    outgoing: bool,
+    no_room: bool,
 }
 
 impl Recording {
+    /// The default of the longest gap between the time of a frame and the times of all others: a day.
+    pub const MAX_GAP: Duration = Duration::from_secs(24 * 60 * 60);
+
     /// Reads a capture to its end, or up to the first error. [`Recording::end`] returns that error.
     #[must_use]
     pub fn read(input: impl Read) -> Recording {
-        Self::read_with(input, |_| ())
+        Self::read_with(input, Self::MAX_GAP, |_| ())
     }
 
     /// Does the same, and passes the number of octets used so far to `progress` from time to time.
+    ///
+    /// A few frames with times more than `max_gap` outside those of all others get the time of the frame before them in the
+    /// file. [`Recording::times`] counts them.
     #[must_use]
-    pub fn read_with(input: impl Read, mut progress: impl FnMut(u64)) -> Recording {
+    pub fn read_with(input: impl Read, max_gap: Duration, mut progress: impl FnMut(u64)) -> Recording {
         let mut reader = match CaptureReader::new(input) {
             Ok(reader) => reader,
             Err(error) => {
-                return Recording { interfaces: Vec::new(), batches: Vec::new(), frames: 0, end: Err(error) };
+                let (interfaces, batches, times) = (Vec::new(), Vec::new(), Times::default());
+                return Recording { interfaces, batches, frames: 0, times, end: Err(error) };
             }
         };
         let (mut batches, mut batch, mut frames) = (Vec::new(), Batch::default(), 0);
+        let mut order = TimeOrder::new();
         let end = loop {
             match reader.next_frame() {
-                Ok(Some(frame)) => batch.push(&frame),
+                Ok(Some(frame)) => order.push(batch.push(&frame)),
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }
             frames += 1;
-            if batch.frames.len() == BATCH_FRAMES || batch.octets.len() >= BATCH_OCTETS {
-                batches.push(Arc::new(std::mem::take(&mut batch)));
+            if batch.is_full() {
+                batches.push(std::mem::take(&mut batch));
                 progress(reader.position());
             }
         };
-        if !batch.frames.is_empty() {
-            batches.push(Arc::new(batch));
+        if batch.len() > 0 {
+            batches.push(batch);
         }
-        Recording { interfaces: reader.interfaces().to_vec(), batches, frames, end }
+        let (batches, times) = order.apply(batches, max_gap);
+        Recording { interfaces: reader.interfaces().to_vec(), batches, frames, times, end }
     }
 
     /// Returns the interfaces of the capture, in the order of their description.
@@ -98,6 +113,12 @@ impl Recording {
         self.frames
     }
 
+    /// Returns what the times of the frames were like.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        self.times
+    }
+
     /// Returns whether the capture was read to its end.
     ///
     /// # Errors
@@ -119,24 +140,49 @@ impl Recording {
     }
 
     /// Returns the time of the first frame.
-    pub(super) fn start(&self) -> Option<Duration> {
-        self.batches.first().and_then(|batch| batch.frames.first()).map(|frame| frame.time)
+    pub(super) fn start(&self) -> Duration {
+        self.times.first
     }
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, frame: &Frame<'_>) {
+    /// Adds a frame. Returns its time in nanoseconds.
+    pub(super) fn push(&mut self, frame: &Frame<'_>) -> u64 {
+        let at = self.push_octets(frame.octets);
+        let Frame { interface, time, length, link, octets, cut, outgoing, no_room } = *frame;
+        let (captured, time) = (octets.len() as u32, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let record = FrameRecord { interface, time, length, link, at, captured, cut, outgoing, no_room };
+        self.frames.push(record);
+        time
+    }
+
+    /// Adds a frame of another batch, with this time.
+    pub(super) fn push_at(&mut self, other: &Batch, frame: u32, time: u64) {
+        let record = other.frames[frame as usize];
+        let at = self.push_octets(other.octets(record.at, record.captured));
+        self.frames.push(FrameRecord { time, at, ..record });
+    }
+
+    fn push_octets(&mut self, octets: &[u8]) -> u32 {
         // The batch is full long before 2^32 octets: the largest frame has 16 MiB.
-        let (at, captured) = (self.octets.len() as u32, frame.octets.len() as u32);
-        self.octets.extend_from_slice(frame.octets);
-        let Frame { interface, time, length, link, .. } = *frame;
-        self.frames.push(FrameRecord { interface, time, length, link, at, captured });
+        let at = self.octets.len() as u32;
+        self.octets.extend_from_slice(octets);
+        at
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.frames.len() == BATCH_FRAMES || self.octets.len() >= BATCH_OCTETS
     }
 
     pub(super) fn frames(&self) -> impl ExactSizeIterator<Item = Frame<'_>> {
         self.frames.iter().map(|record| {
-            let &FrameRecord { interface, time, length, link, at, captured } = record;
-            Frame { interface, time, length, link, octets: self.octets(at, captured) }
+            let &FrameRecord { interface, time, length, link, at, captured, cut, outgoing, no_room } = record;
+            let (time, octets) = (Duration::from_nanos(time), self.octets(at, captured));
+            Frame { interface, time, length, link, octets, cut, outgoing, no_room }
         })
     }
 
@@ -150,6 +196,11 @@ impl Batch {
     }
 
     pub(super) fn time(&self, frame: u32) -> Duration {
+        Duration::from_nanos(self.nanoseconds(frame))
+    }
+
+    /// Returns the time of a frame in nanoseconds.
+    pub(super) fn nanoseconds(&self, frame: u32) -> u64 {
         self.frames[frame as usize].time
     }
 }
@@ -169,7 +220,7 @@ mod tests {
         let mut file = writer.finish().unwrap();
         file.truncate(file.len() - 1);
         let mut used = 0;
-        let recording = Recording::read_with(&file[..], |octets| used = octets);
+        let recording = Recording::read_with(&file[..], Recording::MAX_GAP, |octets| used = octets);
         assert!(used > 0 && used < file.len() as u64);
         assert!(matches!(recording.end(), Err(ReadError::CutShort { .. })));
         assert!(recording.batches().len() > 2);

@@ -15,7 +15,7 @@ use super::worker_pool::WorkerPool;
 use super::{Frame, Totals};
 use crate::forwarding::Family;
 use crate::manager::{GroupManager, Interface};
-use crate::plane::{Port, PortMap};
+use crate::plane::{MacAddress, Port, PortMap};
 use crate::protocol::gmp::GroupMembership;
 use crate::rpf::LearnedRoutes;
 use std::fmt;
@@ -32,6 +32,9 @@ pub struct CaptureRouter {
     pub(super) mld: GroupMembership,
     pub(super) ports: Vec<Port>,
     pub(super) learned: Option<Arc<LearnedRoutes>>,
+    pub(super) own_addresses: Vec<MacAddress>,
+    /// The port indices of interfaces that take no part.
+    pub(super) inactive: Vec<usize>,
 }
 
 impl fmt::Debug for CaptureRouter {
@@ -47,7 +50,7 @@ pub struct Run<'a> {
     /// The number of workers. The counts do not depend on it.
     pub threads: NonZeroUsize,
     /// Receives each copy, in the order of packets: port index, time and packet. Called in the first pass only, since further
-    /// passes repeat it.
+    /// passes repeat it. With it, packets that the capture cut off are not forwarded, in any pass.
     pub transmit: Option<&'a mut Transmit<'a>>,
     /// Receives the number of frames read so far, over all passes, from time to time.
     pub progress: &'a mut dyn FnMut(u64),
@@ -77,7 +80,27 @@ impl CaptureRouter {
         ports: Vec<Port>,
         learned: Option<Arc<LearnedRoutes>>,
     ) -> CaptureRouter {
-        CaptureRouter { manager, igmp, mld, ports, learned }
+        CaptureRouter { manager, igmp, mld, ports, learned, own_addresses: Vec::new(), inactive: Vec::new() }
+    }
+
+    /// Names link-layer addresses of the router, besides those that a recording names for its interfaces.
+    ///
+    /// A frame from one of them is the router's own: it counts as [`DropCounters::own`](crate::plane::DropCounters::own) and
+    /// nothing else. So is a frame that the capture marks as outgoing.
+    #[must_use]
+    pub fn with_own_addresses(mut self, addresses: impl IntoIterator<Item = MacAddress>) -> CaptureRouter {
+        self.own_addresses.extend(addresses);
+        self
+    }
+
+    /// Names ports that take no part, besides those with a link that cannot be read.
+    ///
+    /// Their frames count as [`DropCounters::inactive_interface`](crate::plane::DropCounters::inactive_interface) and nothing
+    /// else.
+    #[must_use]
+    pub fn with_inactive_ports(mut self, ports: impl IntoIterator<Item = usize>) -> CaptureRouter {
+        self.inactive.extend(ports);
+        self
     }
 
     /// Returns the ports.

@@ -1,6 +1,7 @@
 //! [`WorkerPool`]: the workers of a run. Each flow always belongs to the same worker.
 
 use super::Totals;
+use super::flows::Tallies;
 use super::forwarder::{Context, Forwarder, Packet, SentCopies};
 use super::recording::Batch;
 use std::io;
@@ -46,7 +47,7 @@ struct PoolWorker<'scope> {
     /// The number of jobs dispatched and not finished.
     running: usize,
     spare: Vec<Vec<Packet>>,
-    thread: ScopedJoinHandle<'scope, Totals>,
+    thread: ScopedJoinHandle<'scope, (Totals, Tallies)>,
 }
 
 impl<'scope, 'r: 'scope> WorkerPool<'scope, 'r> {
@@ -146,17 +147,20 @@ impl<'scope, 'r: 'scope> WorkerPool<'scope, 'r> {
     }
 
     /// Ends the workers, and returns the counters of all.
-    pub(super) fn finish(mut self) -> Totals {
+    pub(super) fn finish(mut self) -> (Totals, Tallies) {
         self.wait();
-        let mut totals = self.own.finish();
+        let (mut totals, mut tallies) = self.own.finish();
         for PoolWorker { jobs, thread, .. } in self.workers {
             drop(jobs);
             match thread.join() {
-                Ok(counted) => totals += &counted,
+                Ok((counted, of_flows)) => {
+                    totals += &counted;
+                    tallies.add(&of_flows);
+                }
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        totals
+        (totals, tallies)
     }
 }
 
@@ -169,7 +173,11 @@ impl PoolWorker<'_> {
     }
 }
 
-fn work(mut forwarder: Forwarder<'_>, jobs: &Receiver<Job>, finish: &Sender<FinishedJob>) -> Totals {
+fn work(
+    mut forwarder: Forwarder<'_>,
+    jobs: &Receiver<Job>,
+    finish: &Sender<FinishedJob>,
+) -> (Totals, Tallies) {
     loop {
         let job = match jobs.try_recv() {
             Err(TryRecvError::Empty) => {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::plane::VlanTags;
 use etherparse::checksum::Sum16BitWords;
 use proptest::prelude::*;
 
@@ -90,9 +91,11 @@ fn unicast_is_not_multicast_even_if_malformed() {
     }
     assert_eq!(ip(&v6("::", "2001:db8::2", 17, &[])[..40]), Class::NotMulticast);
     let ethernet = |kind: [u8; 2]| [&[0xff; 12][..], &kind].concat();
-    for kind in [[8, 6], [0x81, 0], [0x88, 0xcc], [0, 38]] {
+    for kind in [[8, 6], [0x88, 0xcc], [0, 38]] {
         assert_eq!(classify(Link::Ethernet, &ethernet(kind)), Class::NotMulticast, "{kind:?}");
     }
+    assert_eq!(classify(Link::Ethernet, &ethernet([0x81, 0])), Class::Malformed(Defect::LinkHeader));
+    assert_eq!(classify_cut(Link::Ethernet, &ethernet([0x81, 0]), 9), Class::Truncated(None));
 }
 
 #[test]
@@ -134,7 +137,13 @@ fn igmp_is_control_for_any_group_and_ttl() {
         let (source, destination) = (source.parse().unwrap(), Ipv4Addr::new(224, 0, 0, 22));
         assert_eq!(
             ip(&datagram),
-            Class::Control(Control::Igmp { source, destination, ttl: 1, message: &[7; 8] })
+            Class::Control(Control::Igmp {
+                source,
+                destination,
+                ttl: 1,
+                router_alert: false,
+                message: &[7; 8]
+            })
         );
     }
     let with_router_alert = with(igmp("10.0.0.1", "239.1.2.3"), |d| {
@@ -142,7 +151,8 @@ fn igmp_is_control_for_any_group_and_ttl() {
         d.splice(20..20, [0x94, 4, 0, 0]);
     });
     let source = Ipv4Addr::new(10, 0, 0, 1);
-    let control = Control::Igmp { source, destination: GROUP4, ttl: 1, message: &[7; 8] };
+    let (ttl, router_alert) = (1, true);
+    let control = Control::Igmp { source, destination: GROUP4, ttl, router_alert, message: &[7; 8] };
     assert_eq!(ip(&with_router_alert), Class::Control(control));
     assert_eq!(ip(&igmp("10.0.0.1", "10.0.0.2")), Class::NotMulticast);
     for fragment in [[0x20, 0], [0, 1]] {
@@ -199,6 +209,7 @@ fn mld_is_found_behind_extension_headers() {
         source: "fe80::1".parse().unwrap(),
         destination: "ff02::16".parse().unwrap(),
         hop_limit: 9,
+        router_alert: true,
         message: &report,
     });
     assert_eq!(ip(&v6("fe80::1", "ff02::16", 0, &chain)), control);
@@ -240,6 +251,80 @@ fn invalid_ipv6_headers_are_malformed() {
     assert_eq!(ip(&v6("::", "ff0e::1", 17, &[])), Class::Malformed(Defect::Source));
     assert_eq!(ip(&v6("::", "ff0e::1", 58, &[128, 0, 0, 0])), Class::Malformed(Defect::Source));
     assert_eq!(ip(&v6("2001:db8::1", "ff0e::1", 58, &[])), Class::Malformed(Defect::Length));
+}
+
+/// A cut frame is what the whole one is, or truncated. Once its header is there, the flow and the length are the right ones.
+#[test]
+fn a_cut_frame_is_truncated_where_octets_are_missing() {
+    let igmp = with(v4("10.0.0.1", "239.1.2.3"), |d| d[9] = 2);
+    let mld = v6("fe80::1", "ff02::16", 0, &[58, 0, 5, 2, 0, 0, 1, 0, 143, 0, 0, 0, 0, 0, 0, 0]);
+    let (data4, data6) = (v4("10.0.0.1", "239.1.2.3"), v6("2001:db8::1", "ff0e::1", 17, &[7; 8]));
+    for (datagram, header) in [(data4, 20), (data6, 40), (igmp, usize::MAX), (mld, usize::MAX)] {
+        let whole = ip(&datagram);
+        for captured in 0..datagram.len() {
+            let found = classify_cut(Link::Ip, &datagram[..captured], datagram.len() - captured);
+            match (whole, found) {
+                (Class::Data(data), Class::Truncated(Some(cut))) => {
+                    assert!(captured >= header);
+                    assert_eq!((cut.flow, cut.length), (data.flow, datagram.len()));
+                    assert_eq!(cut.captured, &datagram[..captured]);
+                }
+                (_, Class::Truncated(None)) => assert!(captured < header),
+                other => panic!("{captured}: {other:?}"),
+            }
+            // A frame that was this short on the wire is malformed.
+            assert!(matches!(ip(&datagram[..captured]), Class::Malformed(_)), "{captured}");
+        }
+    }
+    let unicast = v4("10.0.0.1", "10.0.0.2");
+    assert_eq!(classify_cut(Link::Ip, &unicast[..20], 8), Class::NotMulticast);
+    let local = v4("10.0.0.1", "224.0.0.5");
+    assert_eq!(classify_cut(Link::Ip, &local[..20], 8), Class::LinkLocal);
+    let longer = with(v4("10.0.0.1", "239.1.2.3"), |d| d[3] = 99);
+    assert_eq!(
+        classify_cut(Link::Ip, &longer, 70),
+        Class::Malformed(Defect::Length),
+        "longer than its frame"
+    );
+}
+
+#[test]
+fn a_tag_without_vlan_is_skipped_and_others_belong_elsewhere() {
+    let datagram = v4("10.0.0.1", "239.1.2.3");
+    let frame = |tags: &[u8]| [&[1, 0, 0x5e, 1, 2, 3, 2, 0, 0, 0, 0, 1], tags, &[8, 0], &datagram].concat();
+    let vlan = |vlans: &[u16]| Link::Ethernet.within(VlanTags::new(vlans.iter().copied()).unwrap());
+    let (zero, five) = (frame(&[0x81, 0, 0xa0, 0]), frame(&[0x81, 0, 0xa0, 5]));
+    let two = frame(&[0x88, 0xa8, 0, 5, 0x81, 0, 0, 6]);
+    assert!(matches!(classify(Link::Ethernet, &zero), Class::Data(_)));
+    for (link, right) in [(vlan(&[5]), &five), (vlan(&[5, 6]), &two)] {
+        assert!(matches!(classify(link, right), Class::Data(_)));
+        for other in [&zero, &five, &two, &frame(&[])].into_iter().filter(|frame| *frame != right) {
+            assert_eq!(classify(link, other), Class::NotMulticast);
+        }
+    }
+    assert_eq!(classify(Link::Ethernet, &five), Class::NotMulticast);
+}
+
+#[test]
+fn router_alert_is_found_among_other_options() {
+    for (options, found) in [
+        (&[0x94, 4, 0, 0][..], true),
+        (&[1, 1, 7, 3, 0, 0x94, 4, 0, 0, 0, 0, 0], true),
+        (&[0, 0x94, 4, 0], false),
+        (&[0x94, 4], false),
+        (&[7, 0, 0x94, 4, 0, 0], false),
+        (&[], false),
+    ] {
+        assert_eq!(has_router_alert(options), found, "{options:?}");
+    }
+    let mld = |options: [u8; 6]| {
+        let chain = [&[58, 0][..], &options, &[143, 0, 0, 0, 0, 0, 0, 0]].concat();
+        let datagram = v6("fe80::1", "ff02::16", 0, &chain);
+        let Class::Control(Control::Mld { router_alert, .. }) = ip(&datagram) else { panic!() };
+        router_alert
+    };
+    assert!(mld([5, 2, 0, 0, 1, 0]) && mld([0, 0, 5, 2, 0, 0]) && mld([1, 0, 5, 2, 0, 0]));
+    assert!(!mld([5, 2, 0, 1, 1, 0]) && !mld([1, 4, 5, 2, 0, 0]) && !mld([1, 0, 0, 0, 5, 2]));
 }
 
 proptest! {
@@ -315,7 +400,7 @@ proptest! {
 
     #[test]
     fn the_short_path_agrees_with_the_rules(frame in nearly_common()) {
-        let all_rules = classify_any(Link::Ethernet, &frame);
+        let all_rules = classify_any(Link::Ethernet, &frame, 0);
         prop_assert_eq!(classify(Link::Ethernet, &frame), all_rules);
         // The short path recognises every frame with common headers, and no other.
         let common = match frame.get(14) {

@@ -6,7 +6,8 @@ use super::{PortTotals, SendError};
 use crate::forwarding::{Family, Flow, VifIndex};
 use crate::manager::{GroupManager, Interface};
 use crate::plane::port_map::KnownPort;
-use crate::plane::{CannotForward, CopyOutcome, Egress, FastEgress, Link, Port, PortMap};
+use crate::plane::{CannotForward, CopyOutcome, Egress, FastEgress, Link, MacAddress, Port, PortMap};
+use crate::wire::tagged_header;
 use std::sync::Arc;
 
 /// The ports as copies leave through them.
@@ -20,6 +21,7 @@ pub(super) struct EgressPorts {
 struct EgressPort {
     ring: FrameSender,
     source: SourceWord,
+    mac: MacAddress,
     link: Link,
     index: u32,
     /// The number of frames that were written into the ring before this worker got it.
@@ -44,6 +46,7 @@ impl EgressPorts {
             written_before: ring.written(),
             ring,
             source: SourceWord::new(port.mac),
+            mac: port.mac,
             link: port.link,
             index: port.index,
             dropped: 0,
@@ -120,10 +123,14 @@ impl<'f> Egress for PacketCopies<'_, 'f> {
         let EgressPorts { manager, map, ports } = &mut *self.ports;
         let port = map.port(interface).or_else(|| map.refresh_port(manager, interface));
         let Some(port) = port.and_then(|port| ports.get_mut(port)) else { return CopyOutcome::OtherPlane };
-        let sent = if port.link.has_ethernet_header() {
-            port.ring.write_copy(rewritten, port.source)
-        } else {
-            port.ring.write_parts(rewritten.datagram())
+        let sent = match port.link {
+            Link::Vlan(tags) => {
+                let header = tagged_header(self.flow.group(), port.mac, tags);
+                let [first, rest] = rewritten.datagram();
+                port.ring.write_parts([&header, first, rest])
+            }
+            link if link.has_ethernet_header() => port.ring.write_copy(rewritten, port.source),
+            _ => port.ring.write_parts(rewritten.datagram()),
         };
         match sent {
             Ok(()) => CopyOutcome::Made,

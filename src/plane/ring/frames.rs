@@ -105,7 +105,7 @@ impl FrameSender {
     }
 
     /// Writes a frame that consists of these parts, to be published later. Wait-free.
-    pub(super) fn write_parts(&mut self, parts: [&[u8]; 2]) -> Result<(), SendError> {
+    pub(super) fn write_parts<const N: usize>(&mut self, parts: [&[u8]; N]) -> Result<(), SendError> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         if length > MAX_FRAME {
             return Err(SendError::TooLong);

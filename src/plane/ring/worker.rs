@@ -277,6 +277,8 @@ fn count_other(dropped: &mut DropCounters, class: Class<'_>, control: &mut dyn F
             dropped.control += 1;
             control(message);
         }
+        // Frames of a ring are whole.
+        Class::Truncated(_) => dropped.truncated += 1,
         Class::Data(_) => {}
     }
 }

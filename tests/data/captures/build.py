@@ -123,12 +123,22 @@ def ethernet(datagram, kind=None, pad=True):
     return frame.ljust(60, b"\0") if pad else frame
 
 
-def cooked(datagram):
-    return struct.pack("!HHH8s", 2, 1, 6, b"\x02\0\0\0\0\x09") + ethertype(datagram) + datagram
+def tagged(datagram, *tags, types=b""):
+    """Builds an Ethernet frame with a tag for each control field: outermost first, of type 802.1Q or of `types`."""
+    kinds = [types[n : n + 2] or b"\x81\0" for n in range(0, 2 * len(tags), 2)]
+    tail = b"".join(kind + struct.pack("!H", tag) for kind, tag in zip(kinds, tags))
+    frame = ethernet(datagram, pad=False)
+    return frame[:12] + tail + frame[12:]
 
 
-def cooked2(datagram):
-    return ethertype(datagram) + struct.pack("!HIHBB8s", 0, 3, 1, 2, 6, b"\x02\0\0\0\0\x09") + datagram
+def cooked(datagram, kind=2):
+    """`kind` is the packet type: 0 to the host, 1 broadcast, 2 multicast, 4 outgoing."""
+    return struct.pack("!HHH8s", kind, 1, 6, b"\x02\0\0\0\0\x09") + ethertype(datagram) + datagram
+
+
+def cooked2(datagram, index=3, kind=2):
+    header = struct.pack("!HIHBB8s", 0, index, 1, kind, 6, b"\x02\0\0\0\0\x09")
+    return ethertype(datagram) + header + datagram
 
 
 FRAME = {ETHERNET: ethernet, RAW: lambda datagram: datagram, COOKED: cooked, COOKED2: cooked2}
@@ -166,8 +176,12 @@ def option(code, value, order="<"):
     return struct.pack(order + "HH", code, len(value)) + value + b"\0" * (-len(value) % 4)
 
 
-def interface(name=None, link=ETHERNET, order="<", resolution=None, offset=None, snaplen=0):
+def interface(name=None, link=ETHERNET, order="<", resolution=None, offset=None, snaplen=0, mac=None, fcs=None):
     options = b"" if name is None else option(2, name.encode(), order)
+    if mac is not None:
+        options += option(6, mac, order)
+    if fcs is not None:
+        options += option(13, bytes([fcs]), order)
     if resolution is not None:
         options += option(9, bytes([resolution]), order)
     if offset is not None:
@@ -177,10 +191,13 @@ def interface(name=None, link=ETHERNET, order="<", resolution=None, offset=None,
     return block(1, struct.pack(order + "HHI", link, 0, snaplen) + options, order)
 
 
-def packet(index, ticks, frame, order="<", length=None):
-    """Builds an Enhanced Packet Block; `ticks` has the unit of its interface."""
+def packet(index, ticks, frame, order="<", length=None, flags=None):
+    """Builds an Enhanced Packet Block; `ticks` has the unit of its interface. `flags`: 1 inbound, 2 outbound."""
     length = len(frame) if length is None else length
     body = struct.pack(order + "5I", index, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), length) + frame
+    if flags is not None:
+        body += b"\0" * (-len(body) % 4) + option(1, b"a comment", order)
+        body += option(2, struct.pack(order + "I", flags), order) + option(0, b"", order)
     return block(6, body, order)
 
 
@@ -196,16 +213,17 @@ def pcapng(interfaces, frames):
     for name, seconds, content in frames:
         number = index[name]
         if isinstance(content, Whole):
-            frame, length = content.frame, content.length
+            frame, length, flags = content.frame, content.length, content.flags
         else:
-            frame, length = FRAME[described[number][1]](content), None
-        data += packet(number, round(seconds * 1_000_000), frame, length=length)
+            frame, length, flags = FRAME[described[number][1]](content), None, None
+        data += packet(number, round(seconds * 1_000_000), frame, length=length, flags=flags)
     return data
 
 
 class Whole:
     """A frame with its link header; `captured` cuts it to that many octets."""
 
-    def __init__(self, frame, captured=None):
+    def __init__(self, frame, captured=None, flags=None):
+        self.flags = flags
         self.length = len(frame)
         self.frame = frame if captured is None else frame[:captured]

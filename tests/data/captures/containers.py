@@ -28,12 +28,16 @@ for file, order, nano in (
         )
     )
 
-for file, link in (("raw.pcap", RAW), ("cooked.pcap", COOKED), ("cooked2.pcap", COOKED2)):
+for file, link, name in (
+    ("raw.pcap", RAW, "if0"),
+    ("cooked.pcap", COOKED, "if0"),
+    ("cooked2.pcap", COOKED2, "any:3"),
+):
     scene(
         file,
         {"control": 2, "no_receivers": 2, "link_local": 1, "ttl_expired": 1},
-        [f"{S} {G} if0:  0", f"{S6} {G6} if0:  0"],
-        [f"if0 {G}", f"if0 {G6}"],
+        [f"{S} {G} {name}:  0", f"{S6} {G6} {name}:  0"],
+        [f"{name} {G}", f"{name} {G6}"],
     )(
         lambda link=link: pcap(
             [(time, FRAME[link](datagram)) for time, datagram in ONE_LAN]
@@ -104,20 +108,22 @@ def names():
 
 
 LINKS = (("ether", ETHERNET), ("raw", RAW), ("cooked", COOKED), ("cooked2", COOKED2))
+# Version 2 of the cooked header has the index of the interface.
+PORTS = ["ether", "raw", "cooked", "cooked2:3"]
 
 
 @scene(
     "links.pcapng",
     {"control": 8, "forwarded": 8},
     [
-        f"192.0.2.{20 + n} {G} {name}: {' '.join(other for other, _ in LINKS if other != name)} 1"
-        for n, (name, _) in enumerate(LINKS)
+        f"192.0.2.{20 + n} {G} {name}: {' '.join(other for other in PORTS if other != name)} 1"
+        for n, name in enumerate(PORTS)
     ]
     + [
-        f"2001:db8::{20 + n} {G6} {name}: {' '.join(other for other, _ in LINKS if other != name)} 1"
-        for n, (name, _) in enumerate(LINKS)
+        f"2001:db8::{20 + n} {G6} {name}: {' '.join(other for other in PORTS if other != name)} 1"
+        for n, name in enumerate(PORTS)
     ],
-    [f"{name} {group}" for name, _ in LINKS for group in (G, G6)],
+    [f"{name} {group}" for name in PORTS for group in (G, G6)],
 )
 def links():
     """Every kind of link forwards to every other kind."""

@@ -4,7 +4,7 @@
     make.py             writes them
     make.py --check     exits with status 1 if the files differ from what this script makes
 
-Each capture is one scene: a function in containers.py, times.py, reports.py or packets.py, with its counts, worked
+Each capture is one scene: a function in containers.py, times.py, taken.py, reports.py or packets.py, with its counts, worked
 out by hand. tests/independent/count.py computes them again and writes the JSON; both have to agree.
 """
 
@@ -16,6 +16,7 @@ import build  # noqa: F401  finds tests/independent
 import containers  # noqa: F401
 import packets  # noqa: F401
 import reports  # noqa: F401
+import taken  # noqa: F401
 import times  # noqa: F401
 from capture_file import Capture
 from count import Router
@@ -27,7 +28,7 @@ HERE = Path(__file__).parent
 def counted(path):
     capture, router = Capture(path), Router()
     for frame in capture:
-        router.take(frame, capture.names)
+        router.take(frame, capture.names, capture.macs)
     router.interfaces = capture.names
     return router.report(), capture.error
 

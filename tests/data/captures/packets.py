@@ -118,26 +118,6 @@ def local():
 
 
 @scene(
-    "vlan.pcapng",
-    {"control": 2, "not_multicast": 3, "forwarded": 1},
-    [f"{S} {G} in: a 1"],
-    WANTED,
-)
-def vlan():
-    """A frame with a VLAN tag belongs to another network and is no IP frame here."""
-    tagged = ethernet(b"\0\x05" + b"\x08\0" + udp(S, G), kind=b"\x81\0")
-    report = ethernet(b"\0\x05" + b"\x08\0" + v2_report(A, H), kind=b"\x81\0")
-    twice = ethernet(b"\0\x05\x81\0\0\x06\x08\0" + udp(S, G), kind=b"\x88\xa8")
-    frames = [
-        ("in", 1, Whole(tagged)),
-        ("a", 1, Whole(report)),
-        ("in", 1, Whole(twice)),
-        ("in", 2, udp(S, G)),
-    ]
-    return pcapng(["in", "a"], EVERYBODY + frames)
-
-
-@scene(
     "other.pcapng",
     {"control": 2, "not_multicast": 8, "forwarded": 1},
     [f"{S} {G} in: a 1"],
@@ -168,13 +148,13 @@ def damaged():
     """Malformed packets. Each would be forwarded if it were well-formed."""
     good, good6 = udp(S, G), udp(S6, G6)
     frames = [
-        # Cut within the link header, within the IP header, within the datagram.
-        Whole(ethernet(good), captured=13),
-        Whole(ethernet(good), captured=14),
-        Whole(ethernet(good), captured=14 + 19),
-        Whole(ethernet(good), captured=14 + len(good) - 1),
-        Whole(ethernet(good6), captured=14 + 39),
-        Whole(ethernet(good6), captured=14 + len(good6) - 1),
+        # Sent too short: ended within the link header, within the IP header, within the datagram.
+        Whole(ethernet(good)[:13]),
+        Whole(ethernet(good)[:14]),
+        Whole(ethernet(good)[: 14 + 19]),
+        Whole(ethernet(good)[: 14 + len(good) - 1]),
+        Whole(ethernet(good6)[: 14 + 39]),
+        Whole(ethernet(good6)[: 14 + len(good6) - 1]),
         # The wrong version for its ethertype.
         Whole(ethernet(good6, kind=b"\x08\0")),
         Whole(ethernet(good, kind=b"\x86\xdd")),

@@ -32,7 +32,7 @@ def igmp_v2():
             ("in", 0, udp(S, G)),
             ("in", 1, v2_report(C, G)),
             ("in", 1, v2_report(C, "224.0.0.251")),
-            ("a", 1, igmp(C, "224.0.0.1", b"\x11\x64\0\0\0\0\0\0")),
+            ("in", 1, igmp(C, "224.0.0.1", b"\x11\x64\0\0\0\0\0\0")),
             ("in", 2, udp(S, G)),
             ("a", 3, v2_report(A, G)),
             ("a", 3, v2_report(B, G)),
@@ -42,8 +42,9 @@ def igmp_v2():
             # A host without state leaves: nothing changes.
             ("a", 7, v2_leave(C, G)),
             ("in", 8, udp(S, G)),
+            # The last one leaves. Hosts that it kept from reporting would answer a query within two seconds.
             ("a", 9, v2_leave(B, G)),
-            ("in", 10, udp(S, G)),
+            ("in", 12, udp(S, G)),
         ],
     )
 
@@ -72,7 +73,7 @@ def igmp_v3():
         record(7, G, T),  # T: an unknown record type
         record(IS_IN, "198.51.100.9", T),  # T: not a group address
     ]
-    frames = [("in", 0, udp(S, G)), ("a", 1, igmp(C, "224.0.0.1", b"\x11\x64\0\0" + bytes(8)))]
+    frames = [("in", 0, udp(S, G)), ("in", 1, igmp(C, "224.0.0.1", b"\x11\x64\0\0" + bytes(8)))]
     for number, each in enumerate(records):
         frames += [
             ("a", 2 + number, v3_report(A, each)),
@@ -118,6 +119,12 @@ def igmp_hosts():
             ("in", 17, udp(S, G)),
         ],
     )
+
+
+@scene("igmp-excludes.pcapng", {"control": 1, "forwarded": 1, "no_receivers": 1}, [f"{S} {G} in:  0", f"{T} {G} in: a 1"], [f"a {G}"])
+def igmp_excludes():
+    """A host that wants every source but one."""
+    return pcapng(["in", "a"], [("a", 1, v3_report(A, record(TO_EX, G, S))), ("in", 2, udp(S, G)), ("in", 2, udp(T, G))])
 
 
 @scene("igmp-no-address.pcapng", {"control": 3, "forwarded": 1}, [f"{S} {G} in:  1"], [f"a {SSM} {S}"])
@@ -170,14 +177,14 @@ def mld_v1():
     return pcapng(
         ["in", "a"],
         [
-            ("a", 0, mld1(130, B6, "::", "ff02::1")),
+            ("in", 0, mld1(130, B6, "::", "ff02::1")),
             ("a", 1, mld1(131, A6, G6)),
             ("a", 1, mld1(131, A6, "ff02::1:ff00:a")),
             ("in", 2, udp(S6, G6)),
             ("a", 3, mld1(132, B6, G6)),
             ("in", 4, udp(S6, G6)),
             ("a", 5, mld1(132, A6, G6)),
-            ("in", 6, udp(S6, G6)),
+            ("in", 8, udp(S6, G6)),
         ],
     )
 
@@ -199,7 +206,7 @@ def mld_v2():
         record(TO_IN, G6),  # neither
         record(IS_EX, G6, T6),  # S6; a second host excludes T6 as well
     ]
-    frames = [("a", 0, mld(B6, "ff02::1", b"\x82" + bytes(27)))]
+    frames = [("in", 0, mld(B6, "ff02::1", b"\x82" + bytes(27)))]
     for number, each in enumerate(records):
         before = bytes([58, 0, 1, 4, 0, 0, 0, 0]) if number == 2 else b""  # destination options: PadN
         frames += [
@@ -251,4 +258,103 @@ def mld_damaged():
         ipv6(A6, "ff02::16", 44, b"\x3a\0\0\x01\0\0\0\x01" + report, 1),
     ]
     frames = [("a", 1, mld1(131, A6, G6)), *(("a", 2, each) for each in damaged), ("in", 3, udp(S6, G6))]
+    return pcapng(["in", "a"], frames)
+
+
+def v2_query(source, group=None, tenths=100):
+    destination = group or "224.0.0.1"
+    return igmp(source, destination, bytes([0x11, tenths, 0, 0]) + address(group or "0.0.0.0"))
+
+
+def v3_query(source, group=None, robustness=2, interval=125, code=100, suppress=False, sources=()):
+    """`interval` and `code` are the octets of the message."""
+    message = bytes([0x11, code, 0, 0]) + address(group or "0.0.0.0")
+    message += struct.pack("!BBH", suppress << 3 | robustness, interval, len(sources))
+    return igmp(source, group or "224.0.0.1", message + b"".join(map(address, sources)))
+
+
+@scene("querier-intervals.pcapng", {"control": 3, "forwarded": 3, "no_receivers": 1}, [f"{S} {G} in:  3"])
+def querier_intervals():
+    """A querier with 400 s between its queries, in the floating-point form: state lapses after 810 s."""
+    frames = [("a", 0, v3_query(C, interval=0x99)), ("a", 1, v3_report(A, record(TO_EX, G)))]
+    packets = [("in", time, udp(S, G)) for time in (2, 400, 810)]
+    return pcapng(["in", "a"], [*frames, *packets, ("a", 811, v3_query(C, interval=0x99)), ("in", 903, udp(S, G))])
+
+
+@scene(
+    "querier-leave.pcapng",
+    {"control": 6, "forwarded": 2, "no_receivers": 1},
+    [f"{S} {G} in:  2"],
+)
+def querier_leave():
+    """Where a querier is heard, a leave waits for its specific queries, for all hosts alike."""
+    return pcapng(
+        ["in", "a"],
+        [
+            ("a", 0, v2_query(C)),
+            ("a", 1, v2_report(A, G)),
+            ("a", 1, v2_report(B, G)),
+            ("a", 2, v2_leave(A, G)),
+            ("in", 5, udp(S, G)),
+            ("a", 6, v2_query(C, G, tenths=10)),
+            ("in", 7.5, udp(S, G)),
+            # A query of one second, twice: no host has answered.
+            ("a", 7, v2_query(C, G, tenths=10)),
+            ("in", 8.5, udp(S, G)),
+        ],
+    )
+
+
+@scene("leave-suppressed.pcapng", {"control": 3, "forwarded": 4}, [f"{S} {G} in: a 4"], [f"a {G}"])
+def leave_suppressed():
+    """A host of version 2 had kept its neighbour from reporting. The neighbour answers after the leave."""
+    reports = [("a", 0, v2_report(A, G)), ("a", 2, v2_leave(A, G)), ("a", 3.65, v2_report(B, G))]
+    packets = [("in", time, udp(S, G)) for time in (1, 3, 4, 9)]
+    return pcapng(["in", "a"], sorted(reports + packets, key=lambda frame: frame[1]))
+
+
+@scene(
+    "report-pieces.pcapng",
+    {"control": 2, "forwarded": 2},
+    [f"{S} {G} in: a 1", f"{T} {G} in: a 1"],
+    [f"a {G} {S}", f"a {G} {T}"],
+)
+def report_pieces():
+    """A list that did not fit one report (RFC 3376 section 4.2.16)."""
+    pieces = [("a", 1, v3_report(A, record(TO_IN, G, S))), ("a", 1.001, v3_report(A, record(TO_IN, G, T)))]
+    return pcapng(["in", "a"], pieces + [("in", 2, udp(source, G)) for source in (S, T)])
+
+
+@scene(
+    "igmp-not-believed.pcapng",
+    {"control": 5, "no_receivers": 2, "forwarded": 1},
+    [f"{S} {G} in:  0", f"{S} {SSM} in: a 1"],
+    [f"a {SSM} {S}"],
+)
+def igmp_not_believed():
+    """From beyond the link; and of a source-specific group, without a source (RFC 4604 section 2.2.1)."""
+    return pcapng(
+        ["in", "a"],
+        [
+            ("a", 1, v2_report(A, G, ttl=64)),
+            ("a", 1, v3_report(A, record(TO_EX, G), ttl=2)),
+            ("in", 2, udp(S, G)),
+            ("a", 3, v2_report(A, SSM)),
+            ("a", 3, v3_report(A, record(TO_EX, SSM))),
+            ("in", 4, udp(S, SSM)),
+            ("a", 5, v3_report(A, record(ALLOW, SSM, S))),
+            ("in", 6, udp(S, SSM)),
+        ],
+    )
+
+
+@scene("mld-no-alert.pcapng", {"control": 3, "no_receivers": 2}, [f"{S6} {G6} in:  0"])
+def mld_no_alert():
+    """MLD without Router Alert is ignored (RFC 3810 section 7.4): without a hop-by-hop header, or with another option there."""
+    message = b"\x83" + bytes(7) + address(G6)
+    pseudo = address(A6) + address(G6) + struct.pack("!II", len(message), 58)
+    plain = ipv6(A6, G6, 58, sealed(message, pseudo), 1)
+    padded = ipv6(A6, G6, 0, b"\x3a\0\1\4\0\0\0\0" + sealed(message, pseudo), 1)
+    other = ipv6(A6, G6, 0, b"\x3a\0\5\2\0\1\1\0" + sealed(message, pseudo), 1)
+    frames = [("a", 1, plain), ("in", 2, udp(S6, G6)), ("a", 3, padded), ("a", 3, other), ("in", 4, udp(S6, G6))]
     return pcapng(["in", "a"], frames)

@@ -1,12 +1,15 @@
 //! The report of `mgm forward`: the object that `--json` prints and that the tables show.
 
+use super::timeline::{EventReport, Timeline};
+use mgm::forwarding::Family;
 use mgm::manager::{Interface, Protocol};
-use mgm::plane::capture::{CaptureRouter, Totals};
+use mgm::plane::capture::{CaptureRouter, FlowAccount, Times, Totals};
 use mgm::protocol;
 use mgm::protocol::gmp::Refused;
 use mgm::rpf::LearnedRoutes;
 use mgm_verify::churn::ChurnCounts;
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -19,17 +22,39 @@ pub(crate) struct Report {
     pub(crate) copies: u64,
     #[serde(serialize_with = "as_map")]
     pub(crate) not_forwarded: Vec<(&'static str, u64)>,
+    /// What was malformed, and why messages of IGMP and MLD had no effect.
+    pub(crate) malformed: BTreeMap<&'static str, u64>,
+    pub(crate) ignored: BTreeMap<&'static str, u64>,
     /// How often each limit was reached.
     #[serde(serialize_with = "as_map")]
     pub(crate) limits: Vec<(&'static str, u64)>,
+    pub(crate) capture: CaptureReport,
     pub(crate) interfaces: Vec<InterfaceReport>,
     pub(crate) entries: Vec<EntryReport>,
+    pub(crate) flows: Vec<FlowReport>,
     pub(crate) memberships: Vec<MembershipReport>,
+    pub(crate) timeline: Vec<EventReport>,
     pub(crate) clients: Vec<ClientReport>,
     #[serde(serialize_with = "as_map")]
     pub(crate) churn: Vec<(&'static str, u64)>,
+    /// How long mgm took to forward all of this, and its rate. The capture's own are in `capture`.
     pub(crate) seconds: f64,
     pub(crate) packets_per_second: f64,
+}
+
+/// The traffic of the capture, in its own time.
+#[derive(Serialize)]
+pub(crate) struct CaptureReport {
+    /// Seconds since 1970.
+    pub(crate) first: f64,
+    pub(crate) last: f64,
+    pub(crate) seconds: f64,
+    pub(crate) packets_per_second: f64,
+    pub(crate) bits_per_second: f64,
+    /// Packets that stand in the file behind later ones.
+    pub(crate) out_of_order: u64,
+    /// Packets with a time far outside all others.
+    pub(crate) times_outside: u64,
 }
 
 #[derive(Serialize)]
@@ -37,6 +62,27 @@ pub(crate) struct InterfaceReport {
     pub(crate) name: String,
     pub(crate) received: u64,
     pub(crate) transmitted: u64,
+    /// Packets that the router itself sent there, and packets there while it takes no part.
+    pub(crate) own: u64,
+    pub(crate) inactive: u64,
+}
+
+/// A flow of the capture, with or without an entry at the end.
+#[derive(Serialize)]
+pub(crate) struct FlowReport {
+    pub(crate) source: IpAddr,
+    pub(crate) group: IpAddr,
+    /// The interface on which its first packet arrived.
+    pub(crate) arrived: String,
+    /// Seconds since 1970.
+    pub(crate) first: f64,
+    pub(crate) last: f64,
+    pub(crate) packets: u64,
+    pub(crate) forwarded_packets: u64,
+    pub(crate) forwarded_octets: u64,
+    /// Only reasons with packets.
+    #[serde(serialize_with = "as_map")]
+    pub(crate) not_forwarded: Vec<(&'static str, u64)>,
 }
 
 #[derive(Serialize)]
@@ -55,7 +101,19 @@ pub(crate) struct MembershipReport {
     pub(crate) interface: String,
     pub(crate) group: IpAddr,
     pub(crate) source: Option<IpAddr>,
+    /// The sources that hosts exclude, of a membership for every source.
+    pub(crate) blocked: Vec<IpAddr>,
     pub(crate) protocol: String,
+}
+
+/// What a report is made of, besides the router.
+pub(crate) struct RunResult<'r> {
+    pub(crate) times: Times,
+    pub(crate) totals: &'r Totals,
+    pub(crate) churn: &'r ChurnCounts,
+    pub(crate) elapsed: Duration,
+    pub(crate) passes: u64,
+    pub(crate) timeline: Option<&'r Timeline>,
 }
 
 #[derive(Serialize)]
@@ -76,12 +134,8 @@ fn as_map<S: Serializer>(pairs: &[(&'static str, u64)], serializer: S) -> Result
 
 impl Report {
     /// Returns the report of a router's run.
-    pub(crate) fn new(
-        router: &CaptureRouter,
-        totals: &Totals,
-        churn: &ChurnCounts,
-        elapsed: Duration,
-    ) -> Report {
+    pub(crate) fn new(router: &CaptureRouter, run: &RunResult<'_>) -> Report {
+        let RunResult { times, totals, churn, elapsed, passes, timeline } = *run;
         let manager = router.manager();
         let seconds = elapsed.as_secs_f64();
         let clients = manager.clients().into_iter().map(|client| ClientReport {
@@ -89,26 +143,34 @@ impl Report {
             component: client.protocol.component,
             interfaces: names(router, client.interfaces),
         });
+        let of_port = |counts: &[u64], port: usize| counts.get(port).copied().unwrap_or(0);
         Report {
             packets: totals.packets,
             octets: totals.octets,
             forwarded_packets: totals.forwarded_packets,
             copies: totals.copies,
             not_forwarded: totals.not_forwarded.reasons().to_vec(),
-            limits: limits(router),
+            malformed: totals.malformed.clone(),
+            ignored: totals.ignored.clone(),
+            limits: limits(router, totals, timeline),
+            capture: capture(times, totals, passes),
             interfaces: (router.ports().iter().enumerate())
                 .map(|(port_index, port)| InterfaceReport {
                     name: port.name.clone(),
-                    received: totals.received.get(port_index).copied().unwrap_or(0),
-                    transmitted: totals.transmitted.get(port_index).copied().unwrap_or(0),
+                    received: of_port(&totals.received, port_index),
+                    transmitted: of_port(&totals.transmitted, port_index),
+                    own: of_port(&totals.own, port_index),
+                    inactive: of_port(&totals.inactive, port_index),
                 })
                 .collect(),
             entries: entries(router),
+            flows: totals.flows.iter().map(|account| flow(router, account)).collect(),
             memberships: memberships(router),
+            timeline: timeline.map(|timeline| timeline.report(router, times.first)).unwrap_or_default(),
             clients: clients.collect(),
             churn: churn.operations(),
             seconds,
-            packets_per_second: if seconds > 0.0 { totals.packets as f64 / seconds } else { 0.0 },
+            packets_per_second: a_second(totals.packets, seconds),
         }
     }
 
@@ -118,8 +180,48 @@ impl Report {
     }
 }
 
-/// Returns the name that the capture gives an interface.
-fn name(router: &CaptureRouter, interface: Interface) -> String {
+/// Returns a rate; 0 where no time passed.
+pub(crate) fn a_second(times: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { times as f64 / seconds } else { 0.0 }
+}
+
+fn capture(times: Times, totals: &Totals, passes: u64) -> CaptureReport {
+    let seconds = times.last.saturating_sub(times.first).as_secs_f64();
+    // Each pass forwards the capture once.
+    let passes = passes.max(1);
+    CaptureReport {
+        first: times.first.as_secs_f64(),
+        last: times.last.as_secs_f64(),
+        seconds,
+        packets_per_second: a_second(totals.packets / passes, seconds),
+        bits_per_second: a_second(totals.octets.saturating_mul(8) / passes, seconds),
+        out_of_order: times.out_of_order,
+        times_outside: times.outside,
+    }
+}
+
+fn flow(router: &CaptureRouter, account: &FlowAccount) -> FlowReport {
+    let port = router.ports().get(account.port);
+    FlowReport {
+        source: account.flow.source(),
+        group: account.flow.group(),
+        arrived: port.map_or_else(String::new, |port| port.name.clone()),
+        first: account.first.as_secs_f64(),
+        last: account.last.as_secs_f64(),
+        packets: account.packets(),
+        forwarded_packets: account.forwarded_packets,
+        forwarded_octets: account.forwarded_octets,
+        not_forwarded: account
+            .not_forwarded
+            .reasons()
+            .into_iter()
+            .filter(|(_, packets)| *packets > 0)
+            .collect(),
+    }
+}
+
+/// Returns the name that the capture or the configuration gives an interface.
+pub(crate) fn name(router: &CaptureRouter, interface: Interface) -> String {
     match router.port_of(interface) {
         Some(port) => port.name.clone(),
         None => interface.to_string(),
@@ -150,20 +252,44 @@ fn entries(router: &CaptureRouter) -> Vec<EntryReport> {
 fn memberships(router: &CaptureRouter) -> Vec<MembershipReport> {
     let mut memberships = router.manager().memberships();
     memberships.sort_by_key(|record| record.interface.index());
+    let mut blocked = Blocked::default();
     let memberships = memberships.into_iter().filter_map(|record| {
+        // No client of this program joins (*, *).
+        let (group, source) = (record.membership.group()?, record.membership.source());
+        let of_hosts = source.is_none() && record.protocol.id == Protocol::IGMP;
         Some(MembershipReport {
             interface: name(router, record.interface),
-            // No client of this program joins (*, *).
-            group: record.membership.group()?,
-            source: record.membership.source(),
+            group,
+            source,
+            blocked: if of_hosts { blocked.of(router, record.interface, group) } else { Vec::new() },
             protocol: protocol_name(record.protocol),
         })
     });
     memberships.collect()
 }
 
+/// The sources that the hosts of one interface exclude, by group. The memberships of an interface come together.
+#[derive(Default)]
+struct Blocked {
+    interface: Option<Interface>,
+    groups: BTreeMap<IpAddr, Vec<IpAddr>>,
+}
+
+impl Blocked {
+    fn of(&mut self, router: &CaptureRouter, interface: Interface, group: IpAddr) -> Vec<IpAddr> {
+        if self.interface != Some(interface) {
+            let [igmp, mld] = router.listeners();
+            let listener = if interface.family() == Family::V4 { igmp } else { mld };
+            let groups = listener.groups(interface).into_iter();
+            self.groups = groups.map(|state| (state.group, state.blocked.into_iter().collect())).collect();
+            self.interface = Some(interface);
+        }
+        self.groups.get(&group).cloned().unwrap_or_default()
+    }
+}
+
 /// Returns how often each limit of the router was reached.
-fn limits(router: &CaptureRouter) -> Vec<(&'static str, u64)> {
+fn limits(router: &CaptureRouter, totals: &Totals, timeline: Option<&Timeline>) -> Vec<(&'static str, u64)> {
     let mut refused = Refused::default();
     for listener in router.listeners() {
         refused += listener.counters().refused;
@@ -180,6 +306,9 @@ fn limits(router: &CaptureRouter) -> Vec<(&'static str, u64)> {
         ("negative_entries_evicted", counters.negative_evicted),
         ("flows_forgotten", counters.flows_forgotten),
         ("sources_not_learned", router.learned().map_or(0, LearnedRoutes::refused)),
+        ("frames_of_interfaces_refused", totals.interfaces_refused),
+        ("packets_of_flows_not_listed", totals.packets_of_other_flows),
+        ("timeline_events_left_out", timeline.map_or(0, Timeline::left_out)),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Output: tables that fit the terminal, and progress bars.
 
+pub(crate) mod plain;
 pub(crate) mod progress;
 pub(crate) mod table;
 

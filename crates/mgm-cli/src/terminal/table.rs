@@ -3,6 +3,7 @@
 //! A table that is too wide first wraps its texts and titles. It then leaves out columns that its caller can spare. If it
 //! is still too wide, its lines are longer than the terminal's.
 
+use super::plain::plain;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Width};
 use mgm_verify::report::Table;
@@ -22,8 +23,10 @@ pub(crate) fn terminal_width() -> Option<usize> {
     width.filter(|width| *width > 0)
 }
 
-/// Renders a table. `spare` names columns to leave out if the table is too wide, the first one first.
+/// Renders a table, with all cells [plain]. `spare` names columns to leave out if the table is too wide, the first one first.
 pub(crate) fn render(table: &Table, width: Option<usize>, spare: &[&str]) -> String {
+    let rows = table.rows.iter().map(|row| row.iter().map(|cell| plain(cell).into_owned()).collect());
+    let table = &Table { columns: table.columns.clone(), rows: rows.collect() };
     let mut columns: Vec<usize> = (0..table.columns.len()).collect();
     let mut left_out = Vec::new();
     let mut spare = spare.iter();

@@ -1,6 +1,6 @@
 //! `mgm forward --config`: interfaces, protocols, static joins and routes.
 
-use crate::support::{EXAMPLE, assert_nothing_is_lost, directory, file, forward};
+use crate::support::{CAPTURES, EXAMPLE, assert_nothing_is_lost, directory, file, forward};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -18,8 +18,8 @@ fn the_example_configuration_takes_effect() {
     let report = forward(&["--config", "examples/forward.toml", EXAMPLE]);
     assert_nothing_is_lost(&report);
     let joins = json!([
-        {"interface": "lab", "group": "232.77.3.1", "source": "10.77.4.10", "protocol": "static"},
-        {"interface": "uplink", "group": "239.77.1.1", "source": null, "protocol": "static"},
+        {"interface": "lab", "group": "232.77.3.1", "source": "10.77.4.10", "blocked": [], "protocol": "static"},
+        {"interface": "uplink", "group": "239.77.1.1", "source": null, "blocked": [], "protocol": "static"},
     ]);
     assert_eq!(json!(memberships(&report, "protocol", "static")), joins);
     // The static receivers come besides the hosts that report.
@@ -74,16 +74,70 @@ fn without_a_route_nothing_is_forwarded() {
     let report = forward(&["--config", &path, EXAMPLE]);
     assert_nothing_is_lost(&report);
     assert_eq!(report["forwarded_packets"], 0);
-    let uplink = entry(&report, "10.77.4.10", "239.77.4.1");
-    assert_eq!((&uplink["incoming"], &uplink["outgoing"]), (&Value::Null, &json!([])));
+    let feed = report["entries"].as_array().unwrap().iter().filter(|entry| entry["source"] == "10.77.4.10");
+    assert_eq!(feed.count(), 0, "the uplink takes no part");
     // The configuration places the studio's sources in the office.
     let camera = entry(&report, "10.77.1.10", "239.77.1.1");
     assert_eq!(camera["incoming"], "office");
     assert_eq!((&camera["packets"], camera["wrong_interface"].as_u64() > Some(200)), (&json!(0), true));
-    // Interfaces that the file does not name only receive.
+    // Interfaces that the file does not name take no part.
     assert!(memberships(&report, "interface", "lab").is_empty());
-    assert_eq!(report["interfaces"][2]["transmitted"], 0);
-    assert!(report["interfaces"][2]["received"].as_u64() > Some(100));
+    let lab = &report["interfaces"][2];
+    assert_eq!((&lab["received"], &lab["transmitted"], &lab["own"]), (&json!(0), &json!(0), &json!(0)));
+    assert_eq!(lab["inactive"], 128);
+    assert!(report["flows"].as_array().unwrap().iter().all(|flow| flow["arrived"] != "lab"));
+}
+
+#[test]
+fn an_interface_can_be_down() {
+    let text = "
+        [[interface]]
+        name = 'studio'
+        address = '10.77.1.1/24'
+        [[interface]]
+        name = 'office'
+        [[interface]]
+        name = 'lab'
+        enabled = false
+        [[join]]
+        interface = 'lab'
+        group = '239.77.1.1'
+    ";
+    let path = file("an_interface_can_be_down", "down.toml", text.as_bytes());
+    let report = forward(&["--config", &path, EXAMPLE]);
+    assert_nothing_is_lost(&report);
+    assert_eq!(entry(&report, "10.77.1.10", "239.77.1.1")["outgoing"], json!(["office"]));
+    assert_eq!(report["not_forwarded"]["inactive_interface"], 1110 + 128);
+    assert!(memberships(&report, "interface", "lab").is_empty());
+}
+
+/// The configuration names the interfaces of cooked headers and the router's own addresses.
+#[test]
+fn names_and_addresses_of_the_router_are_used() {
+    let text = "
+        [[interface]]
+        name = 'uplink'
+        capture = 'any:2'
+        address = '198.51.100.254/24'
+        mac = '02:00:00:00:00:bb'
+        [[interface]]
+        name = 'lan'
+        capture = 'any:3'
+        address = '192.0.2.254/24'
+    ";
+    let path = file("names_and_addresses", "any.toml", text.as_bytes());
+    let report = forward(&["--config", &path, &format!("{CAPTURES}/any.pcapng")]);
+    assert_nothing_is_lost(&report);
+    assert_eq!(report["forwarded_packets"], 3);
+    let entry = entry(&report, "198.51.100.1", "239.1.1.1");
+    assert_eq!((&entry["incoming"], &entry["outgoing"]), (&json!("uplink"), &json!(["lan"])));
+    // What the senders of this capture have is here the router's own address.
+    let text = text.replace("00:bb", "00:09");
+    let path = file("names_and_addresses", "own.toml", text.as_bytes());
+    let report = forward(&["--config", &path, &format!("{CAPTURES}/any.pcapng")]);
+    assert_nothing_is_lost(&report);
+    assert_eq!((&report["not_forwarded"]["own"], &report["forwarded_packets"]), (&json!(7), &json!(0)));
+    assert_eq!((&report["memberships"], &report["flows"]), (&json!([]), &json!([])));
 }
 
 #[test]

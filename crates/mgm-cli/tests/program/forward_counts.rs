@@ -45,7 +45,7 @@ fn the_example_gives_the_independent_counts() {
     assert_eq!(report["clients"], clients);
     let keys = report.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>();
     assert!(report["limits"].as_object().unwrap().values().all(|times| *times == 0), "{}", report["limits"]);
-    assert_eq!(keys.len(), 13, "{keys:?}");
+    assert_eq!(keys.len(), 18, "{keys:?}");
 }
 
 #[test]

@@ -135,7 +135,18 @@ fn help_and_version_are_printed() {
     }
     let ran = mgm(&["forward", "--help"]);
     assert_eq!(ran.code, 0);
-    for part in ["--config", "--out", "--json", "--repeat", "--threads", "--churn", "Exit codes", "dumpcap"] {
+    for part in [
+        "--config",
+        "--out",
+        "--json",
+        "--timeline",
+        "--repeat",
+        "--threads",
+        "--churn",
+        "Exit codes",
+        "dumpcap",
+        "tcpdump -i any -y LINUX_SLL2 -Q in",
+    ] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
     let version = mgm(&["--version"]);

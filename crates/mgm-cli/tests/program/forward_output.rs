@@ -116,7 +116,7 @@ fn each_link_is_written_as_it_can_be_sent() {
         ("ether", Link::Ethernet),
         ("raw", Link::Ip),
         ("cooked", Link::Ethernet),
-        ("cooked2", Link::Ethernet),
+        ("cooked2_3", Link::Ethernet),
     ] {
         let file = File::open(directory.join(format!("{name}.pcapng"))).unwrap();
         let mut reader = CaptureReader::new(file).unwrap();
@@ -124,4 +124,38 @@ fn each_link_is_written_as_it_can_be_sent() {
         assert_eq!(frame.link, link, "{name}");
         assert!(matches!(classify(frame.link, frame.octets), Class::Data(_)), "{name}");
     }
+}
+
+#[test]
+fn copies_leave_with_the_tag_of_their_vlan() {
+    let directory = directory("copies_leave_with_the_tag");
+    forward(&["--out", directory.to_str().unwrap(), &format!("{CAPTURES}/vlan-trunk.pcapng")]);
+    let written = fs::read(directory.join("trunk.20.pcapng")).unwrap();
+    let header = [0x01, 0, 0x5e, 1, 1, 1, 0x02, 0x6d, 0, 0, 0, 2, 0x81, 0, 0, 20, 8, 0, 0x45];
+    assert_eq!(written.windows(header.len()).filter(|window| *window == header).count(), 2);
+    // The router of the next capture finds the same interface.
+    let mut reader = CaptureReader::new(&written[..]).unwrap();
+    let frame = reader.next_frame().unwrap().unwrap();
+    assert!(matches!(classify(frame.link, frame.octets), Class::Data(_)));
+    assert_eq!(reader.interfaces()[1].name, "trunk.20.20");
+}
+
+/// A packet without its end cannot be written.
+#[test]
+fn cut_packets_are_not_written() {
+    let directory = directory("cut_packets_are_not_written");
+    let capture = format!("{CAPTURES}/snap.pcapng");
+    let (plain, written) = (forward(&[&capture]), forward(&["--out", directory.to_str().unwrap(), &capture]));
+    assert_eq!((&plain["forwarded_packets"], &plain["not_forwarded"]["truncated"]), (&4.into(), &8.into()));
+    assert_eq!(
+        (&written["forwarded_packets"], &written["not_forwarded"]["truncated"]),
+        (&0.into(), &12.into())
+    );
+    let flow = |report: &serde_json::Value| report["flows"][0]["not_forwarded"]["truncated"].as_u64();
+    assert_eq!(flow(&written).unwrap() - flow(&plain).unwrap_or(0), 2);
+    // All passes count the same, although only the first one is written.
+    let twice = forward(&["--repeat", "2", "--out", directory.to_str().unwrap(), &capture]);
+    assert_eq!(twice["not_forwarded"]["truncated"], 24);
+    let bits = plain["flows"][0]["forwarded_octets"].as_u64().unwrap();
+    assert_eq!(bits, 2 * (20 + 8 + 1316), "the whole datagrams count");
 }

@@ -23,18 +23,29 @@ fn tables_hold_the_same_counts_as_json() {
         let row = ["source", "group", "incoming"].map(|key| entry[key].as_str().unwrap()).join("┆");
         assert!(plain.contains(&row), "{row} is not in {}", ran.stdout);
     }
-    for title in
-        ["Interfaces", "Entries", "Memberships", "Packets not forwarded", "Clients", "Churn", "Rates"]
-    {
+    for title in [
+        "Interfaces",
+        "Entries",
+        "Flows",
+        "Memberships",
+        "Packets not forwarded",
+        "Clients",
+        "Churn",
+        "Rates",
+    ] {
         assert!(ran.stdout.contains(&format!("\n{title}")), "{title}");
+    }
+    for rate in ["the capture's traffic was", "mgm forwarded this at"] {
+        assert!(ran.stdout.contains(rate), "{rate}: {}", ran.stdout);
     }
     assert!(ran.stdout.contains("octets") && !ran.stdout.contains("bytes"), "{}", ran.stdout);
 }
 
 #[test]
 fn at_80_columns_no_address_is_broken() {
-    let ran = at_width(80, &["forward", EXAMPLE]);
+    let ran = at_width(80, &["forward", "--timeline", EXAMPLE]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("\nTimeline of memberships"), "{}", ran.stdout);
     for key in ["entries", "memberships"] {
         for row in expected()[key].as_array().unwrap() {
             for address in ["source", "group"].iter().filter_map(|name| row[name].as_str()) {
@@ -48,7 +59,7 @@ fn at_80_columns_no_address_is_broken() {
     let longest = ran.stdout.lines().map(|line| line.chars().count()).max().unwrap();
     assert!(longest <= 80, "{longest}: {}", ran.stdout);
     assert!(ran.stdout.contains("Left out at 80 columns: octets"), "{}", ran.stdout);
-    let wide = at_width(140, &["forward", EXAMPLE]);
+    let wide = at_width(140, &["forward", "--timeline", EXAMPLE]);
     assert!(!wide.stdout.contains("Left out") && wide.stdout.contains("octets"), "{}", wide.stdout);
 }
 
@@ -78,7 +89,7 @@ fn a_capture_of_one_interface_is_explained() {
 
 #[test]
 fn a_capture_of_any_is_explained() {
-    // dumpcap -i any writes Linux cooked frames.
+    // Cooked headers of version 1 do not tell the interface.
     let ran = mgm(&["forward", &format!("{CAPTURES}/cooked.pcap")]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("-i any") && ran.stdout.contains("dumpcap -i eth0"), "{}", ran.stdout);

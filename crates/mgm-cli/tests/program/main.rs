@@ -1,5 +1,6 @@
 //! Tests of the program `mgm`, run as users run it.
 
+mod forward_account;
 mod forward_config;
 mod forward_counts;
 mod forward_errors;

@@ -125,7 +125,21 @@ pub(crate) fn assert_nothing_is_lost(report: &Value) {
     assert_eq!(number(&report["packets"]), number(&report["forwarded_packets"]) + reasons);
     let over =
         |key: &str| -> u64 { report["interfaces"].as_array().unwrap().iter().map(|i| number(&i[key])).sum() };
-    assert_eq!(number(&report["packets"]), over("received"));
+    assert_eq!(number(&report["packets"]), over("received") + over("own") + over("inactive"));
+    assert_eq!(number(&report["not_forwarded"]["own"]), over("own"));
+    assert_eq!(number(&report["not_forwarded"]["inactive_interface"]), over("inactive"));
+    let sum = |map: &Value| map.as_object().unwrap().values().map(number).sum::<u64>();
+    assert_eq!(number(&report["not_forwarded"]["malformed"]), sum(&report["malformed"]));
+    assert!(number(&report["not_forwarded"]["control"]) >= sum(&report["ignored"]));
+    let flows = report["flows"].as_array().unwrap();
+    let of_flows = |key: &str| flows.iter().map(|flow| number(&flow[key])).sum::<u64>();
+    assert_eq!(number(&report["forwarded_packets"]), of_flows("forwarded_packets"));
+    for reason in ["wrong_interface", "no_receivers", "link_local", "ttl_expired"] {
+        let of_flows = flows.iter().filter_map(|flow| flow["not_forwarded"][reason].as_u64());
+        // A link-local packet from :: has no flow.
+        let (all, listed) = (number(&report["not_forwarded"][reason]), of_flows.sum::<u64>());
+        assert!(all == listed || (reason == "link_local" && all > listed), "{reason}: {all}, {listed}");
+    }
     assert_eq!(number(&report["copies"]), over("transmitted"));
     assert_eq!(report["not_forwarded"]["queue_full"], 0);
 }

@@ -45,7 +45,12 @@ impl Scene {
         octets[10..12].copy_from_slice(&[0xaa, 0xbb]);
         let mut batch = Batch::default();
         let (time, link) = (Duration::ZERO, Link::Ip);
-        batch.push(&Frame { interface: 0, time, length: 20, link, octets: &octets });
+        let (cut, outgoing, no_room) = (0, false, false);
+        let frame = Frame { interface: 0, time, length: 20, link, octets: &octets, cut, outgoing, no_room };
+        // The packets of the tests stand at different positions.
+        for _ in 0..200 {
+            batch.push(&frame);
+        }
         Scene { manager, statics, ports, map, batch }
     }
 
@@ -55,7 +60,8 @@ impl Scene {
 
     fn packet(&self, source: u8, port: usize) -> Packet {
         let arrival = self.map.arrival(port, Family::V4);
-        Packet { flow: flow(source), arrival, frame: 0, at: 0, length: 20 }
+        let number = FlowNumber::OTHER;
+        Packet { flow: flow(source), arrival, frame: 0, at: 0, length: 20, whole: 20, number }
     }
 
     fn totals(&self, source: u8) -> FlowTotals {
@@ -76,7 +82,7 @@ fn the_packet_that_misses_is_forwarded_in_order() {
     packets[100].arrival = scene.map.arrival(2, Family::V4);
     let mut sent = SentCopies::default();
     forwarder.forward(&scene.batch, &packets, Some(&mut sent));
-    let totals = forwarder.finish();
+    let (totals, _) = forwarder.finish();
     assert_eq!((totals.forwarded_packets, totals.copies), (199, 398));
     assert_eq!(totals.transmitted, [0, 199, 199]);
     assert_eq!(totals.not_forwarded.wrong_interface, 1);
@@ -119,7 +125,7 @@ fn packets_without_room_for_an_entry_are_counted() {
     let mut forwarder = scene.forwarder();
     let packets = [scene.packet(1, 0), scene.packet(2, 0), scene.packet(1, 0), scene.packet(2, 0)];
     forwarder.forward(&scene.batch, &packets, None);
-    let totals = forwarder.finish();
+    let (totals, _) = forwarder.finish();
     assert_eq!((totals.forwarded_packets, totals.not_forwarded.queue_full), (2, 2));
 }
 
@@ -142,7 +148,7 @@ fn a_release_stops_copies_at_once_and_entries_are_renewed() {
     pass([0, 3, 1]);
     scene.statics.release(interface(1)).unwrap();
     pass([0, 3, 1]);
-    let totals = forwarder.finish();
+    let (totals, _) = forwarder.finish();
     assert_eq!((totals.forwarded_packets, totals.not_forwarded.no_receivers), (3, 2));
 }
 

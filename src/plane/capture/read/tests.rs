@@ -258,17 +258,17 @@ fn damage_is_distinguished_from_a_cut() {
 #[test]
 fn the_number_of_interfaces_is_limited() {
     let order = BOTH[0];
-    let many = order.interface(&[]).repeat(MAX_INTERFACES);
+    let many = order.interface(&[]).repeat(MAX_DESCRIBED);
     let packet = order.packet(7, 0, &[1; 4], &[]);
     let (frames, interfaces, end) = read(&[order.section(), many.clone(), packet.clone()].concat());
     assert!(end.is_ok() && frames.len() == 1);
-    assert_eq!((interfaces.len(), &*interfaces[MAX_INTERFACES - 1].name), (MAX_INTERFACES, "if65535"));
+    assert_eq!((interfaces.len(), &*interfaces[MAX_DESCRIBED - 1].name), (MAX_DESCRIBED, "if65535"));
 
     let one_more = [order.section(), many.clone(), packet.clone(), order.interface(&[])].concat();
     let (frames, interfaces, end) = read(&one_more);
     assert_eq!(
         (frames.len(), interfaces.len()),
-        (1, MAX_INTERFACES),
+        (1, MAX_DESCRIBED),
         "frames and interfaces before the damage are valid"
     );
     assert!(matches!(end, Err(ReadError::Damaged { what: "more than 65536 interfaces", .. })), "{end:?}");
@@ -277,7 +277,7 @@ fn the_number_of_interfaces_is_limited() {
     let named = order.interface(&[order.option(2, b"new")]);
     let again = [order.section(), many.clone(), order.section(), many, packet].concat();
     let (frames, interfaces, end) = read(&again);
-    assert!(end.is_ok() && frames.len() == 1 && interfaces.len() == MAX_INTERFACES);
+    assert!(end.is_ok() && frames.len() == 1 && interfaces.len() == MAX_DESCRIBED);
     let (_, _, end) = read(&[again, order.section(), named].concat());
     assert!(matches!(end, Err(ReadError::Damaged { .. })));
 }
