@@ -24,6 +24,7 @@ use baton::{Baton, Schedule};
 use history::{Call, Outcome};
 use libfuzzer_sys::fuzz_target;
 use mgm::handle::{ClaimError, Handle, OwnershipTable, ReleaseError, ResourceId, RetireError};
+use std::cell::Cell;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 const THREADS: usize = 4;
@@ -57,7 +58,11 @@ static THREAD_POOL: LazyLock<Arc<Baton<Job>>> = LazyLock::new(|| {
         let baton = baton.clone();
         std::thread::spawn(move || {
             let steps = baton.clone();
-            mgm::stepping::set(move |_, _| steps.step(me));
+            mgm::stepping::set(move |_, _| {
+                if !INSERTING.get() {
+                    steps.step(me);
+                }
+            });
             loop {
                 let (shared, requests) = baton.next_job(me);
                 for request in requests {
@@ -70,6 +75,12 @@ static THREAD_POOL: LazyLock<Arc<Baton<Job>>> = LazyLock::new(|| {
     }
     baton
 });
+
+thread_local! {
+    /// Whether the thread is inside an insert. Inserts of a table with ownership have a lock, so a thread that stood still there
+    /// would stop the others for ever: an insert is one move.
+    static INSERTING: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Locks a mutex; no thread panics while it holds one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -105,7 +116,12 @@ fn call(shared: &Shared, operation: history::Operation) -> Outcome {
     use history::Operation::{Claim, Insert, OwnerOf, Release, Retire, Validate};
     let table = &shared.table;
     match operation {
-        Insert => table.insert(()).map_or(Outcome::Full, Outcome::Inserted),
+        Insert => {
+            INSERTING.set(true);
+            let inserted = table.insert(());
+            INSERTING.set(false);
+            inserted.map_or(Outcome::Full, Outcome::Inserted)
+        }
         Claim(handle, word) => match table.claim(handle, shared.words[word]) {
             Ok(word) => Outcome::Claimed(word.stamp()),
             Err(ClaimError::Owned(holder)) => Outcome::Owned(holder),

@@ -133,6 +133,26 @@ impl Flow {
         (self.source, self.group)
     }
 
+    /// Returns a lower bound of the flows of a source, where flows are ordered by source.
+    #[cfg(feature = "manager")]
+    pub(crate) const fn lower_bound_of(source: IpAddr) -> Flow {
+        let group = match source {
+            IpAddr::V4(_) => 0,
+            IpAddr::V6(_) => 0xff << 120,
+        };
+        Flow { source: to_integer(source), group }
+    }
+
+    /// Returns an upper bound of the flows of a source, where flows are ordered by source.
+    #[cfg(feature = "manager")]
+    pub(crate) const fn upper_bound_of(source: IpAddr) -> Flow {
+        let group = match source {
+            IpAddr::V4(_) => u32::MAX as u128,
+            IpAddr::V6(_) => u128::MAX,
+        };
+        Flow { source: to_integer(source), group }
+    }
+
     /// Returns the lower bound of the keys of a group, where a walk of the group's flows starts.
     #[must_use]
     pub const fn first_of(group: IpAddr) -> Flow {

@@ -238,7 +238,7 @@ impl ForwardingTable {
         let found =
             buckets.find(hash, |index| self.entry_of_lane(index).filter(|(_, entry)| entry.flow().is(flow)));
         let unchanged = |(_, entry): &(Handle, &Entry)| {
-            before.list().is_some_and(|list| Arc::ptr_eq(list, entry.paths()))
+            before.list().is_some_and(|list| std::sync::Arc::ptr_eq(list, entry.paths()))
         };
         let Some((old, entry)) = found.filter(unchanged) else { return Err(PublishError::Missing(*flow)) };
         let (stamp, counter) = outgoing.unzip();

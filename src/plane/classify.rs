@@ -277,7 +277,8 @@ fn classify_v6(datagram: &[u8], cut: usize) -> Class<'_> {
     };
     if let UpperLayer::Icmp { message, fragment, router_alert } = upper {
         match message.first() {
-            None if is_cut && !fragment => return Class::Truncated(None),
+            // A fragment, too: what is missing may be MLD, which is not forwarded.
+            None if is_cut => return Class::Truncated(None),
             None if !fragment => return Class::Malformed(Defect::Length),
             Some(&kind) if is_mld(kind) => {
                 return if fragment {

@@ -4,10 +4,13 @@
 mod against_model;
 mod blocked_sources;
 mod client;
+mod costs;
+mod cuts;
 mod from_the_link;
 mod hosts;
 mod link;
 mod model;
+mod observers;
 mod octets;
 mod pair;
 mod pair_octets;

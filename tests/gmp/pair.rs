@@ -243,16 +243,20 @@ impl Pair {
     /// Has the model receive the records of a report.
     fn model_records(&mut self, host: IpAddr, records: &[(Kind, usize, Vec<usize>)]) {
         let family = self.setup.family;
+        self.model.receiving = true;
         for (at, (kind, to, listed)) in records.iter().enumerate() {
             let excludes = |kind: Kind| matches!(kind, Kind::IsEx | Kind::ToEx);
+            let whole = |kind: Kind| excludes(kind) || kind == Kind::ToIn;
             let mut list = sources(family, listed);
-            if excludes(*kind) {
-                // RFC 4604 section 2.2.1.
-                if is_source_specific(*to) {
-                    continue;
-                }
-                // Several lists that one report excludes are one list.
-                let same = |(kind, other, _): &&(Kind, usize, Vec<usize>)| excludes(*kind) && other == to;
+            // RFC 4604 section 2.2.1.
+            if excludes(*kind) && is_source_specific(*to) {
+                continue;
+            }
+            if whole(*kind) {
+                // Several lists of one report that each are to be all that the host excludes, or includes, are one list.
+                let same = |(other, of, _): &&(Kind, usize, Vec<usize>)| {
+                    whole(*other) && excludes(*other) == excludes(*kind) && of == to
+                };
                 if records[..at].iter().any(|record| same(&record)) {
                     continue;
                 }
@@ -260,6 +264,8 @@ impl Pair {
             }
             self.model.record(group(family, *to), host, *kind, &list);
         }
+        self.model.receiving = false;
+        self.model.send_due();
     }
 
     /// Sends a message of an older version.

@@ -225,3 +225,35 @@ fn queries_that_are_not_taken_are_dropped_and_counted() {
     assert!(router.igmp.counters().unsent > 100);
     assert_eq!(router.sent().len(), 1024);
 }
+
+/// The clock may be at any time that a duration can express.
+#[test]
+fn no_time_is_too_late_for_a_querier() {
+    let end = std::time::Duration::MAX;
+    let router = Router::querier(GmpConfig::default());
+    for now in [end - at(200), end - at(100), end - at(1), end] {
+        let seconds = now.as_secs();
+        router.igmp.advance(now);
+        router.reports(1, TO_EX, G, &[A], seconds);
+        router.receive_from(2, &v2_report(G), seconds);
+        router.receive_from(200, &older_query(10, G), seconds);
+        router.reports(1, TO_IN, G, &[B], seconds);
+        router.receive_from(2, &leave(G), seconds);
+        router.receive_from(3, &older_query(255, "0.0.0.0"), seconds);
+    }
+    router.igmp.advance(end);
+    assert!(router.memberships().is_empty(), "all timers have ended");
+}
+
+#[test]
+fn intervals_saturate_in_settings_that_are_not_checked() {
+    let most = std::time::Duration::MAX;
+    let config = GmpConfig::default()
+        .with_robustness(255)
+        .with_query_interval(most)
+        .with_query_response_interval(most)
+        .with_last_member_query_interval(most);
+    assert_eq!(config.group_membership_interval(), most);
+    assert_eq!(config.other_querier_present_interval(), most);
+    assert_eq!(config.last_member_query_time(), most);
+}

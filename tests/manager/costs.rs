@@ -88,6 +88,38 @@ fn entries_with_equal_interfaces_change_for_one_copy() {
     assert!(copied > 0 && looks >= 2 * 249, "{copied} copied, {looks} looks at 249 entries");
 }
 
+#[test]
+fn a_changed_route_looks_at_the_flows_of_its_network_only() {
+    let (router, client) = router(3);
+    router.join(client, 5, "* *");
+    let bring = |what: &str| {
+        router.new_flow(what).unwrap();
+        router.join(client, 4, what);
+    };
+    for source in ["192.0.2.1", "192.0.2.2", "192.0.2.77"] {
+        bring(&format!("{source} 239.1.1.1"));
+        bring(&format!("{source} 239.1.1.2"));
+    }
+    let looks = || {
+        [("192.0.2.1", 32), ("192.0.2.2", 30), ("192.0.2.0", 24), ("198.51.100.1", 32)].map(
+            |(network, bits)| {
+                let before = router.manager.looks();
+                router.manager.routes_changed_in(network.parse().unwrap(), bits);
+                router.manager.looks() - before
+            },
+        )
+    };
+    let alone = looks();
+    for n in 0..2000_u32 {
+        bring(&format!("10.1.{}.{} 239.1.1.1", n / 250, n % 250));
+        router.new_flow(&format!("2001:db8::{n:x} ff0e::1")).unwrap();
+    }
+    assert_eq!(looks(), alone);
+    // An entry and a joined source each, and the latter's witnesses.
+    assert!((4..=10).contains(&alone[0]), "{alone:?}");
+    assert_eq!(alone, [2, 4, 6, 0].map(|flows| alone[0] / 2 * flows));
+}
+
 /// Notes to which interfaces a packet was copied.
 #[derive(Default)]
 struct Copies(Vec<VifIndex>);

@@ -167,8 +167,9 @@ const FUNCTIONS: &[Function] = &[
         );
         assert!(inside.manager.process_upcalls(usize::MAX) >= 1);
     }),
-    ("routes_changed", |inside| {
+    ("routes_changed, routes_changed_in", |inside| {
         inside.manager.new_flow(flow("192.0.2.8 239.1.1.8")).unwrap();
+        assert_eq!(inside.manager.routes_changed_in([192, 0, 2, 0].into(), 24), 0);
         assert_eq!(inside.manager.routes_changed(|_| true), 0, "the routes have not changed");
     }),
     ("limit_counters, client_panics", |inside| {

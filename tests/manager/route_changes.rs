@@ -41,6 +41,27 @@ fn entries_with_a_changed_route_end_and_are_created_again() {
 }
 
 #[test]
+fn entries_of_one_network_follow_its_route() {
+    let router = Router::new();
+    let p = router.client(1, &[1, 2]);
+    router.join(p, 2, "* *");
+    // More than a page of each source.
+    let sources = ["192.0.2.7", "192.0.2.8", "192.0.3.1"];
+    for (source, n) in sources.into_iter().flat_map(|source| (0..300).map(move |n| (source, n))) {
+        router.new_flow(&format!("{source} 239.1.{}.{}", n / 250, n % 250)).unwrap();
+    }
+    sources.iter().for_each(|source| router.route(source, Some(v4(2))));
+    let changed = |network: &str, bits| router.manager.routes_changed_in(network.parse().unwrap(), bits);
+    assert_eq!(changed("192.0.2.9", 32), 0);
+    assert_eq!(changed("::", 0), 0);
+    assert_eq!(changed("192.0.2.8", 32), 300);
+    assert_eq!(changed("192.0.2.0", 24), 300);
+    assert_eq!(incoming(&router, "192.0.3.1 239.1.0.1"), Some(v4(1)), "of another network");
+    assert_eq!(changed("192.0.2.0", 23), 300);
+    assert_eq!(router.manager.entries().len(), 0);
+}
+
+#[test]
 fn entries_end_when_their_route_appears_or_disappears() {
     let router = Router::new();
     let p = router.client(1, &[1, 2]);

@@ -12,6 +12,7 @@ mod terminal;
 use clap::{Parser, Subcommand};
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
+use terminal::plain::plain_lines;
 
 /// Multicast group manager: several multicast routing protocols on one router
 #[derive(Parser)]
@@ -75,7 +76,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, error }) => {
-            eprintln!("mgm: {error:#}");
+            // Messages may quote a configuration or a capture.
+            eprintln!("mgm: {}", plain_lines(&format!("{error:#}")));
             ExitCode::from(code)
         }
     }

@@ -139,13 +139,50 @@ fn route_table(ports: &[Port], routes: impl Iterator<Item = (IpNet, usize)>) -> 
 fn manager_config(ports: usize, churn: u16) -> ManagerConfig {
     let default = ManagerConfig::default();
     let interfaces = default.interfaces + 2 * ports as u32 + INTERFACES_OF_THREAD * u32::from(churn);
+    let entries = entries(ports);
     default
         // Few, so that the churn uses the same slots again and again.
         .with_clients(16 + 64 * u32::from(churn))
         .with_interfaces(interfaces)
-        .with_entries(1 << 20)
-        .with_entries_per_interface(1 << 19)
-        .with_negative_entries(1 << 19)
-        .with_negative_entries_per_interface(1 << 18)
-        .with_remembered_flows(1 << 19)
+        .with_entries(entries)
+        .with_entries_per_interface(entries / 2)
+        .with_negative_entries(entries / 2)
+        .with_negative_entries_per_interface(entries / 4)
+        .with_remembered_flows(entries / 2)
+}
+
+/// The octets that all entries together may take. SECURITY.md has the octets of one entry.
+const ENTRIES_BUDGET: u64 = 2 << 30;
+const ENTRY_OCTETS: u64 = 1_300;
+const ENTRY_OCTETS_EACH_PORT: u64 = 170;
+const MAX_ENTRIES: u64 = 1 << 20;
+
+/// Returns the maximum number of entries for this number of ports.
+///
+/// A sender chooses the flows, and hosts and VLAN tags choose the outgoing interfaces of each. The limit assumes that each entry
+/// has every port as an outgoing interface.
+pub(crate) fn entries(ports: usize) -> u32 {
+    let octets = ENTRY_OCTETS.saturating_add(ENTRY_OCTETS_EACH_PORT.saturating_mul(ports as u64));
+    // At least 4, so that a quarter is a limit too. At most MAX_ENTRIES: fits a u32.
+    (ENTRIES_BUDGET / octets).clamp(4, MAX_ENTRIES) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_of_any_number_of_ports_fit_the_budget() {
+        assert_eq!([1, 4, 2_000].map(entries), [1 << 20, 1 << 20, 6_292]);
+        // The described interfaces and those of frames, at their most.
+        for ports in [1, 4, 64, 999, 2_000, 4_096, 65_536 + 4_096] {
+            let octets = u64::from(entries(ports)) * (1_300 + 170 * ports as u64);
+            assert!(octets <= 2 << 30, "{ports}: {octets}");
+            assert!(octets > 1 << 30, "{ports}: {octets}");
+        }
+        assert_eq!(entries(usize::MAX), 4);
+        let config = manager_config(2_000, 1);
+        assert_eq!((config.entries, config.entries_per_interface), (6_292, 3_146));
+        assert_eq!((config.negative_entries, config.remembered_flows), (3_146, 3_146));
+    }
 }

@@ -4,6 +4,7 @@ use crate::arguments::whole;
 use crate::config::Config;
 use crate::forward::report::{Report, RunResult};
 use crate::forward::{read, workers};
+use crate::terminal::plain::plain_json;
 use crate::terminal::progress::time_bar;
 use crate::terminal::{print, table};
 use crate::{Failure, setup};
@@ -98,7 +99,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let mut report = soak_with_progress(&soak, &input, &gauges)?;
     report.command = command(arguments);
-    print(&if arguments.json { report.json() } else { tables(&report) }).map_err(Failure::input)?;
+    print(&if arguments.json { plain_json(report.json()) } else { tables(&report) })
+        .map_err(Failure::input)?;
     if let Some(destination) = destination {
         report.page(&provenance).and_then(|page| destination.write(&page)).map_err(Failure::input)?;
     }

@@ -59,7 +59,8 @@ pub struct Route {
 ///
 /// The manager asks once for each entry it makes, on the thread that reported the flow, with no lock held. Existing
 /// entries do not follow a change of the routes by themselves: call
-/// [`GroupManager::routes_changed`](crate::manager::GroupManager::routes_changed) after a change.
+/// [`GroupManager::routes_changed`](crate::manager::GroupManager::routes_changed) or
+/// [`routes_changed_in`](crate::manager::GroupManager::routes_changed_in) after a change.
 ///
 /// Every function from a source to a reverse path implements the trait:
 ///

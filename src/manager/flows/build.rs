@@ -7,7 +7,7 @@ use crate::faults;
 use crate::forwarding::{Flow, FlowCounterId, NewEntry, Outgoing, PublishError, SharedPaths, Stamp};
 use crate::manager::FlowState;
 use crate::manager::points;
-use crate::manager::state::{QuotaKey, RoleKey};
+use crate::manager::state::{BySource, QuotaKey, RoleKey};
 use crate::memory::{self, NoMemory};
 use std::collections::BTreeSet;
 
@@ -170,6 +170,7 @@ impl FlowTable {
         self.quotas.add(quota);
         record.phase = Phase::Entry(entry);
         self.deadlines.insert((deadline, flow));
+        self.by_source.insert(BySource(flow));
         self.clock.wake_at(self.next_deadline());
         if let Upstream::Unknown(interface) = upstream {
             self.unknown.insert((interface, flow));

@@ -4,6 +4,7 @@ use super::record::{FlowRecord, Phase, free_counters};
 use super::{FlowContext, FlowOverrides, FlowTable, Upstream};
 use crate::forwarding::Flow;
 use crate::manager::Interface;
+use crate::manager::state::BySource;
 use std::net::IpAddr;
 
 impl FlowTable {
@@ -13,6 +14,7 @@ impl FlowTable {
         if let Phase::Entry(entry) = &record.phase {
             ctx.table.withdraw(&flow);
             self.deadlines.remove(&(entry.deadline, flow));
+            self.by_source.remove(&BySource(flow));
             self.quotas.remove(entry.quota, entry.negative);
             if let Some(event) = entry.negative {
                 self.negative.remove(&event);

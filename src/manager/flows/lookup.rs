@@ -2,9 +2,10 @@
 
 use super::record::{EntryView, FlowRecord, Phase};
 use super::{FlowContext, FlowTable, PathInfo};
-use crate::forwarding::{Flow, VifIndex};
+use crate::forwarding::{Family, Flow, VifIndex};
+use crate::manager::state::{BySource, Network};
 use crate::manager::{Membership, ReversePath};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Bound;
 
 impl FlowTable {
@@ -23,8 +24,12 @@ impl FlowTable {
                 of_group.filter_map(not_idle).collect()
             }
             Everything(family) => {
-                let of_family = self.records.iter().filter(|(flow, _)| flow.family() == family);
-                of_family.filter_map(not_idle).collect()
+                let first_v6 = Flow::lower_bound_of(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+                let range = match family {
+                    Family::V4 => (Bound::Unbounded, Bound::Excluded(first_v6)),
+                    Family::V6 => (Bound::Included(first_v6), Bound::Unbounded),
+                };
+                self.records.range(range).filter_map(not_idle).collect()
             }
         }
     }
@@ -57,18 +62,20 @@ impl FlowTable {
         self.records.get(flow)?.view(*flow)
     }
 
-    /// Returns at most `max` entries after a flow, or of all: each with its id and the answer of the routes.
+    /// Returns at most `max` entries in the order of sources, each with its id and the answer of the routes: those with a source in
+    /// `network`, or all, from the first on or after a flow.
     pub(in crate::manager) fn routed_after(
         &self,
+        network: Option<Network>,
         after: Option<Flow>,
         max: usize,
     ) -> Vec<(Flow, u64, Option<ReversePath>)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let entries =
-            self.records.range((from, Bound::Unbounded)).filter_map(|(flow, record)| match &record.phase {
-                Phase::Entry(entry) => Some((*flow, entry.id, entry.path.routed)),
-                _ => None,
-            });
+        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(BySource(after)));
+        let range = network.map_or((from, Bound::Unbounded), |network| network.flows(after));
+        let entries = self.by_source.range(range).filter_map(|BySource(flow)| {
+            let Phase::Entry(entry) = &self.records.get(flow)?.phase else { return None };
+            Some((*flow, entry.id, entry.path.routed))
+        });
         entries.take(max).collect()
     }
 

@@ -30,7 +30,7 @@ use record::FlowRecord;
 pub(super) use renew::Reason;
 pub(super) use upstream::{PathInfo, Upstream};
 
-use super::state::{Clock, EntryQuotas, InterfaceTable, MembershipTable};
+use super::state::{BySource, Clock, EntryQuotas, InterfaceTable, MembershipTable};
 use super::{Interface, LimitCounters, ManagerConfig};
 use crate::forwarding::{Flow, ForwardingTable, Incoming, VifIndex, WorkerCounters};
 use crate::handle::OwnerWords;
@@ -101,6 +101,8 @@ pub(super) struct FlowTable {
     mentions: BTreeSet<(VifIndex, Flow)>,
     /// The entries with an incoming interface that was never taken.
     unknown: BTreeSet<(Interface, Flow)>,
+    /// The entries by source.
+    by_source: BTreeSet<BySource>,
 }
 
 impl FlowTable {
@@ -126,6 +128,7 @@ impl FlowTable {
             quotas: EntryQuotas::default(),
             mentions: BTreeSet::new(),
             unknown: BTreeSet::new(),
+            by_source: BTreeSet::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::handle::OwnerWords;
 use crate::manager::state::{MembershipTable, Role, RoleKey};
 use crate::memory::{self, NoMemory};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// An action of an owner in its role on an interface.
 #[derive(Clone, Copy)]
@@ -67,13 +68,15 @@ impl FlowOverrides {
 
     /// Removes the dead overrides of an interface.
     pub(in crate::manager) fn remove_dead(&mut self, vif: VifIndex, owners: &OwnerWords) {
-        self.overrides.retain(|key, entry| {
-            if key.vif == vif {
-                entry.veto = entry.veto.filter(|stamp| stamp.is_current(owners));
-                entry.edit = entry.edit.filter(|(_, stamp)| stamp.is_current(owners));
+        for key in RoleKey::both(vif) {
+            let Entry::Occupied(mut occupied) = self.overrides.entry(key) else { continue };
+            let entry = occupied.get_mut();
+            entry.veto = entry.veto.filter(|stamp| stamp.is_current(owners));
+            entry.edit = entry.edit.filter(|(_, stamp)| stamp.is_current(owners));
+            if entry.veto.is_none() && entry.edit.is_none() {
+                occupied.remove();
             }
-            entry.veto.is_some() || entry.edit.is_some()
-        });
+        }
     }
 
     /// Returns whether an interface has an override.

@@ -2,6 +2,7 @@
 
 use super::locked::LockedState;
 use crate::forwarding::{Family, Flow};
+use crate::manager::state::Network;
 use crate::manager::{GroupManager, Interface, Membership, ReversePath};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -51,11 +52,41 @@ impl GroupManager {
     /// # }
     /// ```
     pub fn routes_changed(&self, affected: impl Fn(IpAddr) -> bool) -> usize {
+        self.reroute(None, affected)
+    }
+
+    /// Follows a change of the routes to one network, as [`routes_changed`](Self::routes_changed) does. `address` is any address
+    /// of the network, and `prefix_length` the number of its bits that the network has in common: at most 32 for IPv4 and 128 for
+    /// IPv6. A greater number stands for the address alone. Returns the number of entries ended.
+    ///
+    /// Costs in proportion to the entries and the joined sources of the network, however many others there are;
+    /// `routes_changed` looks at all.
+    ///
+    /// The routes are asked on this thread, with no lock held. May wait for the membership lock.
+    ///
+    /// ```
+    /// # use mgm::manager::GroupManager;
+    /// # fn example(manager: &GroupManager) {
+    /// // The route to 192.0.2.0/24 has changed.
+    /// manager.routes_changed_in([192, 0, 2, 0].into(), 24);
+    /// # }
+    /// ```
+    pub fn routes_changed_in(&self, address: IpAddr, prefix_length: u8) -> usize {
+        self.reroute(Some(Network::new(address, prefix_length)), |_| true)
+    }
+
+    /// Follows a change of the routes for the sources in `network`, or in any, that `affected` selects.
+    fn reroute(&self, network: Option<Network>, affected: impl Fn(IpAddr) -> bool) -> usize {
         self.route_version.0.fetch_add(1, Ordering::SeqCst);
         let mut answers = HashMap::new();
         let (mut after, mut ended) = (None, 0);
         loop {
-            let page = self.state.lock().flows.routed_after(after, PAGE);
+            let page = {
+                let mut state = self.state.lock();
+                let page = state.flows.routed_after(network, after, PAGE);
+                state.looks += page.len() as u64;
+                page
+            };
             let Some((last, ..)) = page.last() else { break };
             after = Some(*last);
             let mut moved = Vec::new();
@@ -74,15 +105,24 @@ impl GroupManager {
             let reroute = |(flow, entry_id, now): &(Flow, u64, _)| flows.reroute(*flow, *entry_id, *now, ctx);
             ended += moved.into_iter().filter(reroute).count();
         }
-        self.reroute_joined(affected);
+        self.reroute_joined(network, affected);
         ended
     }
 
-    /// Asks the routes about the sources that are joined by name, and notifies the owners of their RPF interfaces.
-    pub(super) fn reroute_joined(&self, affected: impl Fn(IpAddr) -> bool) {
+    /// Asks the routes about the sources in `network`, or in any, that are joined by name, and notifies the owners of their RPF
+    /// interfaces.
+    pub(super) fn reroute_joined(&self, network: Option<Network>, affected: impl Fn(IpAddr) -> bool) {
         let mut after = None;
         loop {
-            let page = self.state.lock().members.one_source_after(after, PAGE);
+            let page = {
+                let mut state = self.state.lock();
+                let page = match network {
+                    Some(network) => state.rpf_joins.in_network(network, after, PAGE),
+                    None => state.members.one_source_after(after, PAGE),
+                };
+                state.looks += page.len() as u64;
+                page
+            };
             let Some(last) = page.last() else { return };
             after = Some(*last);
             let page: Vec<Flow> = page.into_iter().filter(|flow| affected(flow.source())).collect();

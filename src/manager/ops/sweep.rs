@@ -7,6 +7,7 @@ use crate::handle::Handle;
 use crate::manager::flows::Reason;
 use crate::manager::state::{InterfaceRecord, Member, Role, RoleKey};
 use crate::manager::{GroupManager, Membership, MembershipError};
+use std::collections::BTreeSet;
 
 impl GroupManager {
     /// Removes the dead memberships of an interface, renews the entries that depend on it, and queues the notices. `causer`
@@ -30,7 +31,9 @@ impl GroupManager {
         let released = dead
             .iter()
             .filter(|(_, key, member)| key.role == Role::Routing || !member.stamp.depends_on(&igmp));
-        let causers: Vec<Handle> = released.map(|(_, _, member)| member.client).chain(causer).collect();
+        // A set, because one client may have released thousands, and each transition looks for its client here.
+        let causers: BTreeSet<Handle> = released.map(|(_, _, member)| member.client).chain(causer).collect();
+        let causers = Vec::from_iter(causers);
         for (membership, key, _) in dead {
             self.remove_member(locked, membership, key);
         }

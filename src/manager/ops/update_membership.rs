@@ -8,7 +8,7 @@ use crate::handle::Handle;
 use crate::manager::clients::Notice;
 use crate::manager::flows::{Action, Reason};
 use crate::manager::points;
-use crate::manager::state::{InterfaceRecord, Member, Role, RoleKey};
+use crate::manager::state::{InterfaceRecord, Member, Network, Role, RoleKey};
 use crate::manager::{Cause, GroupManager, Interface, JoinAlert, Membership, MembershipError, StateChange};
 use crate::memory;
 
@@ -71,7 +71,7 @@ impl GroupManager {
             && self.route_version.get() != version
             && !planted!("routes-unchecked")
         {
-            self.reroute_joined(|affected| affected == source);
+            self.reroute_joined(Some(Network::of_one(source)), |_| true);
         }
         result
     }

@@ -1,5 +1,6 @@
 //! The data of the manager that is neither a client's nor a flow's: interfaces, memberships, handovers, quotas, time.
 
+mod by_source;
 mod clock;
 #[cfg_attr(not(loom), allow(unreachable_pub, reason = "reachable for the models"))]
 pub(super) mod cursor;
@@ -18,6 +19,7 @@ mod role;
 mod rpf_joins;
 mod upcall_queue;
 
+pub(super) use by_source::{BySource, Network};
 pub(super) use clock::Clock;
 pub(super) use enumerations::{Enumeration, Enumerations};
 pub(super) use igmp_handover::{Handover, Handovers};

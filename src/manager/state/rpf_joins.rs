@@ -4,6 +4,7 @@
 //! told again when none does or when another client decides. Since the client that was told last is kept here, joins and
 //! prunes alternate for each client and flow, whatever changes in between.
 
+use super::{BySource, Network};
 use crate::forwarding::Flow;
 use crate::handle::Handle;
 use crate::manager::Interface;
@@ -22,18 +23,19 @@ pub(in crate::manager) struct RpfJoin {
 /// The flows that are joined by name. See the top of this file.
 #[derive(Default)]
 pub(in crate::manager) struct RpfJoins {
-    flows: BTreeMap<Flow, RpfJoin>,
+    flows: BTreeMap<BySource, RpfJoin>,
     by_interface: BTreeMap<Interface, BTreeSet<Flow>>,
 }
 
 impl RpfJoins {
     pub(in crate::manager) fn get(&self, flow: Flow) -> Option<RpfJoin> {
-        self.flows.get(&flow).copied()
+        self.flows.get(&BySource(flow)).copied()
     }
 
     /// Sets the RPF interface of a flow, which is joined from now on if it was not.
     pub(in crate::manager) fn set_interface(&mut self, flow: Flow, interface: Option<Interface>) {
-        let before = std::mem::replace(&mut self.flows.entry(flow).or_default().interface, interface);
+        let before =
+            std::mem::replace(&mut self.flows.entry(BySource(flow)).or_default().interface, interface);
         self.unlist(flow, before);
         if let Some(interface) = interface {
             self.by_interface.entry(interface).or_default().insert(flow);
@@ -42,14 +44,14 @@ impl RpfJoins {
 
     /// Notes which client was told last.
     pub(in crate::manager) fn set_told(&mut self, flow: Flow, told: Option<Handle>) {
-        if let Some(join) = self.flows.get_mut(&flow) {
+        if let Some(join) = self.flows.get_mut(&BySource(flow)) {
             join.told = told;
         }
     }
 
     /// Forgets a flow that is not joined any more.
     pub(in crate::manager) fn remove(&mut self, flow: Flow) {
-        if let Some(join) = self.flows.remove(&flow) {
+        if let Some(join) = self.flows.remove(&BySource(flow)) {
             self.unlist(flow, join.interface);
         }
     }
@@ -62,6 +64,16 @@ impl RpfJoins {
                 flows.remove();
             }
         }
+    }
+
+    /// Returns at most `max` of the flows with a source in a network, in the order of sources: those after a flow, or the first.
+    pub(in crate::manager) fn in_network(
+        &self,
+        network: Network,
+        after: Option<Flow>,
+        max: usize,
+    ) -> Vec<Flow> {
+        self.flows.range(network.flows(after)).take(max).map(|(BySource(flow), _)| *flow).collect()
     }
 
     /// Returns the flows with this RPF interface.

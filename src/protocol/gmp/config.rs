@@ -283,20 +283,25 @@ impl GmpConfig {
     /// Returns the time that a leave takes (RFC 3376 section 8.10).
     #[must_use]
     pub fn last_member_query_time(&self) -> Duration {
-        self.last_member_query_interval * u32::from(self.last_member_count())
+        self.last_member_query_interval.saturating_mul(u32::from(self.last_member_count()))
     }
 
     /// Returns the time after which state lapses that no report renews: 260 seconds by default (RFC 3376 section 8.4).
     #[must_use]
     pub fn group_membership_interval(&self) -> Duration {
-        self.query_interval * u32::from(self.robustness) + self.query_response_interval
+        self.queries().saturating_add(self.query_response_interval)
     }
 
     /// Returns the time after which a querier that is not heard any more is gone: 255 seconds by default (RFC 3376 section
     /// 8.5).
     #[must_use]
     pub fn other_querier_present_interval(&self) -> Duration {
-        self.query_interval * u32::from(self.robustness) + self.query_response_interval / 2
+        self.queries().saturating_add(self.query_response_interval / 2)
+    }
+
+    /// Returns the time in which as many general queries come as may get lost.
+    fn queries(&self) -> Duration {
+        self.query_interval.saturating_mul(u32::from(self.robustness))
     }
 
     /// Returns whether a group is in a range of source-specific multicast.

@@ -54,6 +54,10 @@ pub struct GmpCounters {
     pub no_room: u64,
     /// Calls that the manager refused because this client no longer owns the interface.
     pub not_owned: u64,
+    /// Panics of the observer. Each cost it the event that it was called with.
+    pub observer_panics: u64,
+    /// Events that the observer did not hear of, because 65,536 waited for it.
+    pub events_lost: u64,
 }
 
 impl GmpCounters {

@@ -12,13 +12,39 @@ pub(super) struct ListedBy {
     pub(super) excluding: usize,
 }
 
+/// The sources that hosts of one group list.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub(super) by_source: BTreeMap<IpAddr, ListedBy>,
+}
+
+impl Listed {
+    /// Returns whether the group has room for a source. One that is listed already costs nothing.
+    pub(super) fn admits(&self, source: IpAddr, limit: usize) -> bool {
+        self.by_source.len() < limit || self.by_source.contains_key(&source)
+    }
+
+    pub(super) fn count(&mut self, source: IpAddr, more: impl FnOnce(&mut ListedBy)) {
+        more(self.by_source.entry(source).or_default());
+    }
+
+    pub(super) fn discount(&mut self, source: IpAddr, less: impl FnOnce(&mut ListedBy)) {
+        if let Entry::Occupied(mut listed) = self.by_source.entry(source) {
+            less(listed.get_mut());
+            if listed.get().including + listed.get().excluding == 0 {
+                listed.remove();
+            }
+        }
+    }
+}
+
 /// The hosts of one group, with counts over all of them.
 #[derive(Debug, Default)]
 pub(super) struct GroupHosts {
     pub(super) hosts: BTreeMap<IpAddr, Filter>,
     /// Hosts in EXCLUDE state.
     pub(super) excluding: usize,
-    pub(super) sources: BTreeMap<IpAddr, ListedBy>,
+    pub(super) sources: Listed,
 }
 
 impl GroupHosts {
@@ -32,13 +58,13 @@ impl GroupHosts {
         match filter {
             Filter::Include(sources) => {
                 for &source in sources.keys() {
-                    self.sources.entry(source).or_default().including += 1;
+                    self.sources.count(source, |listed| listed.including += 1);
                 }
             }
             Filter::Exclude(sources, _) => {
                 self.excluding += 1;
                 for &source in sources {
-                    self.sources.entry(source).or_default().excluding += 1;
+                    self.sources.count(source, |listed| listed.excluding += 1);
                 }
             }
         }
@@ -49,23 +75,14 @@ impl GroupHosts {
         match filter {
             Filter::Include(sources) => {
                 for &source in sources.keys() {
-                    self.discount_source(source, |listed| listed.including -= 1);
+                    self.sources.discount(source, |listed| listed.including -= 1);
                 }
             }
             Filter::Exclude(sources, _) => {
                 self.excluding -= 1;
                 for &source in sources {
-                    self.discount_source(source, |listed| listed.excluding -= 1);
+                    self.sources.discount(source, |listed| listed.excluding -= 1);
                 }
-            }
-        }
-    }
-
-    fn discount_source(&mut self, source: IpAddr, less: impl FnOnce(&mut ListedBy)) {
-        if let Entry::Occupied(mut listed) = self.sources.entry(source) {
-            less(listed.get_mut());
-            if listed.get().including + listed.get().excluding == 0 {
-                listed.remove();
             }
         }
     }

@@ -120,12 +120,19 @@ impl Hosts {
         sources: impl IntoIterator<Item = IpAddr>,
         now: Duration,
     ) -> bool {
-        let old = self.take(group, host);
-        let room = self.limits.total.saturating_sub(self.total);
         let until = now.saturating_add(self.interval);
         let sources = sources.into_iter();
+        match (kind, self.filter(group, host)) {
+            (RecordKind::IsInclude | RecordKind::Allow | RecordKind::Block, Some(Filter::Include(_)))
+            | (RecordKind::Allow | RecordKind::Block, Some(Filter::Exclude(..))) => {
+                return self.amend(group, host, kind, sources, until);
+            }
+            _ => {}
+        }
+        let old = self.take(group, host);
+        let room = self.limits.total.saturating_sub(self.total);
         // A source that is listed already costs the group nothing.
-        let listed = self.groups.get(&group).map(|group| &group.sources);
+        let listed = self.groups.get(&group).map(|group| &group.sources.by_source);
         let mut group_room = self.limits.group_sources.saturating_sub(listed.map_or(0, BTreeMap::len));
         let mut refused = 0;
         let mut budget = SourceBudget {
@@ -139,30 +146,14 @@ impl Hosts {
             },
             refused: &mut refused,
         };
-        let new = match (kind, old.clone()) {
-            (RecordKind::IsInclude | RecordKind::Allow, Some(Filter::Include(mut included))) => {
-                budget.include(&mut included, sources, until);
-                Filter::Include(included)
-            }
-            (RecordKind::Block, Some(Filter::Include(mut included))) => {
-                sources.for_each(|source| _ = included.remove(&source));
-                Filter::Include(included)
-            }
-            (RecordKind::Block, None) => Filter::Include(BTreeMap::new()),
-            (RecordKind::Allow, Some(Filter::Exclude(mut excluded, until))) => {
-                sources.for_each(|source| _ = excluded.remove(&source));
-                Filter::Exclude(excluded, until)
-            }
-            (RecordKind::Block, Some(Filter::Exclude(mut excluded, until))) => {
-                budget.exclude(&mut excluded, sources);
-                Filter::Exclude(excluded, until)
-            }
-            (RecordKind::IsExclude | RecordKind::ToExclude, _) => {
+        let new = match kind {
+            RecordKind::Block => Filter::Include(BTreeMap::new()),
+            RecordKind::IsExclude | RecordKind::ToExclude => {
                 let mut excluded = BTreeSet::new();
                 budget.exclude(&mut excluded, sources);
                 Filter::Exclude(excluded, until)
             }
-            (RecordKind::IsInclude | RecordKind::ToInclude | RecordKind::Allow, _) => {
+            RecordKind::IsInclude | RecordKind::ToInclude | RecordKind::Allow => {
                 let mut included = BTreeMap::new();
                 budget.include(&mut included, sources, until);
                 Filter::Include(included)
@@ -173,6 +164,91 @@ impl Hosts {
         }
         self.refused.sources += refused;
         self.put(group, host, old, new)
+    }
+
+    fn filter(&self, group: IpAddr, host: IpAddr) -> Option<&Filter> {
+        self.groups.get(&group)?.hosts.get(&host)
+    }
+
+    /// Changes the listed sources of a host's filter, which stays in its mode. Returns whether the interest of the host changed.
+    ///
+    /// It touches no other source of the group.
+    fn amend(
+        &mut self,
+        group: IpAddr,
+        host: IpAddr,
+        kind: RecordKind,
+        sources: impl Iterator<Item = IpAddr>,
+        until: Duration,
+    ) -> bool {
+        let Some(state) = self.groups.get_mut(&group) else { return false };
+        let Some(filter) = state.hosts.get_mut(&host) else { return false };
+        let (deadline, cost) = (filter.deadline(), filter.cost());
+        let others = self.total - cost;
+        let limits = self.limits;
+        let max = limits.sources.min(limits.total.saturating_sub(others).saturating_sub(1));
+        let listed = &mut state.sources;
+        let refused = &mut self.refused.sources;
+        let mut changed = false;
+        match filter {
+            Filter::Include(included) if kind == RecordKind::Block => {
+                for source in sources {
+                    if included.remove(&source).is_some() {
+                        listed.discount(source, |listed| listed.including -= 1);
+                        changed = true;
+                    }
+                }
+            }
+            Filter::Include(included) => {
+                for source in sources {
+                    if let Some(known) = included.get_mut(&source) {
+                        *known = until;
+                    } else if included.len() < max && listed.admits(source, limits.group_sources) {
+                        included.insert(source, until);
+                        listed.count(source, |listed| listed.including += 1);
+                        changed = true;
+                    } else {
+                        *refused += 1;
+                    }
+                }
+            }
+            Filter::Exclude(excluded, _) if kind == RecordKind::Allow => {
+                for source in sources {
+                    if excluded.remove(&source) {
+                        listed.discount(source, |listed| listed.excluding -= 1);
+                        changed = true;
+                    }
+                }
+            }
+            Filter::Exclude(excluded, _) => {
+                for source in sources {
+                    if excluded.contains(&source) {
+                        continue;
+                    }
+                    if excluded.len() < max && listed.admits(source, limits.group_sources) {
+                        excluded.insert(source);
+                        listed.count(source, |listed| listed.excluding += 1);
+                        changed = true;
+                    } else {
+                        *refused += 1;
+                    }
+                }
+            }
+        }
+        let new_deadline = filter.deadline();
+        self.total = others + filter.cost();
+        if new_deadline != deadline {
+            deadline.map(|deadline| self.deadlines.remove(&(deadline, group, host)));
+            new_deadline.map(|deadline| self.deadlines.insert((deadline, group, host)));
+        }
+        if new_deadline.is_none() {
+            self.total = others;
+            state.hosts.remove(&host);
+            if state.hosts.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
+        changed
     }
 
     /// Applies a host's report of IGMPv1, IGMPv2 or MLDv1, as a record IS_EX {} (RFC 3376 section 7.3.2).
@@ -217,7 +293,13 @@ impl Hosts {
     pub fn wanted(&self, group: IpAddr) -> Wanted {
         let Some(group) = self.groups.get(&group) else { return Wanted::default() };
         let listed = |pick: &dyn Fn(ListedBy) -> bool| {
-            group.sources.iter().filter(|&(_, &listed)| pick(listed)).map(|(&source, _)| source).collect()
+            group
+                .sources
+                .by_source
+                .iter()
+                .filter(|&(_, &listed)| pick(listed))
+                .map(|(&source, _)| source)
+                .collect()
         };
         Wanted {
             any_source: group.excluding > 0,
@@ -229,9 +311,9 @@ impl Hosts {
     /// Returns whether a source of a group is blocked: every excluding host lists it, and no host includes it.
     #[must_use]
     pub fn blocks(&self, source: IpAddr, group: IpAddr) -> bool {
-        self.groups
-            .get(&group)
-            .is_some_and(|group| group.sources.get(&source).is_some_and(|&listed| group.blocks(listed)))
+        self.groups.get(&group).is_some_and(|group| {
+            group.sources.by_source.get(&source).is_some_and(|&listed| group.blocks(listed))
+        })
     }
 
     /// Sets the group membership interval of later reports.
@@ -248,8 +330,18 @@ impl Hosts {
     /// Returns whether a host includes a source of a group: whether it wants (s, g).
     #[must_use]
     pub fn includes(&self, source: IpAddr, group: IpAddr) -> bool {
-        let listed = self.groups.get(&group).and_then(|group| group.sources.get(&source));
+        let listed = self.groups.get(&group).and_then(|group| group.sources.by_source.get(&source));
         listed.is_some_and(|listed| listed.including > 0)
+    }
+
+    /// Returns the number of hosts of a group in EXCLUDE.
+    pub(super) fn excluding(&self, group: IpAddr) -> usize {
+        self.groups.get(&group).map_or(0, |group| group.excluding)
+    }
+
+    /// Returns the sources that hosts of a group list, in order.
+    pub(super) fn sources(&self, group: IpAddr) -> impl Iterator<Item = IpAddr> + '_ {
+        self.groups.get(&group).into_iter().flat_map(|group| group.sources.by_source.keys().copied())
     }
 
     /// Forgets the hosts of a group that exclude sources, because their state ended in another way.

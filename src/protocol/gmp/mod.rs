@@ -169,7 +169,7 @@ impl GroupMembership {
         Ok(())
     }
 
-    /// Releases an interface: forgets its hosts, and ends the memberships there.
+    /// Releases an interface: forgets its hosts, and ends the memberships there. The observer hears of each end.
     ///
     /// # Errors
     /// [`ReleaseError`].
@@ -188,6 +188,7 @@ impl GroupMembership {
             let owned = self.manager.ownership_number(self.handle, interface);
             state.follow(interface, owned);
         });
+        self.tracker.publish();
     }
 
     /// Returns the interfaces that this client has taken, in order.

@@ -44,7 +44,8 @@ impl fmt::Display for GmpSubject {
 pub enum GmpChange {
     /// It began: hosts want the membership, or exclude the source.
     Joined,
-    /// It ended by a host's message, at once or when no host had answered the querier in time.
+    /// It ended by a host's message, at once or when no host had answered the querier in time. Or it ended with its interface, or
+    /// was forgotten: then [`GmpEvent::host`] is `None`.
     Left,
     /// It ended because no report renewed it in time.
     Lapsed,
@@ -71,6 +72,16 @@ pub struct GmpEvent {
 ///
 /// It is called in the order of the changes, by one thread at a time, without any lock held. It may call the
 /// [`GroupMembership`](super::GroupMembership).
+///
+/// The events of a subject alternate: it begins, and ends before it begins again. What ends when an interface is released, or by
+/// [`forget_everything`](super::GroupMembership::forget_everything), is [`GmpChange::Left`] without a host. Dropping the
+/// [`GroupMembership`](super::GroupMembership) is no event.
+///
+/// At most 65,536 events wait while a call is running. Further ones are lost and counted ([`GmpCounters::events_lost`]). A panic
+/// of the observer is contained, logged and counted ([`GmpCounters::observer_panics`]), and the next event follows.
+///
+/// [`GmpCounters::events_lost`]: super::GmpCounters::events_lost
+/// [`GmpCounters::observer_panics`]: super::GmpCounters::observer_panics
 pub trait GmpObserver: Send + Sync {
     /// Hears of one change.
     fn changed(&self, event: &GmpEvent);

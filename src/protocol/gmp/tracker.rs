@@ -13,6 +13,7 @@ use super::{
     GmpConfig, GmpCounters, GmpEvent, GmpInterfaceState, GmpObserver, GroupState, Ignored, Received,
     Transmission,
 };
+use crate::foreign_code;
 use crate::forwarding::Flow;
 use crate::manager::Interface;
 use crate::wake_deadline::{WakeDeadline, nanos};
@@ -29,6 +30,8 @@ mod tests;
 
 /// The most queries that wait to be sent.
 const TRANSMISSIONS: usize = 1024;
+/// The most events that wait for the observer.
+const EVENTS: usize = 65_536;
 
 /// The client that the manager calls.
 pub(super) struct Tracker {
@@ -166,19 +169,45 @@ impl Tracker {
             return;
         }
         state.publishing = true;
+        let mut publishing = Publishing { state, task: None };
         loop {
-            if let Some(task) = state.next_task() {
-                let published = MutexGuard::unlocked(&mut state, || publish(&task));
-                state.record_published(&task, published);
-            } else if let Some(event) = state.events.pop_front() {
+            if let Some(task) = publishing.state.next_task() {
+                let task = publishing.task.insert(task);
+                let published = MutexGuard::unlocked(&mut publishing.state, || publish(task));
+                if let Some(task) = publishing.task.take() {
+                    publishing.state.record_published(&task, published);
+                }
+            } else if let Some(event) = publishing.state.events.pop_front() {
                 if let Some(observer) = self.observer.get() {
-                    MutexGuard::unlocked(&mut state, || observer.changed(&event));
+                    let told = MutexGuard::unlocked(&mut publishing.state, || {
+                        let told = foreign_code::contain(|| observer.changed(&event));
+                        told.map_err(|panicked| {
+                            tracing::error!("an observer of IGMP or MLD panicked: {panicked}")
+                        })
+                    });
+                    publishing.state.counters.observer_panics += u64::from(told.is_err());
                 }
             } else {
                 break;
             }
         }
-        state.publishing = false;
+        drop(publishing);
+        foreign_code::run_put_off();
+    }
+}
+
+/// Publishes until dropped. If publishing unwinds, the interest in its group counts as stale, and another thread may publish.
+struct Publishing<'a> {
+    state: MutexGuard<'a, State>,
+    task: Option<Task>,
+}
+
+impl Drop for Publishing<'_> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            self.state.publication_failed(&task);
+        }
+        self.state.publishing = false;
     }
 }
 
@@ -239,6 +268,7 @@ impl State {
     /// Stops tracking an interface that was released.
     fn end(&mut self, interface: Interface) {
         if let Some(tracked) = self.interfaces.remove(&interface) {
+            self.tell(interface, tracked.link.ends(self.now));
             self.counters.refused += tracked.link.refused();
             tracked.due.map(|due| self.due.remove(&(due, interface)));
         }
@@ -321,10 +351,8 @@ impl State {
     fn settle(&mut self, interface: Interface) {
         let State { interfaces, dirty, events, transmissions, counters, due, .. } = self;
         let Some(tracked) = interfaces.get_mut(&interface) else { return };
-        let mut touched = Vec::new();
-        let tell = |Change { at, subject, change, host }| {
-            events.push_back(GmpEvent { at, interface, subject, change, host });
-        };
+        let (mut touched, mut lost) = (Vec::new(), 0);
+        let tell = |change| lost += u64::from(!wait(events, interface, change));
         tracked.link.drain(
             |group| touched.push(group),
             tell,
@@ -336,6 +364,7 @@ impl State {
                 transmissions.push_back(Transmission { at, interface, source, query });
             },
         );
+        counters.events_lost += lost;
         for (group, changed) in touched {
             if changed || tracked.published.get(&group).is_some_and(|published| published.incomplete) {
                 dirty.mark(interface, group, tracked.is_unknown(group));
@@ -346,13 +375,22 @@ impl State {
 
     /// Forgets every host. Time may begin anew.
     pub(super) fn forget_hosts(&mut self) {
-        self.now = Duration::ZERO;
+        let (mut ends, now) = (Vec::new(), std::mem::take(&mut self.now));
         self.transmissions.clear();
         for (&interface, tracked) in &mut self.interfaces {
+            ends.push((interface, tracked.link.ends(now)));
             self.dirty.groups.extend(tracked.published.keys().map(|&group| (interface, group)));
             // One of these may be in publication.
             tracked.link.forget(|group| _ = self.dirty.groups.insert((interface, group)));
             tracked.reschedule(interface, &mut self.due);
+        }
+        ends.into_iter().for_each(|(interface, ends)| self.tell(interface, ends));
+    }
+
+    /// Leaves changes to the publishing thread, for the observer.
+    fn tell(&mut self, interface: Interface, changes: Vec<Change>) {
+        for change in changes {
+            self.counters.events_lost += u64::from(!wait(&mut self.events, interface, change));
         }
     }
 
@@ -385,6 +423,18 @@ impl State {
         }
     }
 
+    /// Records that the publication of a group ended by a panic: a part of it may be published.
+    fn publication_failed(&mut self, task: &Task) {
+        let mut interest = task.published.interest.clone();
+        interest.any_source |= task.wanted.any_source;
+        interest.sources.extend(&task.wanted.sources);
+        let published = Published { interest, stale: true, ..Published::default() };
+        self.record_published(task, published);
+        if self.interfaces.contains_key(&task.interface) {
+            self.dirty.groups.insert((task.interface, task.group));
+        }
+    }
+
     /// Records the interest that a thread has published.
     fn record_published(&mut self, task: &Task, mut published: Published) {
         self.dirty.being_published = None;
@@ -401,6 +451,16 @@ impl State {
             tracked.published.insert(group, published);
         }
     }
+}
+
+/// Adds a change to the events that wait. Returns whether there was room.
+fn wait(events: &mut VecDeque<GmpEvent>, interface: Interface, change: Change) -> bool {
+    let room = events.len() < EVENTS;
+    if room {
+        let Change { at, subject, change, host } = change;
+        events.push_back(GmpEvent { at, interface, subject, change, host });
+    }
+    room
 }
 
 impl TrackedInterface {

@@ -25,6 +25,8 @@ pub(crate) struct Network {
     pub(crate) general_at: Option<Ms>,
     /// The last record of each group and host, if it had a list to exclude: with its list and its time.
     excluded: Vec<(IpAddr, IpAddr, Sources, Ms)>,
+    /// A report is being received: its queries are sent once, at its end.
+    pub(crate) receiving: bool,
     /// What was sent, with its time.
     pub(crate) sent: Vec<(Ms, Query)>,
 }
@@ -52,6 +54,7 @@ impl Network {
             startup_left: settings.startup_count,
             general_at: (mode == Mode::Querier).then_some(0),
             excluded: Vec::new(),
+            receiving: false,
             sent: Vec::new(),
         }
     }
@@ -177,6 +180,9 @@ impl Network {
 
     fn remove_empty(&mut self) {
         self.groups.retain(|group| !group.is_over());
+        // The lists that a host excludes end with their group.
+        let groups = &self.groups;
+        self.excluded.retain(|(of, ..)| groups.iter().any(|group| group.address == *of));
     }
 
     // Queries of this router.
@@ -210,7 +216,10 @@ impl Network {
     }
 
     /// Sends the queries that are due now.
-    fn send_due(&mut self) {
+    pub(crate) fn send_due(&mut self) {
+        if self.receiving {
+            return;
+        }
         let (now, lmqt, interval) =
             (self.now, self.now + self.last_member_time(), self.settings.last_member_interval);
         if self.general_at == Some(now) {

@@ -1,6 +1,7 @@
 //! The report of `mgm forward`: the object that `--json` prints and that the tables show.
 
 use super::timeline::{EventReport, Timeline};
+use crate::terminal::plain::plain_json;
 use mgm::forwarding::Family;
 use mgm::manager::{Interface, Protocol};
 use mgm::plane::capture::{CaptureRouter, FlowAccount, Times, Totals};
@@ -174,9 +175,9 @@ impl Report {
         }
     }
 
-    /// Returns the report as JSON.
+    /// Returns the report as JSON, with every character escaped that a terminal would obey.
     pub(crate) fn json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_else(|error| error.to_string())
+        plain_json(serde_json::to_string_pretty(self).unwrap_or_else(|error| error.to_string()))
     }
 }
 

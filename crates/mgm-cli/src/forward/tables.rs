@@ -1,6 +1,7 @@
 //! The report of `mgm forward` as tables.
 
 use super::report::{MembershipReport, Report, a_second};
+use crate::terminal::plain::short;
 use crate::terminal::table::render;
 use mgm_verify::churn::ChurnCounts;
 use mgm_verify::report::{Table, grouped};
@@ -9,6 +10,8 @@ use std::net::IpAddr;
 
 /// The number of entries or memberships that are listed. The others are only counted; `--json` lists all.
 const LISTED: usize = 200;
+/// The number of names that are listed in one cell.
+const LISTED_IN_CELL: usize = 32;
 /// A space at which no line of a cell breaks.
 const NO_BREAK: &str = "\u{a0}";
 
@@ -90,7 +93,7 @@ fn interfaces(report: &Report) -> Table {
     columns.extend(has_inactive.then_some("#takes no part"));
     let row = |interface: &super::report::InterfaceReport| {
         let mut row =
-            vec![interface.name.clone(), grouped(interface.received), grouped(interface.transmitted)];
+            vec![short(&interface.name), grouped(interface.received), grouped(interface.transmitted)];
         row.extend(has_own.then(|| grouped(interface.own)));
         row.extend(has_inactive.then(|| grouped(interface.inactive)));
         row
@@ -104,8 +107,8 @@ fn entries(report: &Report) -> Table {
         vec![
             entry.source.to_string(),
             entry.group.to_string(),
-            entry.incoming.clone().unwrap_or_else(|| "no route".to_owned()),
-            if entry.outgoing.is_empty() { "none".to_owned() } else { entry.outgoing.join(", ") },
+            entry.incoming.as_deref().map_or_else(|| "no route".to_owned(), short),
+            if entry.outgoing.is_empty() { "none".to_owned() } else { short_list(&entry.outgoing) },
             grouped(entry.packets),
             grouped(entry.octets),
             grouped(entry.wrong_interface),
@@ -124,7 +127,7 @@ fn flows(report: &Report) -> Table {
         vec![
             flow.source.to_string(),
             flow.group.to_string(),
-            flow.arrived.clone(),
+            short(&flow.arrived),
             format!("{} to {}", since(report, flow.first), since(report, flow.last)),
             grouped(flow.packets),
             outcomes.collect::<Vec<_>>().join(", "),
@@ -140,7 +143,7 @@ fn timeline(report: &Report, events: &[&super::timeline::EventReport]) -> Table 
         let what = event.event;
         vec![
             since(report, event.time),
-            event.interface.clone(),
+            short(&event.interface),
             event.group.to_string(),
             event.source.map_or_else(|| "any".to_owned(), |source| source.to_string()),
             event.host.map_or_else(|| what.to_owned(), |host| format!("{what} {by} {host}")),
@@ -148,6 +151,16 @@ fn timeline(report: &Report, events: &[&super::timeline::EventReport]) -> Table 
     };
     let rows = events.iter().take(LISTED).map(row).collect();
     Table::new(&["#time", "interface", "group", "source", "event"], rows)
+}
+
+/// Returns the first names of a list, each [short], and the number of the others.
+fn short_list(names: &[String]) -> String {
+    let mut list: Vec<_> = names.iter().take(LISTED_IN_CELL).map(|name| short(name)).collect();
+    let more = names.len().saturating_sub(LISTED_IN_CELL);
+    if more > 0 {
+        list.push(format!("and {} more", grouped(more as u64)));
+    }
+    list.join(", ")
 }
 
 /// Returns the seconds from the first packet of the capture to a time.
@@ -182,7 +195,7 @@ fn stays_on_link(group: IpAddr) -> bool {
 fn memberships(memberships: &[&MembershipReport]) -> Table {
     let row = |membership: &&MembershipReport| {
         vec![
-            membership.interface.clone(),
+            short(&membership.interface),
             membership.group.to_string(),
             match (membership.source, &*membership.blocked) {
                 (Some(source), _) => source.to_string(),
@@ -215,7 +228,7 @@ fn limits(report: &Report) -> Table {
 
 fn clients(report: &Report) -> Table {
     let row = |client: &super::report::ClientReport| {
-        vec![client.protocol.clone(), client.component.to_string(), client.interfaces.join(", ")]
+        vec![client.protocol.clone(), client.component.to_string(), short_list(&client.interfaces)]
     };
     Table::new(&["protocol", "#component", "interfaces"], report.clients.iter().map(row).collect())
 }
@@ -255,6 +268,15 @@ fn rates(report: &Report) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_lists_a_limited_number_of_names() {
+        let names = |count: usize| -> Vec<_> { (0..count).map(|n| format!("v{n}")).collect() };
+        assert_eq!(short_list(&names(2)), "v0, v1");
+        assert!(short_list(&names(32)).ends_with(", v30, v31"));
+        assert!(short_list(&names(2_000)).ends_with(", v31, and 1 968 more"));
+        assert_eq!(short_list(&["x".repeat(65_000)]).chars().count(), 32);
+    }
 
     #[test]
     fn seconds_become_dates() {

@@ -75,6 +75,8 @@ fn no_name_reaches_a_terminal_raw() {
         let shown = [ran.stdout, ran.stderr].concat();
         assert!(shown.contains("\\u{1b}[31mred\\u{a}\\u{202e}green"), "{shown}");
     }
+    let json = mgm(&["forward", "--json", &capture]).stdout;
+    assert!(!raw(&json) && json.contains("red\\n\\u202egreen"), "{json}");
     assert_eq!(forward(&[&capture])["interfaces"][1]["name"], "\u{1b}[31mred\n\u{202e}green");
     assert_eq!(forward(&[&capture])["interfaces"][0]["name"], "eth0");
 }

@@ -70,6 +70,28 @@ fn a_configuration_error_names_its_place() {
     refused(&["forward", "--config", &path, EXAMPLE], 2, &[&path, "line 1"]);
 }
 
+/// A terminal would obey what the message quotes.
+#[test]
+fn a_quoted_configuration_is_escaped() {
+    for wrong in [
+        r#""\u001b]0;x" = 1"#,
+        r#"protocols = ["\u001b]0;x"]"#,
+        r#"mac = "\u001b]0;x""#,
+        r#"address = "\u001b]0;x""#,
+        "capture = \"\u{9b}\"\u{1b}]0;x",
+    ] {
+        let text = format!("[[interface]]\nname = 'studio'\n{wrong}\n");
+        let path = file("a_quoted_configuration", "wrong.toml", text.as_bytes());
+        let ran = refused(&["forward", "--config", &path, EXAMPLE], 2, &["line 3"]);
+        let obeyed = |c: char| c != '\n' && (c.is_control() || c == '\u{9b}');
+        assert!(!ran.stderr.contains(obeyed), "{wrong}: {:?}", ran.stderr);
+    }
+    let text = "[igmp]\nleave = \"\\u001b]0;x\"\n";
+    let path = file("a_quoted_configuration", "wrong.toml", text.as_bytes());
+    let ran = refused(&["forward", "--config", &path, EXAMPLE], 2, &["line 2", "\\u{1b}]0;x"]);
+    assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
+}
+
 #[test]
 fn an_unreadable_configuration_names_its_option() {
     let absent = directory("an_unreadable_configuration").join("absent.toml");

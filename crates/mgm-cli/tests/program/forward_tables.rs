@@ -109,3 +109,13 @@ fn a_capture_without_reports_is_explained() {
     let forwarded = mgm(&["forward", EXAMPLE]);
     assert!(!forwarded.stdout.contains("Nothing was forwarded"), "{}", forwarded.stdout);
 }
+
+#[test]
+fn the_readme_shows_what_the_program_prints() {
+    let page = fs::read_to_string(at_root("README.md")).unwrap();
+    let (_, sample) = page.split_once("```text\nexamples/capture/").unwrap();
+    let (sample, _) = sample.split_once("\n...\n").unwrap();
+    let ran = mgm(&["forward", EXAMPLE]);
+    assert!(sample.lines().count() > 15, "{sample}");
+    assert!(ran.stdout.starts_with(&format!("examples/capture/{sample}\n")), "{}", ran.stdout);
+}

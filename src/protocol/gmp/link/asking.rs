@@ -41,7 +41,7 @@ impl LinkState {
                 time => time,
             };
             let count = self.config.last_member_query_count.unwrap_or(self.election.values.robustness);
-            let to = now.saturating_add(time * u32::from(count));
+            let to = now.saturating_add(time.saturating_mul(u32::from(count)));
             if query.sources().len() == 0 {
                 group.lower(&mut self.timers, to);
             }
@@ -52,7 +52,7 @@ impl LinkState {
         Received::Query
     }
 
-    /// Asks what a row of the tables asks for, as the querier.
+    /// Asks what a row of the tables asks for, as the querier. The queries are sent at the end of the message.
     pub(super) fn ask(&mut self, address: IpAddr, ask: Ask, now: Duration) {
         // Older versions have no query for sources, and the oldest none for a group.
         if !self.election.is_querier() || self.config.version == GmpVersion::V1 {
@@ -74,11 +74,10 @@ impl LinkState {
         if ask.group {
             group.lower(&mut self.timers, to);
             group.asks = count;
-            self.send_group(address, now);
         }
-        if sources {
-            self.send_sources(address, now);
-        }
+        let unsettled = self.unsettled.entry(address).or_default();
+        unsettled.ask_group |= ask.group;
+        unsettled.ask_sources |= sources;
     }
 
     /// Sends a general query.

@@ -80,3 +80,12 @@ impl Changes {
         }
     }
 }
+
+/// Returns the end of what is wanted of a group, by no host.
+pub(super) fn ends(group: IpAddr, wanted: &Wanted, at: Duration) -> Vec<Change> {
+    let any = wanted.any_source.then_some(GmpSubject::AnySource { group });
+    let sources = wanted.sources.iter().map(|&source| GmpSubject::OneSource { source, group });
+    let blocked = wanted.blocked.iter().map(|&source| GmpSubject::Blocked { source, group });
+    let subjects = any.into_iter().chain(sources).chain(blocked);
+    subjects.map(|subject| Change { at, subject, change: GmpChange::Left, host: None }).collect()
+}

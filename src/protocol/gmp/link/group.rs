@@ -46,6 +46,8 @@ pub(super) struct GroupTimers {
     pub(super) ask_sources: Option<Duration>,
     /// What the state selects changed since [`LinkState`](super::LinkState) looked last.
     pub(super) changed: bool,
+    /// The state is what the tracked hosts want, as the last cut left it.
+    pub(super) in_step: bool,
     /// The last host that reported interest, and the last one that gave some up.
     pub(super) reporter: Option<IpAddr>,
     pub(super) leaver: Option<IpAddr>,
@@ -66,6 +68,7 @@ impl GroupTimers {
             ask_group: None,
             ask_sources: None,
             changed: false,
+            in_step: false,
             reporter: None,
             leaver: None,
         }

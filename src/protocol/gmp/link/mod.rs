@@ -6,6 +6,7 @@
 //! - [`group`] and [`rows`]: the state of a group, and the effect of a record on it.
 //! - [`tracking`]: what the tracking of hosts changes in that, where a leave acts at once.
 //! - [`asking`]: specific queries, heard and sent.
+//! - [`unsettled`]: what waits for the end of a message.
 //! - [`pieces`], [`changes`], [`timers`]: their names say it.
 
 mod asking;
@@ -17,6 +18,10 @@ mod receive;
 mod rows;
 mod timers;
 mod tracking;
+mod unsettled;
+
+#[cfg(test)]
+mod tests;
 
 pub(super) use changes::Change;
 
@@ -35,6 +40,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use timers::{Timer, Timers};
+use unsettled::Unsettled;
 
 /// The state of one interface.
 #[derive(Debug)]
@@ -49,12 +55,16 @@ pub(super) struct LinkState {
     hosts: Hosts,
     pieces: Pieces,
     changes: Changes,
+    unsettled: Unsettled,
     refused: Refused,
     reached: LimitsReached,
     /// This router's networks on the interface.
     addresses: Vec<(IpAddr, u8)>,
     /// Queries to send: the time, the source address and the query.
     queries: Vec<(Duration, IpAddr, QueryToSend)>,
+    /// The number of sources that cuts looked at.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
 impl LinkState {
@@ -69,10 +79,13 @@ impl LinkState {
             timers: Timers::default(),
             pieces: Pieces::default(),
             changes: Changes::default(),
+            unsettled: Unsettled::default(),
             refused: Refused::default(),
             reached: LimitsReached::default(),
             addresses: Vec::new(),
             queries: Vec::new(),
+            #[cfg(test)]
+            looked_at: 0,
         }
     }
 
@@ -99,6 +112,7 @@ impl LinkState {
 
     /// Lets the time pass until `now`.
     pub(super) fn advance(&mut self, now: Duration, counters: &mut GmpCounters) {
+        self.pieces.expire(now);
         while let Some(at) = self.next_deadline().filter(|at| *at <= now) {
             self.end_timers(at, counters);
             self.end_hosts(at, counters);
@@ -122,6 +136,7 @@ impl LinkState {
                     counters.lapsed += u64::from(!state.lowered);
                     let cause = ended_by(group, state.lowered);
                     self.touch(address, at, cause);
+                    group_out_of_step(&mut self.groups, address);
                     self.end_source(address, source);
                     ended.entry(address).or_default().insert(source);
                 }
@@ -129,6 +144,7 @@ impl LinkState {
                     counters.lapsed += u64::from(!group.lowered);
                     let cause = ended_by(group, group.lowered);
                     self.touch(address, at, cause);
+                    group_out_of_step(&mut self.groups, address);
                     self.end_exclude(address);
                     self.hosts.drop_excluding(address);
                 }
@@ -166,7 +182,9 @@ impl LinkState {
             if self.cuts(address, at) {
                 counters.lapsed += 1;
                 self.touch(address, at, Cause { ended: GmpChange::Lapsed, host: Some(host) });
-                self.cut(address, at);
+                self.cut(address, None, at);
+            } else {
+                group_out_of_step(&mut self.groups, address);
             }
         }
     }
@@ -176,7 +194,7 @@ impl LinkState {
         if self.cuts(address, at) {
             let host = self.groups.get(&address).and_then(|group| group.reporter);
             self.touch(address, at, Cause { ended: GmpChange::Lapsed, host });
-            self.cut(address, at);
+            self.cut(address, None, at);
         }
     }
 
@@ -208,6 +226,7 @@ impl LinkState {
             {
                 group.stop(&mut self.timers);
                 self.sources -= group.sources.len();
+                self.pieces.end_group(address);
                 self.hosts.drop_group(address);
             }
         }
@@ -243,6 +262,12 @@ impl LinkState {
         self.changes.dirty.drain(..).for_each(touched);
         self.changes.ready.drain(..).for_each(changed);
         self.queries.drain(..).for_each(send);
+    }
+
+    /// Returns the end of everything that the hosts want; nothing without an observer.
+    pub(super) fn ends(&self, at: Duration) -> Vec<Change> {
+        let groups = self.groups.values().filter(|_| self.observed);
+        groups.flat_map(|group| changes::ends(group.address, &group.wanted(), at)).collect()
     }
 
     /// Forgets all groups and the querier. Time may begin anew. Passes each group to `forgotten`.
@@ -330,6 +355,13 @@ impl LinkState {
             hosts: self.hosts.hosts(group.address).collect(),
         };
         self.groups.values().map(state).collect()
+    }
+}
+
+/// Notes that the state of a group may differ from what its tracked hosts want.
+fn group_out_of_step(groups: &mut BTreeMap<IpAddr, GroupTimers>, address: IpAddr) {
+    if let Some(group) = groups.get_mut(&address) {
+        group.in_step = false;
     }
 }
 

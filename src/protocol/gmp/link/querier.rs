@@ -32,12 +32,17 @@ impl Values {
 
     /// Returns the group membership interval, which is also the older host present interval (RFC 3376 sections 8.4 and 8.13).
     pub(super) fn membership_interval(&self) -> Duration {
-        self.query_interval * u32::from(self.robustness) + self.response_interval
+        self.queries().saturating_add(self.response_interval)
     }
 
     /// Returns the other querier present interval (RFC 3376 section 8.5).
     fn other_querier_interval(&self) -> Duration {
-        self.query_interval * u32::from(self.robustness) + self.response_interval / 2
+        self.queries().saturating_add(self.response_interval / 2)
+    }
+
+    /// Returns the time in which as many general queries come as may get lost.
+    fn queries(&self) -> Duration {
+        self.query_interval.saturating_mul(u32::from(self.robustness))
     }
 }
 
@@ -169,9 +174,9 @@ impl Election {
         let Some(due) = self.next_general.filter(|due| *due <= at) else { return false };
         self.startup = self.startup.saturating_sub(1);
         let interval = if self.startup > 0 { config.startup_interval() } else { config.query_interval };
-        // Queries that the caller let pass by are not made up for.
-        let next = due + interval;
-        self.next_general = Some(if next > now { next } else { now + interval });
+        // Queries that the caller let pass by are not made up for. At the end of time there is no next one.
+        let next = [due, now].map(|from| from.saturating_add(interval));
+        self.next_general = next.into_iter().find(|next| *next > now);
         true
     }
 }

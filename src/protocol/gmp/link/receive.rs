@@ -11,7 +11,7 @@ use super::rows::Rows;
 use crate::forwarding::Flow;
 use crate::manager::Group;
 use crate::rpf::Prefix;
-use crate::wire::gmp::{Datagram, GmpVersion, Message, RecordKind, Records};
+use crate::wire::gmp::{Datagram, GmpVersion, Message, Record, RecordKind, Records};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -28,7 +28,19 @@ impl LinkState {
         if let Err(ignored) = self.check(datagram, &message) {
             return Received::Ignored(ignored);
         }
-        let host = datagram.source;
+        let received = self.take_in(datagram.source, message, now, counters);
+        self.settle_message(now);
+        received
+    }
+
+    /// Applies a message that comes from the link.
+    fn take_in(
+        &mut self,
+        host: IpAddr,
+        message: Message<'_>,
+        now: Duration,
+        counters: &mut GmpCounters,
+    ) -> Received {
         match message {
             Message::Other(kind) => Received::Ignored(Ignored::OtherType(kind)),
             Message::Query(query) => self.hear(host, &query, now, counters),
@@ -118,7 +130,7 @@ impl LinkState {
 
     /// Applies the records of a report.
     fn records(&mut self, host: IpAddr, records: Records<'_>, now: Duration, counters: &mut GmpCounters) {
-        let mut split = split_exclusions(records.clone());
+        let mut split = split_lists(records.clone());
         for record in records {
             let group = record.group;
             let Some(kind) = record.kind else {
@@ -140,7 +152,7 @@ impl LinkState {
                 is_source
             };
             let mut list: BTreeSet<IpAddr> = record.sources().filter(is_source).collect();
-            if excludes && let Some(whole) = split.get_mut(&group) {
+            if let Some(whole) = Whole::of(kind).and_then(|whole| split.get_mut(&(group, whole))) {
                 // The first of several records has the lists of all.
                 match std::mem::take(whole) {
                     Some(whole) => list.extend(whole.into_iter().filter(|s| Flow::new(*s, group).is_ok())),
@@ -181,7 +193,6 @@ impl LinkState {
         now: Duration,
         also: impl FnOnce(&mut GroupTimers, &mut super::Timers),
     ) {
-        let united = self.pieces.unite(address, host, kind, list, now);
         let begins = match kind {
             RecordKind::IsExclude | RecordKind::ToExclude => true,
             RecordKind::Block => false,
@@ -190,6 +201,8 @@ impl LinkState {
         if !self.groups.contains_key(&address) && (!begins || !self.has_room()) {
             return;
         }
+        let united = self.pieces.unite(address, host, kind, list, now);
+        let excluding = self.hosts.excluding(address);
         let leaves = matches!(kind, RecordKind::ToInclude | RecordKind::Block | RecordKind::ToExclude);
         self.touch(address, now, Cause { ended: GmpChange::Left, host: Some(host) });
         let (interval, max) = (self.election.values.membership_interval(), self.config.limits);
@@ -218,9 +231,17 @@ impl LinkState {
         self.sources = self.sources - before + group.sources.len();
         self.reached.sources |= self.refused.sources > refused;
         self.track(address, host, kind, united, now);
+        // No host changed between INCLUDE and EXCLUDE, and no source is dropped that the record does not list.
+        let is_local = matches!(kind, RecordKind::IsInclude | RecordKind::Allow | RecordKind::Block)
+            && excluding == self.hosts.excluding(address);
         if self.cuts(address, now) {
-            self.cut(address, now);
-        } else if self.acts() == LeaveActs::AtOnce && leaves && !self.election.is_querier() {
+            let in_step = self.groups.get(&address).is_some_and(|group| group.in_step);
+            let unsettled = self.unsettled.entry(address).or_default();
+            unsettled.cut.add(Some(list).filter(|_| is_local && in_step));
+            return;
+        }
+        self.groups.get_mut(&address).into_iter().for_each(|group| group.in_step = false);
+        if self.acts() == LeaveActs::AtOnce && leaves && !self.election.is_querier() {
             self.hold(address, ask, now);
         } else if self.acts() == LeaveActs::AfterQuery || !self.hosts.excludes(address) {
             self.ask(address, ask, now);
@@ -263,18 +284,37 @@ impl LinkState {
     }
 }
 
-/// Returns the united exclude list of each group that several records of a report exclude sources of.
-fn split_exclusions(records: Records<'_>) -> BTreeMap<IpAddr, Option<BTreeSet<IpAddr>>> {
-    let excludes = |kind| matches!(kind, Some(RecordKind::IsExclude | RecordKind::ToExclude));
+/// A kind of list that is whole in one report. Several records of one are pieces of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Whole {
+    /// IS_EX and TO_EX.
+    Excludes,
+    /// TO_IN.
+    Includes,
+}
+
+impl Whole {
+    fn of(kind: RecordKind) -> Option<Whole> {
+        match kind {
+            RecordKind::IsExclude | RecordKind::ToExclude => Some(Whole::Excludes),
+            RecordKind::ToInclude => Some(Whole::Includes),
+            RecordKind::IsInclude | RecordKind::Allow | RecordKind::Block => None,
+        }
+    }
+}
+
+/// Returns the united list of each group that several records of a report have pieces of.
+fn split_lists(records: Records<'_>) -> BTreeMap<(IpAddr, Whole), Option<BTreeSet<IpAddr>>> {
+    let list = |record: &Record<'_>| Some((record.group, Whole::of(record.kind?)?));
     let (mut once, mut split) = (BTreeSet::new(), BTreeMap::new());
-    for record in records.clone().filter(|record| excludes(record.kind)) {
-        if !once.insert(record.group) {
-            split.insert(record.group, Some(BTreeSet::new()));
+    for list in records.clone().filter_map(|record| list(&record)) {
+        if !once.insert(list) {
+            split.insert(list, Some(BTreeSet::new()));
         }
     }
     if !split.is_empty() {
-        for record in records.filter(|record| excludes(record.kind)) {
-            if let Some(Some(whole)) = split.get_mut(&record.group) {
+        for record in records {
+            if let Some(Some(whole)) = list(&record).and_then(|list| split.get_mut(&list)) {
                 whole.extend(record.sources());
             }
         }

@@ -132,3 +132,39 @@ fn the_wake_deadline_is_the_first_lapse() {
     tracker.change(|state| state.follow(other, None));
     assert!(!tracker.is_due(at(1_000_000)));
 }
+
+#[test]
+fn a_panic_in_a_publication_leaves_the_group_to_the_next() {
+    let tracker = tracker();
+    let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        tracker.publish_all(|_| panic!("in a publication"));
+    }));
+    assert!(unwound.is_err());
+    assert_eq!(publish(&tracker, || ()), [(group(1), true, true)], "a part may have been published");
+    assert_eq!(publish(&tracker, || ()), []);
+}
+
+#[test]
+fn events_that_wait_for_the_observer_are_bounded() {
+    #[derive(Default)]
+    struct Count(std::sync::atomic::AtomicUsize);
+    impl GmpObserver for Count {
+        fn changed(&self, _: &GmpEvent) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    let tracker = Tracker::new(Arc::default());
+    let observer = Arc::<Count>::default();
+    tracker.observe(observer.clone());
+    take(&tracker);
+    receive(&tracker, Message::Report { version: GmpVersion::V2, group: group(1) });
+    publish(&tracker, || {
+        for _ in 0..EVENTS / 2 {
+            receive(&tracker, Message::Report { version: GmpVersion::V2, group: group(2) });
+            receive(&tracker, Message::Leave { group: group(2) });
+        }
+        assert_eq!(tracker.read(|state| state.events.len()), EVENTS);
+    });
+    assert_eq!(tracker.read(State::counters).events_lost, 1, "one event of group 1 waited before");
+    assert_eq!(observer.0.load(std::sync::atomic::Ordering::Relaxed), EVENTS);
+}
