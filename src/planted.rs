@@ -51,6 +51,7 @@ const BUGS: &[&str] = &[
     "ring-relaxed",
     "routes-unchecked",
     "rundown-late-entry",
+    "settle-at-each-owner",
     "settle-without-ticket",
     "stale-without-flip",
     "still-owns-on-busy",

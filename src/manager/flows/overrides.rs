@@ -155,10 +155,10 @@ impl FlowOverrides {
                 }
             }
             for (role, Override { veto, .. }) in overrides {
-                if veto.is_some_and(|stamp| wanted.yields_to(role, stamp, view)) {
-                    *wanted.of(role) = None;
-                    if role == Role::Routing {
-                        wanted.igmp = None;
+                let removed = if role == Role::Routing { &Role::BOTH[..] } else { &[Role::Igmp] };
+                for role in removed {
+                    if veto.is_some_and(|stamp| wanted.yields_to(*role, stamp, view)) {
+                        *wanted.of(*role) = None;
                     }
                 }
             }

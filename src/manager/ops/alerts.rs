@@ -147,10 +147,16 @@ impl GroupManager {
         let Some(join) = locked.state.rpf_joins.get(flow) else { return };
         locked.state.looks += 1;
         let decides = |interface| self.ownership(&self.interfaces.find(interface)?).deciding();
+        let read = |interface| {
+            if planted!("settle-at-each-owner") {
+                decides(interface)
+            } else {
+                locked.rpf_owner(interface, decides)
+            }
+        };
+        let owner = join.interface.and_then(read);
         let members = &locked.state.members;
-        // A later change of the owners is followed by a sweep of the interface, which settles again.
-        let wanted =
-            join.interface.and_then(decides).filter(|client| members.others(membership, *client).any());
+        let wanted = owner.filter(|client| members.others(membership, *client).any());
         if !members.is_counted(membership) {
             locked.state.rpf_joins.remove(flow);
         }
@@ -250,5 +256,36 @@ mod tests {
         manager.delete_membership(other, elsewhere, group, StateChange::Join).unwrap();
         manager.update_state(|locked| _ = manager.sweep(locked, &record, Some(releasing)));
         assert_eq!(*heard.0.lock(), []);
+    }
+
+    /// The owner of the RPF interface changes while a call settles two flows. An observer must see one instant: both flows
+    /// settled with the former owner, and the change with the sweep that follows it.
+    #[test]
+    fn flows_settled_together_see_one_owner() {
+        let routes = |_| Some(ReversePath::through(Interface::v4(1)));
+        let manager = GroupManager::new(ManagerConfig::default(), Arc::new(routes)).unwrap();
+        let heard = Arc::<Pruned>::default();
+        let upstream = manager.register(Protocol::new(1, 0), Arc::new(heard.clone())).unwrap();
+        let joining = manager.register(Protocol::new(1, 1), Arc::new(())).unwrap();
+        let [up, lan] = [1, 2].map(Interface::v4);
+        manager.take(upstream, up).unwrap();
+        manager.take(joining, lan).unwrap();
+        let flows =
+            [1, 2].map(|source| Flow::new([192, 0, 2, source].into(), [239, 1, 1, 1].into()).unwrap());
+        for flow in flows {
+            manager.add_membership(joining, lan, Membership::OneSource(flow), StateChange::Join).unwrap();
+        }
+
+        let record = manager.interfaces.find(up).unwrap();
+        manager.update_state(|locked| {
+            manager.settle(locked, flows[0]);
+            // Only the effect of the release.
+            manager.clients.table.release(upstream, record.owner(Role::Routing)).unwrap();
+            manager.settle(locked, flows[1]);
+        });
+        assert_eq!(*heard.0.lock(), []);
+        manager.update_state(|locked| _ = manager.sweep(locked, &record, Some(upstream)));
+        let pruned = flows.map(|flow| (Membership::OneSource(flow), Cause::Membership));
+        assert_eq!(*heard.0.lock(), pruned);
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::forwarding::Stamp;
 use crate::handle::Handle;
-use crate::manager::GroupManager;
 use crate::manager::clients::{ClientChannel, ClientRegistry, Notice, Reply};
 use crate::manager::flows::{FlowContext, FlowTable};
 use crate::manager::state::{Handover, Handovers, Latecomers, MembershipTable, RpfJoins};
+use crate::manager::{GroupManager, Interface};
 use parking_lot::MutexGuard;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The data under the membership lock.
@@ -49,9 +49,31 @@ impl State {
 pub(super) struct LockedState<'m> {
     pub(super) state: MutexGuard<'m, State>,
     pub(super) deliveries: Deliveries<'m>,
+    rpf_owners: RpfOwners,
 }
 
+/// The client that decides about each RPF interface, as read once under this hold of the lock.
+///
+/// All flows through an interface that are settled under one hold are settled with the same client, so that an observer sees
+/// one instant. A change of the owner after the read is followed by a sweep under a later hold, which settles them again.
+#[derive(Default)]
+struct RpfOwners(BTreeMap<Interface, Option<Handle>>);
+
 impl LockedState<'_> {
+    /// Returns the client that decides about an RPF interface: the one that `read` returned first under this hold.
+    pub(super) fn rpf_owner(
+        &mut self,
+        interface: Interface,
+        read: impl FnOnce(Interface) -> Option<Handle>,
+    ) -> Option<Handle> {
+        *self.rpf_owners.0.entry(interface).or_insert_with(|| read(interface))
+    }
+
+    /// Notes the client that decides about an interface at the instant of its sweep.
+    pub(super) fn note_rpf_owner(&mut self, interface: Interface, owner: Option<Handle>) {
+        self.rpf_owners.0.insert(interface, owner);
+    }
+
     /// Returns the channel to a registered client.
     pub(super) fn channel(&self, client: Handle) -> Option<Arc<ClientChannel>> {
         self.deliveries.clients.channel(&self.state, client)
@@ -134,9 +156,10 @@ impl GroupManager {
                 known: BTreeSet::new(),
                 all: None,
             },
+            rpf_owners: RpfOwners::default(),
         };
         let result = update(&mut locked);
-        let LockedState { state, deliveries } = locked;
+        let LockedState { state, deliveries, .. } = locked;
         drop(state);
         deliveries.deliver();
         result

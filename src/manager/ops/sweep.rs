@@ -25,6 +25,9 @@ impl GroupManager {
     ) -> Ownership {
         let vif = record.vif;
         let (ownership, dead) = self.read_dead(locked, record);
+        if locked.state.rpf_joins.mentions(record.interface) {
+            locked.note_rpf_owner(record.interface, ownership.deciding());
+        }
         // Whichever thread sweeps, the releasing client caused the release. IGMP did not cause what ends because the routing
         // protocol changed.
         let igmp = Stamp::one(record.igmp, ownership.words().1);
@@ -41,7 +44,10 @@ impl GroupManager {
             self.settle(locked, flow);
         }
         let (flows, ctx) = self.split(&mut locked.state);
-        flows.interface_taken(record.interface, ctx);
+        // An interface that has lost its place since its change of owner is as unknown as before.
+        if self.interfaces.find(record.interface).is_some() {
+            flows.interface_taken(record.interface, ctx);
+        }
         // First the entries that end, so that those which become negative find more room.
         let mentioning = flows.mentioning(vif);
         mentioning.iter().for_each(|flow| flows.end_if_dead(*flow, ctx));

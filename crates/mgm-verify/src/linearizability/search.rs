@@ -303,13 +303,15 @@ impl<'w> Search<'w> {
     /// Adds the step of a refused call about a membership that swept dead members before it was refused. Its interface
     /// changed owner between the sweep and the refusal.
     fn sweep_of_refused_call(&self, node: &Node, event: &Event, steps: &mut Vec<Node>) {
-        if let Call::Add(_, _, membership) | Call::Delete(_, _, membership) = event.call
+        if let Call::Add(client, interface, membership) | Call::Delete(client, interface, membership) =
+            event.call
             && !event.succeeded()
             && self.recorded
             && !node.pending.is_empty()
         {
             let mut swept = node.clone();
-            Rc::make_mut(&mut swept.spec).sweep_dead(membership);
+            let own = node.spec.role(client).map(|role| (client, (interface, role)));
+            Rc::make_mut(&mut swept.spec).sweep_dead(membership, own);
             if swept.spec != node.spec {
                 self.deliver(swept, steps);
             }

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+#[cfg_attr(mgm_instrumented, derive(Clone))]
 pub(super) struct ManagerSide {
     world: Arc<World>,
 }
@@ -149,6 +150,14 @@ impl ManagerSide {
         std::mem::take(&mut self.world.log.lock().unwrap())
     }
 
+    /// Returns whether a callback of the last call has disabled IGMP on an interface.
+    #[cfg(mgm_instrumented)]
+    pub(super) fn has_disabled_igmp(&self, interface: Interface) -> bool {
+        let disabled = |(_, client): &(Handle, Arc<ScriptedClient>)| log::disable(client.number, interface);
+        let disabled: Vec<String> = self.world.clients.lock().unwrap().iter().map(disabled).collect();
+        self.world.log.lock().unwrap().iter().any(|line| disabled.contains(line))
+    }
+
     /// Checks that the alerts of every client have alternated so far, and that none was lost.
     ///
     /// # Panics
@@ -191,16 +200,22 @@ impl ManagerSide {
         }
     }
 
-    /// Returns the visible state, after comparing the manager's ways to read it with each other.
-    pub(super) fn view(&self) -> View {
+    /// Returns the visible state, after comparing the manager's ways to read it with each other. `swept` is false while what
+    /// depends on a former owner may not be removed yet: it is invisible, and still there.
+    pub(super) fn view(&self, swept: bool) -> View {
         let manager = &self.world.manager;
         let entries = manager.entries();
         self.compare_with_forwarding(&entries);
         self.compare_with_pages(&entries);
         self.compare_with_enumerations();
-        assert_eq!(manager.next_deadline(), entries.iter().map(|entry| entry.expires).min());
+        let (next, first) = (manager.next_deadline(), entries.iter().map(|entry| entry.expires).min());
         let foreign = self.world.foreign.lock().unwrap().clone();
-        assert_eq!(manager.forwarding_table().len(), entries.len() + foreign.len());
+        let (held, visible) = (manager.forwarding_table().len(), entries.len() + foreign.len());
+        if swept {
+            assert_eq!((next, held), (first, visible));
+        } else {
+            assert!(first.is_none_or(|first| next.is_some_and(|next| next <= first)) && held >= visible);
+        }
         View {
             entries: entries
                 .into_iter()

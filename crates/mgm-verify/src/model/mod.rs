@@ -3,6 +3,8 @@
 //! After each call three things must agree: the outcome, the callbacks in their order, and the visible state. The property
 //! test `manager_model` and the fuzz target of the same name use it.
 //!
+//! The module `stopped` of an instrumented build does the same while other threads are stopped inside changes of owner.
+//!
 //! [`check_alternation`] needs no specification: for each client and key, joins and prunes alternate, and at the end each
 //! client was told of exactly those keys for which others count.
 
@@ -10,6 +12,8 @@ pub mod calls;
 mod log;
 mod manager_side;
 mod spec_side;
+#[cfg(mgm_instrumented)]
+pub mod stopped;
 
 use crate::spec::EntryView;
 use calls::{Bytes, Call};
@@ -60,19 +64,29 @@ pub fn check(calls: impl IntoIterator<Item = Bytes>) {
     let mut spec = SpecSide::new(config());
     let mut history = String::new();
     for call in calls::prologue().into_iter().chain(calls.into_iter().map(Call::decode)) {
-        let before = manager.view();
+        let before = manager.view(true);
         let (outcome, expected) = (manager.call(&call), spec.call(&call));
         history += &format!("\n  {call:?}: {outcome}");
         assert_eq!(outcome, expected, "after{history}");
-        let (callbacks, expected) = (manager.take_log(), std::mem::take(&mut spec.log));
-        assert_eq!(callbacks, expected, "callbacks of the last call of{history}");
-        let view = manager.view();
-        assert_eq!(view, spec.view(), "visible state after{history}");
+        let view = compare(&manager, &mut spec, &history, true);
         let changing = matches!(&*outcome, "Ok" | "Active" | "Negative" | "Foreign" | "Building");
         if !changing && !outcome.ends_with(log::REROUTED) {
             assert_eq!(before, view, "a refused call has changed the visible state, after{history}");
         }
     }
+}
+
+/// Compares the callbacks of the last call and the visible state, which it returns. `swept` is false while a change of owner may
+/// have a sweep to come.
+///
+/// # Panics
+/// If they differ.
+fn compare(manager: &ManagerSide, spec: &mut SpecSide, history: &str, swept: bool) -> View {
+    let (callbacks, expected) = (manager.take_log(), std::mem::take(&mut spec.log));
+    assert_eq!(callbacks, expected, "callbacks of the last call of{history}");
+    let view = manager.view(swept);
+    assert_eq!(view, spec.view(), "visible state after{history}");
+    view
 }
 
 /// Makes the calls on a manager with outboxes that lose no notice. Checks after each call that the alerts of every client

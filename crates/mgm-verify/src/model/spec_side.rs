@@ -65,6 +65,32 @@ impl SpecSide {
         outcome
     }
 
+    /// Does the first half of a take or a release. Returns the outcome of a call that is refused.
+    #[cfg(mgm_instrumented)]
+    pub(super) fn take_effect(&mut self, call: &Call) -> Result<spec::OwnershipChange, Outcome> {
+        let id = |client: &usize| self.index_of(*client).map_or(u64::MAX, |client| client as u64);
+        let change = match call {
+            Call::Take(client, interface) => self.spec.take_effect(id(client), *interface),
+            Call::Release(client, interface) => self.spec.release_effect(id(client), *interface),
+            other => unreachable!("{other:?} has one step"),
+        };
+        change.map_err(|refused| refused.to_string().into())
+    }
+
+    /// Does the second half of a take or a release. `notified` says whether IGMP was notified where it need not be.
+    #[cfg(mgm_instrumented)]
+    pub(super) fn follow_up(&mut self, change: &spec::OwnershipChange, notified: bool) {
+        self.recipients.push(Vec::new());
+        let handover = match self.spec.handover_due(change) {
+            spec::HandoverDue::Required => true,
+            spec::HandoverDue::Optional => notified,
+            spec::HandoverDue::No => false,
+        };
+        self.spec.follow_up(change, handover);
+        self.queue_notices();
+        self.deliver_notices();
+    }
+
     fn execute(&mut self, call: &Call) -> Outcome {
         let id = |client: &usize| self.index_of(*client).map_or(u64::MAX, |client| client as u64);
         let outcome = match call {

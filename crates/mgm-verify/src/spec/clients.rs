@@ -52,7 +52,9 @@ impl Spec {
         self.clients.get(&client).copied()
     }
 
-    pub(super) fn role(&self, client: ClientId) -> Option<Role> {
+    /// Returns the role in which a registered client owns interfaces.
+    #[must_use]
+    pub fn role(&self, client: ClientId) -> Option<Role> {
         let protocol = self.clients.get(&client)?;
         Some(if protocol.id == self.limits.igmp { Role::Igmp } else { Role::Routing })
     }

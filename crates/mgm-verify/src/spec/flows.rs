@@ -279,16 +279,15 @@ impl Spec {
     /// Applies a change of routes: removes entries with another incoming interface by now, and notifies the old and the new
     /// owner of the RPF interface of each joined source. Returns the number of removed entries.
     pub fn routes_changed(&mut self, routes: impl Fn(&Flow) -> Option<Interface>) -> usize {
-        let before = self.flows.len();
         let elsewhere = self.entries_where(|flow, entry| entry.routed != routes(flow));
         elsewhere.iter().for_each(|flow| _ = self.flows.remove(flow));
         let joined: Vec<Flow> = self.rpf_joins.keys().copied().collect();
         joined.into_iter().for_each(|flow| self.reroute_source(flow, routes(&flow)));
-        before - self.flows.len()
+        elsewhere.len()
     }
 
     fn reroute_source(&mut self, flow: Flow, interface: Option<Interface>) {
-        self.sweep_dead(Membership::OneSource(flow));
+        self.sweep_dead(Membership::OneSource(flow), None);
         if let Some(join) = self.rpf_joins.get_mut(&flow) {
             join.interface = interface;
             self.settle_rpf_owner(flow);

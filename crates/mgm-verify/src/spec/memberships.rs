@@ -1,6 +1,7 @@
 //! Memberships: `MgmAddGroupMembershipEntry`, `MgmDeleteGroupMembershipEntry`.
 
 use super::flows::{FlowStage, OwnerDecision};
+use super::renewal::Renewal;
 use super::{ClientId, NoticeKind, Outcome, OwnershipKey, OwnershipVersion, Role, Spec};
 use mgm::manager::{Cause, Interface, Membership, StateChange};
 use serde::{Deserialize, Serialize};
@@ -79,12 +80,14 @@ impl Spec {
             }
             Some(_) => {}
         }
-        self.sweep_dead(membership);
+        self.sweep_dead(membership, Some((client, key)));
         let (join, forward) = (change != StateChange::Forward, change != StateChange::Join);
         if let (true, Some(upstream)) = (join, add) {
             if !self.memberships.contains_key(&(membership, key)) {
                 if self.memberships.len() >= self.limits.memberships {
-                    let known = self.known.clone();
+                    let joined: BTreeSet<Interface> = self.memberships.keys().map(|(_, key)| key.0).collect();
+                    let known: Vec<Interface> =
+                        self.known.iter().copied().filter(|known| joined.contains(known)).collect();
                     known.into_iter().for_each(|interface| self.sweep(interface, None));
                 }
                 if self.memberships.len() >= self.limits.memberships {
@@ -97,7 +100,7 @@ impl Spec {
         }
         self.decide_covered_flows(membership, key, join, forward.then_some(add.is_some()), add.is_some());
         let covered = self.entries_where(|flow, _| membership.covers(flow));
-        self.renew(covered, None, &BTreeSet::from([client]));
+        self.renew(covered, Renewal::Changed(interface), &BTreeSet::from([client]));
         Outcome::Ok
     }
 
@@ -138,16 +141,38 @@ impl Spec {
         }
     }
 
-    /// Removes dead members among those that count for a membership, so that their number is right. Every call about a
-    /// membership begins with it, even a call that is then refused.
-    pub fn sweep_dead(&mut self, membership: Membership) {
-        let dead = self
-            .memberships
-            .iter()
-            .filter(|((other, _), join)| *other == membership && !self.is_current(join.version));
-        let dead: BTreeSet<Interface> = dead.map(|((_, key), _)| key.0).collect();
-        let known: Vec<Interface> = self.known.iter().copied().filter(|known| dead.contains(known)).collect();
-        known.into_iter().for_each(|interface| self.sweep(interface, None));
+    /// Sweeps the interfaces with a dead member among the [witnesses](Self::witnesses) of a membership, until no witness is
+    /// dead. Every call about a membership begins with it, even a call that is then refused. `own` is the client of the call
+    /// and the key that it changes.
+    pub fn sweep_dead(&mut self, membership: Membership, own: Option<(ClientId, OwnershipKey)>) {
+        loop {
+            let mut witnesses = self.witnesses(membership, own);
+            witnesses.retain(|key| !self.is_current(self.memberships[&(membership, *key)].version));
+            let dead = |known: &Interface| witnesses.iter().any(|key| key.0 == *known);
+            let dead: Vec<Interface> = self.known.iter().copied().filter(dead).collect();
+            if dead.is_empty() {
+                return;
+            }
+            dead.into_iter().for_each(|interface| self.sweep(interface, None));
+        }
+    }
+
+    /// Returns the keys of the members that a change of a membership depends on: the member that is changed, two others of its
+    /// client, and one of each of the first three clients that count. While they are live, the notices of the change are
+    /// right whichever of the remaining members are dead.
+    fn witnesses(&self, membership: Membership, own: Option<(ClientId, OwnershipKey)>) -> Vec<OwnershipKey> {
+        let place = |key: &OwnershipKey| self.known.iter().position(|known| *known == key.0);
+        let joins = self.memberships.iter().filter(|((other, _), _)| *other == membership);
+        let counting = joins.filter(|(_, join)| join.counts);
+        let mut counting: Vec<(ClientId, OwnershipKey)> =
+            counting.map(|((_, key), join)| (join.client, *key)).collect();
+        counting.sort_by_key(|(client, key)| (*client, place(key), key.1));
+        let of_client = counting.iter().filter(|(client, _)| own.is_some_and(|(own, _)| own == *client));
+        let mut first_of_each = counting.clone();
+        first_of_each.dedup_by_key(|(client, _)| *client);
+        let own = own.map(|(_, key)| key).filter(|key| self.memberships.contains_key(&(membership, *key)));
+        let others = of_client.take(2).chain(first_of_each.iter().take(3)).map(|(_, key)| *key);
+        own.into_iter().chain(others).collect()
     }
 
     /// Returns the clients that count for a membership.

@@ -1,6 +1,7 @@
 //! Ownership of interfaces: `MgmTakeInterfaceOwnership`, `MgmReleaseInterfaceOwnership`, `MgmGetProtocolOnInterface`.
 
 use super::flows::Arrival;
+use super::renewal::Renewal;
 use super::{ClientId, Notice, NoticeKind, Outcome, Spec};
 use mgm::forwarding::Flow;
 use mgm::manager::{Interface, Protocol};
@@ -40,6 +41,8 @@ impl OwnershipVersion {
 pub struct OwnershipChange {
     client: ClientId,
     key: OwnershipKey,
+    /// Whether the client took the interface, and did not release it.
+    taken: bool,
     /// The number of this change among all changes of the key.
     number: u64,
     /// IGMP's owner and tenure on the interface at the time, for a change of the routing protocol.
@@ -121,7 +124,7 @@ impl Spec {
             return Err(Outcome::Owned);
         }
         self.owners.insert(key, client);
-        Ok(self.record_change(client, key))
+        Ok(self.record_change(client, key, true))
     }
 
     /// Returns the first place, from the hand on, of an interface that has no owner and on which nothing depends.
@@ -150,15 +153,15 @@ impl Spec {
             return Err(Outcome::NotOwner);
         }
         self.owners.remove(&key);
-        Ok(self.record_change(client, key))
+        Ok(self.record_change(client, key, false))
     }
 
-    fn record_change(&mut self, client: ClientId, key: OwnershipKey) -> OwnershipChange {
+    fn record_change(&mut self, client: ClientId, key: OwnershipKey, taken: bool) -> OwnershipChange {
         let number = self.changes(key) + 1;
         self.changes.insert(key, number);
         let igmp_key = (key.0, Role::Igmp);
         let igmp = self.owners.get(&igmp_key).filter(|_| key.1 == Role::Routing);
-        OwnershipChange { client, key, number, igmp: igmp.map(|igmp| (*igmp, self.changes(igmp_key))) }
+        OwnershipChange { client, key, taken, number, igmp: igmp.map(|igmp| (*igmp, self.changes(igmp_key))) }
     }
 
     /// Returns whether the follow-up of a change disables and enables IGMP.
@@ -182,14 +185,16 @@ impl Spec {
         let number = self.changes((interface, Role::Igmp));
         let routing = self.changes((interface, Role::Routing));
         match change.key.1 {
-            Role::Igmp if self.owners.contains_key(&change.key) => {
+            Role::Igmp if change.taken && change.number == number => {
                 let begun = IgmpTenure { number, notified: routing, queued: 0 };
-                let tenure = self.igmp.entry(interface).or_insert(begun);
-                if tenure.number != number {
-                    *tenure = begun;
+                self.tenure(interface, begun);
+            }
+            // A tenure that began after the release goes on.
+            Role::Igmp => {
+                if self.igmp.get(&interface).is_some_and(|tenure| tenure.number < change.number) {
+                    self.igmp.remove(&interface);
                 }
             }
-            Role::Igmp => _ = self.igmp.remove(&interface),
             Role::Routing => {
                 if let Some(igmp) = self.owners.get(&(interface, Role::Igmp)).copied().filter(|_| handover) {
                     self.begin_handover(igmp, interface, number, change.number);
@@ -198,10 +203,19 @@ impl Spec {
         }
     }
 
+    /// Returns IGMP's tenure with the number of `begun`, which begins if there is none.
+    fn tenure(&mut self, interface: Interface, begun: IgmpTenure) -> &mut IgmpTenure {
+        let tenure = self.igmp.entry(interface).or_insert(begun);
+        if tenure.number != begun.number {
+            *tenure = begun;
+        }
+        tenure
+    }
+
     fn begin_handover(&mut self, igmp: ClientId, interface: Interface, number: u64, change: u64) {
         // Counts this change only: a later one that has already taken effect gets a notice of its own.
         let begun = IgmpTenure { number, notified: change, queued: 0 };
-        self.igmp.entry(interface).or_insert(begun).queued += 1;
+        self.tenure(interface, begun).queued += 1;
         self.notices.push(Notice {
             to: igmp,
             kind: NoticeKind::Handover(interface),
@@ -294,9 +308,12 @@ impl Spec {
         let rpf = self.rpf_joins.iter().filter(|(_, join)| join.interface == Some(interface));
         let rpf: Vec<Flow> = rpf.map(|(flow, _)| *flow).collect();
         rpf.into_iter().for_each(|flow| self.settle_rpf_owner(flow));
-        self.end_flows(|_, entry| entry.arrival == Arrival::UnknownInterface(interface));
+        // An interface that has lost its place since the change is as unknown as before.
+        if self.known.contains(&interface) {
+            self.end_flows(|_, entry| entry.arrival == Arrival::UnknownInterface(interface));
+        }
         let mentioning: Vec<Flow> = self.entries_where(|_, entry| entry.mentions(interface));
         self.end_flows(|spec, entry| entry.mentions(interface) && !spec.still_arrives(&entry.arrival));
-        self.renew(mentioning, Some(interface), &causers);
+        self.renew(mentioning, Renewal::Swept(interface), &causers);
     }
 }

@@ -15,6 +15,15 @@ pub(super) struct Transition {
     pub(super) forwards: bool,
 }
 
+/// The interface that is renewed in entries, and the reason.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// The interface is swept: dead decisions about it are removed.
+    Swept(Interface),
+    /// A membership on the interface has changed.
+    Changed(Interface),
+}
+
 /// Whether dead memberships and decisions that were not swept yet still count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unswept {
@@ -42,7 +51,7 @@ impl Spec {
             covering.map(|((_, key), join)| (*key, self.is_current(join.version))).collect();
         let mut keys: BTreeSet<OwnershipKey> =
             covering.iter().filter(|(_, alive)| kept || *alive).map(|(key, _)| *key).collect();
-        // A dead decision yields to the memberships of the next owner.
+        // A dead decision yields to what is live.
         let counts = |key: &OwnershipKey, version| {
             self.is_current(version) || kept && !covering.iter().any(|(other, alive)| other == key && *alive)
         };
@@ -53,16 +62,17 @@ impl Spec {
                 _ => {}
             }
         }
-        let vetoed = |key: &OwnershipKey| {
-            let veto = decisions.get(key).and_then(|decision| decision.veto);
+        let vetoes = |key: &OwnershipKey, by| {
+            let veto = decisions.get(&(key.0, by)).and_then(|decision| decision.veto);
             veto.is_some_and(|version| counts(key, version))
         };
-        let allowed = keys.iter().filter(|key| !vetoed(key) && !vetoed(&(key.0, Role::Routing)));
+        let allowed = keys.iter().filter(|key| !vetoes(key, key.1) && !vetoes(key, Role::Routing));
         allowed.map(|key| key.0).filter(|interface| *interface != incoming).collect()
     }
 
-    /// Renews entries in the order of flows, and notifies of those that have begun or ceased to forward.
-    pub(super) fn renew(&mut self, flows: Vec<Flow>, swept: Option<Interface>, causers: &BTreeSet<ClientId>) {
+    /// Renews what entries have of one interface, in the order of flows, and notifies of the entries that have begun or ceased
+    /// to forward. What an entry has of other interfaces changes with their own memberships and sweeps.
+    pub(super) fn renew(&mut self, flows: Vec<Flow>, renewal: Renewal, causers: &BTreeSet<ClientId>) {
         let mut transitions = Vec::new();
         for flow in flows {
             let Some(FlowStage::Installed(entry)) = self.flows.get(&flow) else { continue };
@@ -72,13 +82,19 @@ impl Spec {
                 continue;
             }
             entry.decisions.retain(|key, decision| {
-                if Some(key.0) == swept {
+                if renewal == Renewal::Swept(key.0) {
                     decision.veto = decision.veto.filter(|version| self.is_current(*version));
                     decision.edit = decision.edit.filter(|(_, version)| self.is_current(*version));
                 }
                 *decision != OwnerDecision::default()
             });
-            let outgoing = self.outgoing(&flow, &entry.arrival, &entry.decisions, Unswept::Included);
+            let wanted = self.outgoing(&flow, &entry.arrival, &entry.decisions, Unswept::Included);
+            let mut outgoing = entry.outgoing.clone();
+            let (Renewal::Swept(interface) | Renewal::Changed(interface)) = renewal;
+            match wanted.contains(&interface) {
+                true => outgoing.insert(interface),
+                false => outgoing.remove(&interface),
+            };
             if let Arrival::On { interface, version, .. } = entry.arrival
                 && outgoing.is_empty() != entry.outgoing.is_empty()
             {
