@@ -81,7 +81,7 @@ pub use api::{
     Cause, ChangeSubscription, Client, ClientRecord, ConfigError, CreationAlert, DeregisterError,
     EntryChange, EntryRecord, EnumerationError, EnumerationKind, FlowRequest, FlowState, Group, GroupPage,
     Interface, JoinAlert, LimitCounters, ManagerConfig, Membership, MembershipError, MembershipRecord,
-    NewFlowError, NoOwner, OfferedInterface, OutgoingRecord, Protocol, PruneAlert, RegisterError,
+    NewFlowError, NoOwner, OfferedInterface, OutgoingRecord, OwnershipWatch, Protocol, PruneAlert, RegisterError,
     ReleaseError, ReversePath, ReversePathQuestion, Route, RpfLookup, SetEntryError, StateChange, TakeError,
     Upcall, WrongInterfaceAlert,
 };
@@ -92,7 +92,7 @@ pub use clients::rundown;
 use crate::faults;
 use crate::foreign_code;
 use crate::forwarding::{ForwardingTable, VifIndex};
-use api::ChangeFeed;
+use api::{ChangeFeed, OwnershipWatches};
 use clients::ClientRegistry;
 use flows::FlowTable;
 use ops::{RouteVersion, State};
@@ -121,6 +121,7 @@ pub struct GroupManager {
     interfaces: InterfaceTable,
     forwarding: ForwardingView,
     changes: ChangeFeed,
+    watches: OwnershipWatches,
     routes: Arc<dyn RpfLookup>,
     route_version: RouteVersion,
     config: ManagerConfig,
@@ -155,6 +156,7 @@ impl GroupManager {
         Ok(GroupManager {
             forwarding,
             changes: ChangeFeed::default(),
+            watches: OwnershipWatches::default(),
             clients: Arc::new(clients),
             interfaces,
             routes,
@@ -268,6 +270,21 @@ impl GroupManager {
         wake: impl Fn() + Send + Sync + 'static,
     ) -> ChangeSubscription {
         self.changes.subscribe(self.forwarding.table(), limit, Box::new(wake))
+    }
+
+    /// Watches for the end of what was derived from the ownership of an interface. For planes that keep copies of entries where
+    /// stamps are not checked, such as in a kernel.
+    ///
+    /// Calls `watch` on the thread that releases an interface, or that takes one from under IGMP's memberships: after the
+    /// change took effect, before the sweep, and before the call returns. A plane that stops all forwarding through the
+    /// interface there keeps the promise that a release is instant. No stamp that the change ended is current by then.
+    ///
+    /// `watch` runs with no lock of the manager held. It must be short, must not panic, and must not wait for a thread
+    /// that calls the manager. It may be called when nothing has ended. It is not called for an interface that no membership,
+    /// entry or IGMP client depends on.
+    #[must_use]
+    pub fn watch_ownership(&self, watch: impl Fn(Interface) + Send + Sync + 'static) -> OwnershipWatch {
+        self.watches.add(Box::new(watch))
     }
 
     /// Returns the VIF index by which forwarding entries name an interface; `None` when it was never taken, or has lost its

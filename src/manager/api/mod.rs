@@ -8,6 +8,7 @@ mod error;
 mod flow_request;
 mod interface;
 mod membership;
+mod ownership_watch;
 mod records;
 mod rpf;
 
@@ -25,6 +26,8 @@ pub use error::{
 pub use flow_request::FlowRequest;
 pub use interface::Interface;
 pub use membership::{Group, Membership, StateChange};
+pub use ownership_watch::OwnershipWatch;
+pub(super) use ownership_watch::OwnershipWatches;
 pub use records::{
     ClientRecord, EntryRecord, EnumerationKind, FlowState, GroupPage, LimitCounters, MembershipRecord,
     OutgoingRecord, Upcall,

@@ -343,6 +343,10 @@ impl GroupManager {
         if !record.is_in_use() && igmp.is_none() && role == Role::Routing {
             return;
         }
+        // Nothing is derived from a free word of IGMP, so nothing ends when IGMP takes an interface.
+        if role == Role::Routing || word.is_free() {
+            self.watches.call(record.interface);
+        }
         self.update_state(|locked| {
             let ownership = self.sweep(locked, record, Some(client));
             match role {

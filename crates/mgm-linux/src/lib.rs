@@ -1,0 +1,5 @@
+//! x
+pub mod clock;
+pub mod mroute;
+pub mod plane;
+mod sys;

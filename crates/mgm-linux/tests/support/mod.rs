@@ -1,0 +1,20 @@
+//! Network namespaces, hosts with real joins, and traffic, for the scenarios.
+
+mod hosts;
+mod namespace;
+mod router;
+
+pub(crate) use hosts::{Receiver, Sender};
+pub(crate) use namespace::{Network, Namespace};
+pub(crate) use router::Router;
+
+use std::time::{Duration, Instant};
+
+/// Waits until `holds` returns true. Panics after ten seconds with what was waited for.
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(10), "not within ten seconds: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
