@@ -1,5 +1,8 @@
 //! x
 pub mod clock;
+pub mod links;
 pub mod mroute;
+pub mod netlink;
 pub mod plane;
+pub mod routes;
 mod sys;

@@ -24,7 +24,7 @@ fn packets_reach_a_joined_host_and_mroute_shows_the_entry() {
     let out = router.plane().interface_counters(router.lan).unwrap().expect("a vif");
     assert!(out.out_packets >= 51, "{out:?}");
     let shown = router.mroute();
-    assert_eq!(shown, ["(10.1.0.2,239.1.2.3) Iif: up Oifs: lan State: resolved"]);
+    assert_eq!(shown, ["(10.1.0.2,239.1.2.3) Iif: wan Oifs: lan State: resolved"]);
     eventually("the plane's copy is the manager's", || {
         let entries = router.plane().entries();
         entries.len() == 1 && entries[0].incoming == Some(router.up) && entries[0].outgoing == [router.lan]

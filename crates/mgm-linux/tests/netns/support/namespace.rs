@@ -58,7 +58,7 @@ impl Network {
         for (namespace, device, addresses) in [one, other] {
             // The link-local address can be used at once.
             namespace.run(&format!("sysctl -qw net.ipv6.conf.{device}.accept_dad=0"));
-            namespace.run(&format!("ip link set {device} up"));
+            namespace.run(&format!("ip link set dev {device} up"));
             for address in addresses {
                 namespace.run(&format!("ip addr add {address} dev {device}"));
             }

@@ -1,7 +1,7 @@
 //! [`Router`]: three namespaces in a row, and a manager with a kernel plane in the middle one.
 //!
 //! ```text
-//! source eth0 ------ up router lan ------ eth0 host
+//! source eth0 ----- wan router lan ------ eth0 host
 //!   10.1.0.2/24    10.1.0.1   10.2.0.1    10.2.0.2/24
 //!   fd01::2/64     fd01::1     fd02::1    fd02::2/64
 //! ```
@@ -39,7 +39,7 @@ impl Router {
         let [source, router, host] = ["source", "router", "host"].map(|role| network.namespace(role));
         network.connect(
             (&source, "eth0", &["10.1.0.2/24", "fd01::2/64"]),
-            (&router, "up", &["10.1.0.1/24", "fd01::1/64"]),
+            (&router, "wan", &["10.1.0.1/24", "fd01::1/64"]),
         );
         network.connect(
             (&router, "lan", &["10.2.0.1/24", "fd02::1/64"]),
@@ -47,7 +47,7 @@ impl Router {
         );
         source.run("ip route add default via 10.1.0.1");
         host.run("ip route add default via 10.2.0.1");
-        let [up, lan] = ["up", "lan"].map(|device| Interface::of(family, router.ifindex(device)));
+        let [up, lan] = ["wan", "lan"].map(|device| Interface::of(family, router.ifindex(device)));
         let network_of_source = if family == Family::V4 { "10.1.0.0/24" } else { "fd01::/64" };
         let routes = RouteTable::new([(network_of_source.parse().expect("a prefix"), up)]);
         let manager = Arc::new(GroupManager::new(config, Arc::new(routes)).expect("a manager"));
