@@ -1,5 +1,6 @@
 //! x
 pub mod clock;
+pub mod gmp;
 pub mod links;
 pub mod mroute;
 pub mod netlink;

@@ -1,9 +1,11 @@
 //! Network namespaces, hosts with real joins, and traffic, for the scenarios.
 
+mod gmp;
 mod hosts;
 mod namespace;
 mod router;
 
+pub(crate) use gmp::fast_querier;
 pub(crate) use hosts::{Receiver, Sender};
 pub(crate) use namespace::{Network, Namespace};
 pub(crate) use router::Router;

@@ -6,10 +6,10 @@
 //!   fd01::2/64     fd01::1     fd02::1    fd02::2/64
 //! ```
 
-use super::{Namespace, Network};
+use super::{Namespace, Network, eventually};
 use mgm::forwarding::{Family, Flow};
 use mgm::handle::Handle;
-use mgm::manager::{GroupManager, Interface, ManagerConfig, Membership, Protocol, StateChange};
+use mgm::manager::{EntryRecord, GroupManager, Interface, ManagerConfig, Membership, Protocol, RpfLookup, StateChange};
 use mgm::rpf::RouteTable;
 use mgm_linux::plane::{KernelPlane, KernelPlaneConfig};
 use std::net::IpAddr;
@@ -35,6 +35,17 @@ impl Router {
     }
 
     pub(crate) fn with(family: Family, config: ManagerConfig) -> Router {
+        Router::with_routes(family, config, |_, source_network, wan| {
+            Arc::new(RouteTable::new([(source_network.parse().expect("a prefix"), wan)]))
+        })
+    }
+
+    /// Makes a router with other routes. They are made of the router's namespace, the source's network, and the interface there.
+    pub(crate) fn with_routes(
+        family: Family,
+        config: ManagerConfig,
+        routes: impl FnOnce(&Namespace, &str, Interface) -> Arc<dyn RpfLookup>,
+    ) -> Router {
         let mut network = Network::new();
         let [source, router, host] = ["source", "router", "host"].map(|role| network.namespace(role));
         network.connect(
@@ -49,8 +60,8 @@ impl Router {
         host.run("ip route add default via 10.2.0.1");
         let [up, lan] = ["wan", "lan"].map(|device| Interface::of(family, router.ifindex(device)));
         let network_of_source = if family == Family::V4 { "10.1.0.0/24" } else { "fd01::/64" };
-        let routes = RouteTable::new([(network_of_source.parse().expect("a prefix"), up)]);
-        let manager = Arc::new(GroupManager::new(config, Arc::new(routes)).expect("a manager"));
+        let routes = routes(&router, network_of_source, up);
+        let manager = Arc::new(GroupManager::new(config, routes).expect("a manager"));
         let client = manager.register(Protocol::new(0x4000_0001, 0), Arc::new(())).expect("registered");
         [up, lan].iter().for_each(|interface| manager.take(client, *interface).expect("taken"));
         let mut router =
@@ -86,10 +97,45 @@ impl Router {
         Flow::new(parse(source), parse(group)).expect("a flow")
     }
 
+    /// Checks that `ip mroute show` and the plane have the manager's entries and no others.
+    pub(crate) fn assert_same_entries(&self) {
+        let expected = || -> Vec<String> {
+            let name = |interface: &Interface| if *interface == self.up { "wan" } else { "lan" };
+            let line = |entry: &EntryRecord| {
+                let (source, group) = (entry.flow.source(), entry.flow.group());
+                let outgoing: Vec<_> = entry.outgoing.iter().map(|out| name(&out.interface)).collect();
+                format!("({source},{group}) {}", outgoing.join(" "))
+            };
+            self.manager.entries().iter().map(line).collect()
+        };
+        let shown = || -> Vec<String> {
+            let mut lines: Vec<String> = self.mroute().iter().map(|line| shown_entry(line)).collect();
+            // The manager's order: by group, then by source.
+            lines.sort_by_key(|line| self.sort_key(line));
+            lines
+        };
+        eventually("ip mroute shows the manager's entries", || {
+            shown() == expected() && self.plane().entries().len() == expected().len()
+        });
+    }
+
+    fn sort_key(&self, line: &str) -> Option<(IpAddr, IpAddr)> {
+        let (flow, _) = line.strip_prefix('(')?.split_once(')')?;
+        let (source, group) = flow.split_once(',')?;
+        Some((group.parse().ok()?, source.parse().ok()?))
+    }
+
     /// Returns the lines of `ip mroute show` in the router's namespace.
     pub(crate) fn mroute(&self) -> Vec<String> {
         let family = if self.up.family() == Family::V4 { "-4" } else { "-6" };
         let text = self.router.run(&format!("ip {family} mroute show"));
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
     }
+}
+
+/// Returns the flow and the outgoing interfaces of a line of `ip mroute show`.
+fn shown_entry(line: &str) -> String {
+    let (flow, rest) = line.split_once(" Iif: ").expect("an incoming interface");
+    let outgoing = rest.split_once(" Oifs: ").map(|(_, oifs)| oifs.split_once(" State:").expect("a state").0);
+    format!("{flow} {}", outgoing.unwrap_or_default())
 }
