@@ -43,10 +43,12 @@ impl VifTable {
         true
     }
 
-    /// Removes an interface. Its number is retired. Returns what was given.
+    /// Removes an interface. Its number is retired. Returns what was given, with that number.
     pub(super) fn take_back(&mut self, interface: Interface) -> Option<Given> {
+        let given = self.get(interface)?;
         self.retire(interface);
-        self.given.remove(&interface)
+        self.given.remove(&interface);
+        Some(given)
     }
 
     /// Returns the interfaces in order.
@@ -144,7 +146,7 @@ mod tests {
         table.free(0b111, 0);
         assert_eq!(table.retired(), 0);
         assert_eq!((table.interface(1), table.interface(2)), (Some(two), Some(one)), "numbers in use stay");
-        assert_eq!(table.take_back(two).map(|given| given.ifindex), Some(12));
+        assert_eq!(table.take_back(two).and_then(|given| given.vif), Some(1), "the number to delete");
         assert_eq!((table.retired(), table.get(two)), (0b10, None));
     }
 

@@ -4,7 +4,7 @@ use super::ControlMessages;
 use socket2::{MaybeUninitSlice, MsgHdrMut, SockAddr, Socket};
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The room for control messages: packet information, hop limit and hop-by-hop options need less than half of it.
 const CONTROL: usize = 512;
@@ -47,7 +47,8 @@ impl Receiver {
 
     /// Receives a datagram; `None` if none is there. Never blocks.
     pub(crate) fn receive(&mut self, socket: &Socket) -> io::Result<Option<Datagram<'_>>> {
-        let mut sender = SockAddr::from(std::net::SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        // The kernel writes no more of the sender than this address has room for: IPv6 needs the most.
+        let mut sender = SockAddr::from(std::net::SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
         let mut buffers = [MaybeUninitSlice::new(&mut self.payload)];
         let mut header = MsgHdrMut::new()
             .with_addr(&mut sender)
@@ -62,7 +63,7 @@ impl Receiver {
             }
         };
         let (truncated, control) = (header.flags().is_truncated(), header.control_len());
-        let sender = sender.as_socket().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |sender| sender.ip());
+        let sender = sender.as_socket().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |sender| sender.ip());
         let payload = self.payload.get(..length).unwrap_or(&self.payload);
         let control = self.control.get(..control).unwrap_or(&self.control);
         // SAFETY: every octet of both buffers was initialized by `new`, and receiving only writes octets.

@@ -4,7 +4,7 @@ use crate::support::{Receiver, Router, Sender};
 use mgm::forwarding::Family;
 use std::time::Duration;
 
-const GROUP: &str = "ff35::1:2:3";
+const GROUP: &str = "ff05::1:2:3";
 
 #[test]
 fn packets_reach_a_joined_host_until_the_release() {

@@ -49,18 +49,18 @@ fn igmpv2_join_brings_packets_and_leave_stops_them() {
 
 #[test]
 fn mldv2_join_brings_packets_and_leave_stops_them() {
-    join_and_leave(Family::V6, "ff35::1:2:3", GmpVersion::V3);
+    join_and_leave(Family::V6, "ff05::1:2:3", GmpVersion::V3);
 }
 
 #[test]
 fn mldv1_join_brings_packets_and_leave_stops_them() {
-    join_and_leave(Family::V6, "ff35::1:2:4", GmpVersion::V2);
+    join_and_leave(Family::V6, "ff05::1:2:4", GmpVersion::V2);
 }
 
 /// Each kernel answers general queries, so a membership stays far beyond its lifetime without queries.
 #[test]
 fn queries_keep_memberships_alive() {
-    for (family, group) in [(Family::V4, "239.1.2.5"), (Family::V6, "ff35::1:2:5")] {
+    for (family, group) in [(Family::V4, "239.1.2.5"), (Family::V6, "ff05::1:2:5")] {
         let router = Router::new(family);
         let config = fast_querier();
         let lifetime = config.group_membership_interval();

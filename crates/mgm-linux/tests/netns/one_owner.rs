@@ -25,10 +25,10 @@ fn a_second_plane_is_refused_and_told_the_owner() {
 #[test]
 fn the_33rd_interface_is_refused_with_the_limit() {
     let router = Router::new(Family::V4);
+    (0..16).for_each(|n| _ = router.router.run(&format!("ip link add a{n} type veth peer name b{n}")));
     for n in 0..31 {
-        router.router.run(&format!("ip link add d{n} type dummy"));
-        router.router.run(&format!("ip link set dev d{n} up"));
-        let index = router.router.ifindex(&format!("d{n}"));
+        let device = format!("{}{}", if n % 2 == 0 { "a" } else { "b" }, n / 2);
+        let index = router.router.ifindex(&device);
         let added = router.plane().add_interface(mgm::manager::Interface::v4(index), index, 1);
         match added {
             Ok(()) => assert!(n < 30, "33 interfaces"),

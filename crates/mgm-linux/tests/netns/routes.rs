@@ -24,7 +24,7 @@ fn router_with_kernel_routes(family: Family) -> (Router, KernelRoutes) {
 fn a_route_change_moves_live_entries() {
     for (family, group, moved) in [
         (Family::V4, "239.1.2.3", "10.1.0.2/32 via 10.2.0.2"),
-        (Family::V6, "ff35::1:2:3", "fd01::2/128 via fd02::2"),
+        (Family::V6, "ff05::1:2:3", "fd01::2/128 via fd02::2"),
     ] {
         let (router, routes) = router_with_kernel_routes(family);
         let host = Receiver::join(&router.host, "eth0", group);
