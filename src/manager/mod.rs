@@ -81,9 +81,9 @@ pub use api::{
     Cause, ChangeSubscription, Client, ClientRecord, ConfigError, CreationAlert, DeregisterError,
     EntryChange, EntryRecord, EnumerationError, EnumerationKind, FlowRequest, FlowState, Group, GroupPage,
     Interface, JoinAlert, LimitCounters, ManagerConfig, Membership, MembershipError, MembershipRecord,
-    NewFlowError, NoOwner, OfferedInterface, OutgoingRecord, OwnershipWatch, Protocol, PruneAlert, RegisterError,
-    ReleaseError, ReversePath, ReversePathQuestion, Route, RpfLookup, SetEntryError, StateChange, TakeError,
-    Upcall, WrongInterfaceAlert,
+    NewFlowError, NoOwner, OfferedInterface, OutgoingRecord, OwnershipWatch, Protocol, PruneAlert,
+    RegisterError, ReleaseError, ReversePath, ReversePathQuestion, Route, RpfLookup, SetEntryError,
+    StateChange, TakeError, Upcall, WrongInterfaceAlert,
 };
 /// Run-down protection, for the C interface.
 #[doc(hidden)]

@@ -7,7 +7,7 @@ use mgm::manager::{
     Protocol, RegisterError, ReleaseError, StateChange, TakeError, Upcall,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 #[test]
@@ -305,4 +305,49 @@ fn a_client_is_dropped_once_without_locks_and_may_panic() {
     }
     drop(router);
     assert_eq!(drops.load(Ordering::Relaxed), CLIENTS);
+}
+
+/// A watch sees stamps that are no longer current, before the call that ended them returns and before the sweep.
+#[test]
+fn a_watch_of_ownership_is_called_before_the_sweep() {
+    let router = Router::new();
+    let p = router.client(1, &[1, 2]);
+    let group = "239.0.0.1".parse().unwrap();
+    router
+        .manager
+        .add_membership(p, v4(2), Membership::any_source(group).unwrap(), StateChange::Join)
+        .unwrap();
+    let flow = Flow::new("192.0.2.1".parse().unwrap(), group).unwrap();
+    router.manager.new_flow(flow).unwrap();
+    let (seen, manager) = (Arc::<Mutex<Vec<_>>>::default(), Arc::downgrade(&router.manager));
+    let noted = seen.clone();
+    let watch = router.manager.watch_ownership(move |interface| {
+        let manager = manager.upgrade().unwrap();
+        let mut reader = manager.forwarding().reader();
+        let entry = reader.lookup(&flow).unwrap();
+        noted.lock().unwrap().push((interface, entry.outgoing().count(), entry.live_outgoing().count()));
+    });
+    router.manager.release(p, v4(2)).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [(v4(2), 1, 0)]);
+    // Nothing depends on the interface any more.
+    router.manager.take(p, v4(2)).unwrap();
+    router.manager.release(p, v4(2)).unwrap();
+    assert_eq!(seen.lock().unwrap().len(), 1);
+    drop(watch);
+    router.manager.release(p, v4(1)).unwrap();
+    assert_eq!(seen.lock().unwrap().len(), 1, "a dropped watch is not called");
+}
+
+/// A routing protocol ends the memberships of IGMP when it takes the interface, and IGMP ends its own when it releases it.
+#[test]
+fn a_watch_sees_what_ends_for_igmp() {
+    let router = Router::new();
+    let igmp = router.igmp(&[2]);
+    let seen = Arc::<Mutex<Vec<_>>>::default();
+    let noted = seen.clone();
+    let _watch = router.manager.watch_ownership(move |interface| noted.lock().unwrap().push(interface));
+    let p = router.client(1, &[2]);
+    router.manager.release(p, v4(2)).unwrap();
+    router.manager.release(igmp, v4(2)).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [v4(2); 3]);
 }

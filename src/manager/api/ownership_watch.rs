@@ -78,8 +78,7 @@ mod tests {
         watches.call(Interface::v6(2));
         drop(other);
         watches.call(Interface::v4(3));
-        let expected =
-            [("one", Interface::v4(1)), ("other", Interface::v4(1)), ("other", Interface::v6(2))];
+        let expected = [("one", Interface::v4(1)), ("other", Interface::v4(1)), ("other", Interface::v6(2))];
         assert_eq!(*seen.lock(), expected);
     }
 }

@@ -18,7 +18,9 @@ pub enum GmpIoError {
         error: io::Error,
     },
     /// The groups of routers cannot be joined on the interface.
-    #[error("{interface} has index {ifindex}, and the groups of routers cannot be joined there: {error}; is it up?")]
+    #[error(
+        "{interface} has index {ifindex}, and the groups of routers cannot be joined there: {error}; is it up?"
+    )]
     Join {
         /// The interface.
         interface: Interface,

@@ -1,7 +1,7 @@
 //! [`GmpService`]: the thread that runs IGMP or MLD on live interfaces.
 
-use super::socket::{self, GmpSocket, RouterGroups};
 use super::GmpIoError;
+use super::socket::{self, GmpSocket, RouterGroups};
 use crate::clock;
 use crate::plane::IgmpHandler;
 use crate::sys::{Receiver, Wake, wait_readable};
@@ -120,8 +120,11 @@ impl GmpService {
         if let Some(other) = in_use {
             return Err(GmpIoError::IndexInUse { ifindex, other });
         }
-        let groups = RouterGroups::join(membership.family(), ifindex)
-            .map_err(|error| GmpIoError::Join { interface, ifindex, error })?;
+        let groups = RouterGroups::join(membership.family(), ifindex).map_err(|error| GmpIoError::Join {
+            interface,
+            ifindex,
+            error,
+        })?;
         membership.set_addresses(interface, addresses);
         membership.take(interface)?;
         interfaces.lock().insert(ifindex, Running { interface, _groups: groups });
@@ -175,6 +178,8 @@ impl GmpService {
         Arc::new(move |interface, packet| {
             let Some(shared) = weak.upgrade() else { return };
             match socket::igmp_message(packet) {
+                // The service's own socket receives it, too.
+                Some(message) if message.router_alert => {}
                 Some(message) => {
                     count(&shared.counters.received);
                     // The membership protocol counts what became of the message.

@@ -82,7 +82,9 @@ impl GmpSocket {
         }
         .map_err(GmpIoError::at("setsockopt"))?;
         // Needs CAP_NET_ADMIN. Without it a burst of reports may overflow the buffer, and the querier asks again later.
-        if let Err(error) = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket.socket, RECEIVE_BUFFER) {
+        if let Err(error) =
+            rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket.socket, RECEIVE_BUFFER)
+        {
             tracing::debug!(%error, "the receive buffer for IGMP and MLD keeps its size");
         }
         Ok(socket)
@@ -104,7 +106,8 @@ impl GmpSocket {
         let mut filter = [0xff_u8; 32];
         for kind in MLD_TYPES.map(usize::from) {
             let word = kind / 32 * 4;
-            let bits = u32::from_ne_bytes([filter[word], filter[word + 1], filter[word + 2], filter[word + 3]]);
+            let bits =
+                u32::from_ne_bytes([filter[word], filter[word + 1], filter[word + 2], filter[word + 3]]);
             filter[word..word + 4].copy_from_slice(&(bits & !(1 << (kind % 32))).to_ne_bytes());
         }
         set_option(fd, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &filter)?;
@@ -251,7 +254,8 @@ mod tests {
         let mut packet = vec![0x46, 0xc0, 0, 32, 0, 0, 0, 0, 1, 2, 0, 0, 10, 0, 0, 5, 239, 1, 2, 3];
         packet.extend(ROUTER_ALERT);
         packet.extend([0x16, 0, 0, 0, 239, 1, 2, 3]);
-        let sum = packet[..24].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum::<u32>();
+        let sum =
+            packet[..24].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum::<u32>();
         let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
         packet[10..12].copy_from_slice(&sum.to_be_bytes());
         let read = igmp_message(&packet).unwrap();

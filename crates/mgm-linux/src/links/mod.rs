@@ -46,7 +46,8 @@ impl Links {
     /// [`NetlinkError`].
     pub fn start(on_event: impl Fn(&LinkEvent) + Send + 'static) -> Result<Links, NetlinkError> {
         // Before the dump, so that no change falls between the two.
-        let mut events = NetlinkSocket::open_events(&[groups::LINK, groups::IPV4_ADDRESS, groups::IPV6_ADDRESS])?;
+        let mut events =
+            NetlinkSocket::open_events(&[groups::LINK, groups::IPV4_ADDRESS, groups::IPV6_ADDRESS])?;
         let mut requests = NetlinkSocket::open()?;
         let wake = Wake::new().map_err(NetlinkError::at("eventfd"))?;
         let shared = Arc::new(Shared { table: RwLock::default(), wake, stop: AtomicBool::new(false) });

@@ -23,7 +23,9 @@ pub enum MrouteError {
         holders: Vec<(String, u32)>,
     },
     /// The process may not change the multicast routing.
-    #[error("the {0:?} multicast routing socket needs CAP_NET_ADMIN and CAP_NET_RAW: run as root, or grant both")]
+    #[error(
+        "the {0:?} multicast routing socket needs CAP_NET_ADMIN and CAP_NET_RAW: run as root, or grant both"
+    )]
     Permission(Family),
     /// The kernel has no multicast routing of this family.
     #[error(
@@ -31,7 +33,9 @@ pub enum MrouteError {
     )]
     NotSupported(Family),
     /// The kernel does not know routing tables for multicast.
-    #[error("this kernel has no multicast routing table {0}: it needs CONFIG_IP_MROUTE_MULTIPLE_TABLES; leave `table` out")]
+    #[error(
+        "this kernel has no multicast routing table {0}: it needs CONFIG_IP_MROUTE_MULTIPLE_TABLES; leave `table` out"
+    )]
     NoTables(u32),
     /// Every number of a virtual interface is in use.
     #[error(
@@ -43,7 +47,9 @@ pub enum MrouteError {
     #[error("interface index {0} does not exist, or cannot carry multicast: check `ip link`")]
     NoSuchInterface(u32),
     /// The interface index does not fit the kernel's IPv6 structure, which has 16 bits for it.
-    #[error("interface index {0} exceeds 65535, the greatest that IPv6 multicast routing can name: create the interface anew")]
+    #[error(
+        "interface index {0} exceeds 65535, the greatest that IPv6 multicast routing can name: create the interface anew"
+    )]
     IndexTooLarge(u32),
     /// The flow is of another family than the socket.
     #[error("{0} is a flow of the other address family")]

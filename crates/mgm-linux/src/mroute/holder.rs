@@ -48,7 +48,8 @@ fn has_one_of(process: &Path, inodes: &BTreeSet<u64>) -> bool {
     let Ok(descriptors) = fs::read_dir(process.join("fd")) else { return false };
     descriptors.flatten().any(|descriptor| {
         let target = fs::read_link(descriptor.path()).unwrap_or_default();
-        let inode = target.to_str().and_then(|name| name.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
+        let inode =
+            target.to_str().and_then(|name| name.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
         inode.is_some_and(|inode| inodes.contains(&inode))
     })
 }

@@ -17,7 +17,7 @@ mod v6;
 
 pub use error::MrouteError;
 pub use socket::{EntryCounters, MfcEntry, MrouteSocket, Vif, VifCounters};
-pub use upcall::{Message, Upcall, UpcallKind, UpcallError};
+pub use upcall::{Message, Upcall, UpcallError, UpcallKind};
 
 /// The number of virtual interfaces of a routing table: `MAXVIFS` of linux/mroute.h and `MAXMIFS` of linux/mroute6.h.
 pub const MAX_VIFS: usize = 32;

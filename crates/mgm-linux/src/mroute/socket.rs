@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use zerocopy::IntoBytes;
 
 /// The longest message that is received whole. Upcalls are shorter; an IGMP packet fills at most one Ethernet frame.
@@ -23,6 +24,8 @@ const MESSAGE: usize = 2048;
 pub struct MrouteSocket {
     socket: Socket,
     family: Family,
+    /// Whether the kernel has this socket as the owner.
+    owner: AtomicBool,
 }
 
 /// A virtual interface.
@@ -84,7 +87,7 @@ impl MrouteSocket {
         };
         let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(protocol)));
         let socket = socket.map_err(|error| refused(error, family, "socket"))?;
-        let socket = MrouteSocket { socket, family };
+        let socket = MrouteSocket { socket, family, owner: AtomicBool::new(false) };
         if let Some(table) = table {
             let set = set_option(socket.as_fd(), socket.level(), v4::MRT_TABLE, table.as_bytes());
             set.map_err(|error| match error.raw_os_error() {
@@ -106,6 +109,8 @@ impl MrouteSocket {
             }
             _ => refused(error, family, "MRT_INIT"),
         })?;
+        // Relaxed: no other thread has the socket yet.
+        socket.owner.store(true, Ordering::Relaxed);
         socket.set(v4::MRT_FLUSH, v4::FLUSH_ALL).map_err(MrouteError::at("MRT_FLUSH"))?;
         Ok(socket)
     }
@@ -274,6 +279,19 @@ impl MrouteSocket {
         receiver.receive(&self.socket)
     }
 
+    /// Ends the ownership: removes every entry and vif. Another socket may be the owner from then on.
+    ///
+    /// Closing the descriptor has the same effect, but only when no copy of it is left in a child process.
+    pub(crate) fn done(&self) {
+        // Relaxed: decides only which of two threads makes the call.
+        if !self.owner.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = self.set(v4::MRT_DONE, 0) {
+            tracing::warn!(family = ?self.family, %error, "MRT_DONE");
+        }
+    }
+
     /// Returns the level of the multicast routing options.
     fn level(&self) -> i32 {
         match self.family {
@@ -304,10 +322,7 @@ impl AsFd for MrouteSocket {
 
 impl Drop for MrouteSocket {
     fn drop(&mut self) {
-        // Closing the socket has the same effect, but only when no copy of the descriptor is left in a child process.
-        if let Err(error) = self.set(v4::MRT_DONE, 0) {
-            tracing::warn!(family = ?self.family, %error, "MRT_DONE");
-        }
+        self.done();
     }
 }
 
@@ -324,7 +339,9 @@ fn present(result: io::Result<()>, absent: i32, call: &'static str) -> Result<bo
 fn refused(error: io::Error, family: Family, call: &'static str) -> MrouteError {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => MrouteError::Permission(family),
-        Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ENOPROTOOPT) => MrouteError::NotSupported(family),
+        Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ENOPROTOOPT) => {
+            MrouteError::NotSupported(family)
+        }
         _ => MrouteError::System { call, error },
     }
 }

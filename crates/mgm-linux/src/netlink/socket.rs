@@ -2,9 +2,7 @@
 
 use super::NetlinkError;
 use crate::sys::set_int;
-use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -69,12 +67,13 @@ impl NetlinkSocket {
     ) -> Result<Option<RouteNetlinkMessage>, NetlinkError> {
         self.send(request, NLM_F_REQUEST)?;
         loop {
-            for (_, answer) in self.receive(RecvFlags::empty())?.into_iter().filter(|a| self.is_mine(a)) {
-                match answer {
-                    Answer::Object(object) => return Ok(Some(object)),
-                    Answer::Error(error) => return Err(NetlinkError::Refused(error)),
-                    Answer::Done | Answer::Other => return Ok(None),
-                }
+            let received = self.receive(RecvFlags::empty())?;
+            match received.into_iter().find(|answer| self.is_mine(answer)) {
+                Some((_, Answer::Object(object))) => return Ok(Some(object)),
+                Some((_, Answer::Error(error))) => return Err(NetlinkError::Refused(error)),
+                Some((_, Answer::Done | Answer::Other)) => return Ok(None),
+                // The rest of an answer that an earlier error ended.
+                None => {}
             }
         }
     }
@@ -100,7 +99,8 @@ impl NetlinkSocket {
         self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
         let (mut objects, mut interrupted) = (Vec::new(), false);
         loop {
-            for (header, answer) in self.receive(RecvFlags::empty())?.into_iter().filter(|a| self.is_mine(a)) {
+            for (header, answer) in self.receive(RecvFlags::empty())?.into_iter().filter(|a| self.is_mine(a))
+            {
                 interrupted |= header.flags & DUMP_INTERRUPTED != 0;
                 match answer {
                     Answer::Object(object) => objects.push(object),

@@ -178,7 +178,8 @@ impl Shared {
             let state = self.state.lock();
             let retired = state.vifs.retired();
             let names = |entry: &MfcEntry| {
-                named_by(entry) & retired != 0 || 1_u32.checked_shl(entry.parent.into()).is_some_and(|p| p & retired != 0)
+                named_by(entry) & retired != 0
+                    || 1_u32.checked_shl(entry.parent.into()).is_some_and(|p| p & retired != 0)
             };
             let flows = state.installed.values().filter(|entry| names(entry)).map(|entry| entry.flow);
             (retired, if retired == 0 { Vec::new() } else { flows.collect::<Vec<_>>() })
@@ -193,7 +194,8 @@ impl Shared {
     pub(super) fn number_interfaces(&self, reader: &mut ForwardingReader<'_>, retry: bool) {
         let without: Vec<Interface> = {
             let state = self.state.lock();
-            let waiting = state.vifs.iter().filter(|(_, given)| given.vif.is_none() && (retry || !given.refused));
+            let waiting =
+                state.vifs.iter().filter(|(_, given)| given.vif.is_none() && (retry || !given.refused));
             waiting.map(|(interface, _)| interface).collect()
         };
         for interface in without {

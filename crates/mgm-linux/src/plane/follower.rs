@@ -17,10 +17,10 @@ pub(super) fn run(shared: &Arc<Shared>, changes: &ChangeSubscription) {
     let mut reader = shared.manager.forwarding().reader();
     // Acquire: pairs with the store of `stop`.
     while !shared.stop.load(Ordering::Acquire) {
-        // AcqRel pairs with the swap of `wake_follower`: what was queued before it is seen below.
-        if shared.woken.swap(false, Ordering::AcqRel) {
-            shared.follower.clear();
-        }
+        // In this order: a thread that finds `woken` set does not wake, and what it queued before is seen below.
+        shared.follower.clear();
+        // AcqRel pairs with the swap of `wake_follower`.
+        shared.woken.swap(false, Ordering::AcqRel);
         // Relaxed: the swap above orders it.
         let compare = shared.compare.swap(false, Ordering::Relaxed);
         shared.number_interfaces(&mut reader, compare);

@@ -255,7 +255,11 @@ impl KernelPlane {
     }
 
     fn check(&self, interface: Interface) -> Result<(), PlaneError> {
-        if interface.family() == self.shared.family { Ok(()) } else { Err(PlaneError::OtherFamily(interface)) }
+        if interface.family() == self.shared.family {
+            Ok(())
+        } else {
+            Err(PlaneError::OtherFamily(interface))
+        }
     }
 }
 
@@ -272,6 +276,8 @@ impl Drop for KernelPlane {
                 tracing::error!(thread = name, "a thread of the plane had panicked");
             }
         }
+        // A release on another thread may keep the socket for a moment.
+        self.shared.socket.done();
     }
 }
 

@@ -22,12 +22,15 @@ pub(super) fn run(shared: &Arc<Shared>) {
     let mut receiver = MrouteSocket::receiver();
     // Acquire: pairs with the store of `stop`.
     while !shared.stop.load(Ordering::Acquire) {
+        if receive_burst(shared, &mut reader, &mut receiver) {
+            continue;
+        }
+        // A parked reader holds no removed entry back.
         reader.park();
         if let Err(error) = wait_readable([shared.socket.as_fd(), shared.upcalls.as_fd()], None) {
             tracing::error!(%error, "poll");
             std::thread::sleep(PAUSE);
         }
-        while receive_burst(shared, &mut reader, &mut receiver) && !shared.stop.load(Ordering::Acquire) {}
     }
 }
 

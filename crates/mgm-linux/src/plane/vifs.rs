@@ -101,7 +101,10 @@ impl VifTable {
 
     /// Returns the retired numbers, one bit each.
     pub(super) fn retired(&self) -> u32 {
-        (0..).zip(&self.numbers).filter(|(_, slot)| **slot == Number::Retired).fold(0, |all, (n, _)| all | 1 << n)
+        (0..)
+            .zip(&self.numbers)
+            .filter(|(_, slot)| **slot == Number::Retired)
+            .fold(0, |all, (n, _)| all | 1 << n)
     }
 
     /// Frees the retired numbers among `swept`, one bit each, that are not in `named`.
@@ -122,7 +125,8 @@ impl VifTable {
 
 /// Returns the numbers by which an entry can forward, one bit each. The incoming number counts only beside an outgoing one.
 pub(super) fn named_by(entry: &MfcEntry) -> u32 {
-    let outgoing = (0..).zip(entry.ttls).filter(|(_, ttl)| *ttl > 0).fold(0, |all, (vif, _)| all | 1_u32 << vif);
+    let outgoing =
+        (0..).zip(entry.ttls).filter(|(_, ttl)| *ttl > 0).fold(0, |all, (vif, _)| all | 1_u32 << vif);
     if outgoing == 0 { 0 } else { outgoing | 1_u32.checked_shl(entry.parent.into()).unwrap_or(0) }
 }
 

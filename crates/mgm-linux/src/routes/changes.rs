@@ -96,8 +96,7 @@ mod tests {
     fn links_and_many_routes_concern_every_source() {
         let link = RouteNetlinkMessage::NewLink(LinkMessage::default());
         assert_eq!(Changes::of(&[link]), Changes::Everything);
-        let many: Vec<_> =
-            (0..65).map(|n| route(&format!("10.{n}.0.0"), 16, RouteType::Unicast)).collect();
+        let many: Vec<_> = (0..65).map(|n| route(&format!("10.{n}.0.0"), 16, RouteType::Unicast)).collect();
         assert_eq!(Changes::of(&many), Changes::Everything);
         assert!(matches!(Changes::of(&many[1..]), Changes::Networks(networks) if networks.len() == 64));
     }

@@ -95,7 +95,8 @@ impl KernelRoutes {
         let end = Arc::new(End { wake, stop: AtomicBool::new(false) });
         let (ending, weak) = (end.clone(), Arc::downgrade(manager));
         let thread = thread::Builder::new().name("mgm-routes".to_owned());
-        let thread = thread.spawn(move || run(&mut events, &ending, &weak)).map_err(NetlinkError::at("spawn"))?;
+        let thread =
+            thread.spawn(move || run(&mut events, &ending, &weak)).map_err(NetlinkError::at("spawn"))?;
         let follower = Follower { manager: Arc::downgrade(manager), end, thread: Some(thread) };
         let previous = self.shared.follower.lock().replace(follower);
         drop(previous);
@@ -112,7 +113,10 @@ impl KernelRoutes {
 
     /// Sets how interfaces are named: `interfaces` returns the interface that has a kernel index in a family, or `None` if
     /// no protocol may use it. Entries follow. May wait for the membership lock.
-    pub fn set_interfaces(&self, interfaces: impl Fn(Family, u32) -> Option<Interface> + Send + Sync + 'static) {
+    pub fn set_interfaces(
+        &self,
+        interfaces: impl Fn(Family, u32) -> Option<Interface> + Send + Sync + 'static,
+    ) {
         *self.shared.interfaces.write() = Arc::new(interfaces);
         self.tell_all();
     }
@@ -194,6 +198,8 @@ impl Drop for Follower {
 
 impl fmt::Debug for KernelRoutes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KernelRoutes").field("configured", &*self.shared.configured.read()).finish_non_exhaustive()
+        f.debug_struct("KernelRoutes")
+            .field("configured", &*self.shared.configured.read())
+            .finish_non_exhaustive()
     }
 }

@@ -38,7 +38,9 @@ fn an_interface_vanishes_under_traffic_and_comes_back() {
     network.connect((&router.router, "lan", &["10.2.0.1/24"]), (&router.host, "eth0", &["10.2.0.2/24"]));
     router.host.run("ip route add default via 10.2.0.1");
     eventually("the interface is there again with its address", || {
-        links.by_name("lan").is_some_and(|link| link.running && link.addresses.iter().any(|(a, _)| a.is_ipv4()))
+        links
+            .by_name("lan")
+            .is_some_and(|link| link.running && link.addresses.iter().any(|(a, _)| a.is_ipv4()))
     });
     let link = links.by_name("lan").expect("the interface");
     let again = Interface::v4(link.index);

@@ -6,5 +6,6 @@ mod forwarding_v6;
 mod group_membership;
 mod interfaces;
 mod one_owner;
+mod release;
 mod routes;
 mod support;

@@ -57,7 +57,8 @@ fn leave_a_static_entry(namespace: &Namespace) {
         let mut entry = [0_u8; 60];
         entry[..8].copy_from_slice(&[10, 9, 9, 9, 239, 9, 9, 9]);
         // SAFETY: the kernel reads 60 octets, which `entry` has.
-        let set = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, 204, entry.as_ptr().cast(), 60) };
+        let set =
+            unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, 204, entry.as_ptr().cast(), 60) };
         assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
     });
 }

@@ -7,7 +7,7 @@ mod router;
 
 pub(crate) use gmp::fast_querier;
 pub(crate) use hosts::{Receiver, Sender};
-pub(crate) use namespace::{Network, Namespace};
+pub(crate) use namespace::{Namespace, Network};
 pub(crate) use router::Router;
 
 use std::time::{Duration, Instant};

@@ -70,7 +70,8 @@ impl Drop for Network {
     fn drop(&mut self) {
         for name in &self.namespaces {
             // Nothing can be done about a namespace that does not go, and a panic here would hide the test's own.
-            if !Command::new("ip").args(["netns", "del", name]).status().is_ok_and(|status| status.success()) {
+            if !Command::new("ip").args(["netns", "del", name]).status().is_ok_and(|status| status.success())
+            {
                 eprintln!("the namespace {name} was not removed");
             }
         }

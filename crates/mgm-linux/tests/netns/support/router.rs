@@ -9,7 +9,9 @@
 use super::{Namespace, Network, eventually};
 use mgm::forwarding::{Family, Flow};
 use mgm::handle::Handle;
-use mgm::manager::{EntryRecord, GroupManager, Interface, ManagerConfig, Membership, Protocol, RpfLookup, StateChange};
+use mgm::manager::{
+    EntryRecord, GroupManager, Interface, ManagerConfig, Membership, Protocol, RpfLookup, StateChange,
+};
 use mgm::rpf::RouteTable;
 use mgm_linux::plane::{KernelPlane, KernelPlaneConfig};
 use std::net::IpAddr;
@@ -64,8 +66,7 @@ impl Router {
         let manager = Arc::new(GroupManager::new(config, routes).expect("a manager"));
         let client = manager.register(Protocol::new(0x4000_0001, 0), Arc::new(())).expect("registered");
         [up, lan].iter().for_each(|interface| manager.take(client, *interface).expect("taken"));
-        let mut router =
-            Router { plane: None, manager, client, up, lan, source, router, host, network };
+        let mut router = Router { plane: None, manager, client, up, lan, source, router, host, network };
         router.start(KernelPlaneConfig::default());
         router
     }
