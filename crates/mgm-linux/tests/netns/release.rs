@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-const GROUP: &str = "239.1.2.3";
+/// The last of the groups in order, so that the sweep comes to it last.
+const GROUP: &str = "239.255.1.1";
 /// So many entries that the sweep after the release takes far longer than a packet.
 const OTHER_FLOWS: u32 = 2000;
 
