@@ -9,6 +9,7 @@ use mgm::manager::Interface;
 use mgm::protocol::gmp::GroupMembership;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -108,7 +109,7 @@ impl GmpService {
     /// May wait for the membership lock.
     ///
     /// # Errors
-    /// [`GmpIoError`]; then nothing has changed.
+    /// [`GmpIoError`]; then the interface is not taken.
     pub fn add_interface(
         &self,
         interface: Interface,
@@ -116,18 +117,22 @@ impl GmpService {
         addresses: Vec<(IpAddr, u8)>,
     ) -> Result<(), GmpIoError> {
         let Shared { membership, interfaces, wake, .. } = &*self.shared;
-        let in_use = interfaces.lock().get(&ifindex).map(|running| running.interface);
-        if let Some(other) = in_use {
-            return Err(GmpIoError::IndexInUse { ifindex, other });
-        }
         let groups = RouterGroups::join(membership.family(), ifindex).map_err(|error| GmpIoError::Join {
             interface,
             ifindex,
             error,
         })?;
+        match interfaces.lock().entry(ifindex) {
+            Entry::Occupied(other) => {
+                return Err(GmpIoError::IndexInUse { ifindex, other: other.get().interface });
+            }
+            Entry::Vacant(vacant) => _ = vacant.insert(Running { interface, _groups: groups }),
+        }
         membership.set_addresses(interface, addresses);
-        membership.take(interface)?;
-        interfaces.lock().insert(ifindex, Running { interface, _groups: groups });
+        if let Err(error) = membership.take(interface) {
+            interfaces.lock().remove(&ifindex);
+            return Err(error.into());
+        }
         wake.wake();
         Ok(())
     }

@@ -4,6 +4,9 @@ use crate::support::{Receiver, Router, Sender, eventually, fast_querier};
 use mgm::forwarding::Family;
 use mgm::manager::FlowState;
 use mgm::protocol::gmp::{GmpVersion, Querier};
+use mgm_linux::plane::KernelPlaneConfig;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A host joins, gets the packets, leaves, and gets none any more.
@@ -55,6 +58,28 @@ fn mldv2_join_brings_packets_and_leave_stops_them() {
 #[test]
 fn mldv1_join_brings_packets_and_leave_stops_them() {
     join_and_leave(Family::V6, "ff05::1:2:4", GmpVersion::V2);
+}
+
+/// The kernel passes such a report to the multicast routing socket alone, and the plane hands it on.
+#[test]
+fn a_report_without_router_alert_is_handed_on() {
+    let mut router = Router::new(Family::V4);
+    let service = router.start_gmp(fast_querier());
+    router.plane = None;
+    router.start(KernelPlaneConfig::default().with_igmp(service.igmp_handler()));
+    let host = router.host.enter(|| {
+        let igmp = Some(Protocol::from(libc::IPPROTO_IGMP));
+        let socket = Socket::new(Domain::IPV4, Type::RAW, igmp).expect("a socket");
+        socket.set_multicast_ttl_v4(1).expect("a TTL");
+        socket
+    });
+    let group: IpAddr = "239.1.2.9".parse().unwrap();
+    let report = [0x16, 0, 0xf8, 0xf4, 239, 1, 2, 9];
+    host.send_to(&report, &SockAddr::from(SocketAddr::new(group, 0))).expect("sent");
+    eventually("the report has its effect", || {
+        service.membership().groups(router.lan).iter().any(|state| state.group == group)
+    });
+    assert_eq!(router.plane().counters().igmp, 1);
 }
 
 /// Each kernel answers general queries, so a membership stays far beyond its lifetime without queries.

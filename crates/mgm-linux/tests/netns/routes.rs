@@ -40,6 +40,10 @@ fn a_route_change_moves_live_entries() {
             sender.send("on the wrong interface");
             incoming() == Some(router.lan)
         });
+        eventually("the kernel reports the wrong interface", || {
+            sender.send("on the wrong interface");
+            router.plane().counters().wrong_interface > 0
+        });
         let path = routes.reverse_path(flow.source()).expect("a route");
         assert!(path.neighbour.is_some() && path.route.is_some(), "{path:?}");
         std::thread::sleep(Duration::from_millis(100));
