@@ -53,6 +53,16 @@ fn a_router_without_an_address_sends_nothing() {
 }
 
 #[test]
+fn a_querier_sends_from_an_address_of_its_family() {
+    let router = Router::configured(GmpConfig::default().with_role(Role::Querier));
+    router.igmp.set_addresses(router.on(LAN), vec![(ip("fe80::1"), 64)]);
+    assert!(advance(&router, 0..=300).is_empty());
+    router.igmp.set_addresses(router.on(LAN), vec![(ip("fe80::1"), 64), (ip("10.0.0.100"), 24)]);
+    router.igmp.advance(at(301));
+    assert_eq!(router.igmp.poll_transmit().unwrap().source, ip("10.0.0.100"));
+}
+
+#[test]
 fn queries_say_what_the_settings_are() {
     let config = GmpConfig::default().with_query_interval(at(400)).with_robustness(3);
     let router = Router::querier(config);

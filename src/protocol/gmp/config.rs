@@ -109,6 +109,8 @@ impl LinkChecks {
 pub struct GmpConfig {
     /// The protocol number to register with: the manager's `igmp_protocol`.
     pub protocol: u32,
+    /// The number of this instance among those beside one manager: 0 by default. It makes the component numbers different.
+    pub instance: u16,
     /// What this router does on its interfaces.
     pub role: Role,
     /// The version of the queries that this router sends as querier. An older one than the newest is for networks with routers
@@ -145,6 +147,7 @@ impl Default for GmpConfig {
     fn default() -> GmpConfig {
         GmpConfig {
             protocol: Protocol::IGMP,
+            instance: 0,
             role: Role::Listen,
             version: GmpVersion::V3,
             robustness: 2,
@@ -232,6 +235,8 @@ impl GmpConfig {
     setters! {
         /// Sets the protocol number to register with.
         with_protocol(protocol: u32);
+        /// Sets the number of this instance.
+        with_instance(instance: u16);
         /// Sets what this router does on its interfaces.
         with_role(role: Role);
         /// Sets the version of the queries that this router sends.

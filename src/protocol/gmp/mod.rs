@@ -117,29 +117,30 @@ pub struct GroupMembership {
 }
 
 impl GroupMembership {
-    /// The component number of IGMP, for IPv4.
+    /// The component number of IGMP, for IPv4, of instance 0. Each further instance has a number greater by 16.
     pub const IGMP_COMPONENT: u32 = 4;
-    /// The component number of MLD, for IPv6.
+    /// The component number of MLD, for IPv6, of instance 0. Each further instance has a number greater by 16.
     pub const MLD_COMPONENT: u32 = 6;
 
     /// Registers with the manager: IGMP for IPv4, MLD for IPv6.
     ///
     /// # Errors
-    /// [`GmpError`]: settings that contradict each other, or a refused registration. At most one client of each family is
-    /// registered at a time.
+    /// [`GmpError`]: settings that contradict each other, or a refused registration. At most one client of each family and
+    /// [instance number](GmpConfig::instance) is registered at a time.
     pub fn new(
         manager: Arc<GroupManager>,
         family: Family,
         config: GmpConfig,
     ) -> Result<GroupMembership, GmpError> {
         config.validate()?;
-        let protocol = config.protocol;
+        let (protocol, instance) = (config.protocol, u32::from(config.instance));
         let tracker = Arc::new(Tracker::new(Arc::new(config)));
         let component = match family {
             Family::V4 => GroupMembership::IGMP_COMPONENT,
             Family::V6 => GroupMembership::MLD_COMPONENT,
         };
-        let handle = manager.register(Protocol::new(protocol, component), tracker.clone())?;
+        let name = Protocol::new(protocol, component + 16 * instance);
+        let handle = manager.register(name, tracker.clone())?;
         tracker.publish_to(&manager, handle);
         Ok(GroupMembership { manager, handle, family, tracker })
     }
@@ -254,11 +255,13 @@ impl GroupMembership {
         self
     }
 
-    /// Sets this router's addresses on an interface, each with the length of its network's prefix.
+    /// Sets this router's addresses on an interface, each with the length of its network's prefix. Those of the other family have no
+    /// effect.
     ///
     /// The networks are for [`LinkChecks::subnet`]. The election of the querier takes the first address of the family; for MLD
     /// it takes the first link-local one. They stay when the interface is released.
-    pub fn set_addresses(&self, interface: Interface, addresses: Vec<(IpAddr, u8)>) {
+    pub fn set_addresses(&self, interface: Interface, mut addresses: Vec<(IpAddr, u8)>) {
+        addresses.retain(|(address, _)| Family::of(*address) == self.family);
         self.tracker.change(|state| state.set_addresses(interface, addresses));
     }
 
