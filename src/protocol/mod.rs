@@ -1,7 +1,7 @@
 //! Clients that ship with the crate, written only against the public interface of the manager.
 //!
 //! - [`gmp`]: IGMP and MLD. The reports of hosts become memberships.
-//! - [`static_joins`]: memberships that a configuration names.
+//! - [`static_joins`]: memberships and entries that a configuration names.
 
 pub mod gmp;
 pub mod static_joins;
