@@ -20,6 +20,7 @@ stage_test() {
 # The scenarios fail without root: they say so.
 stage_netns() {
     cargo test --quiet --package mgm-linux
+    cargo test --quiet --package mgm-cli --test router
     explored "$(tests_passed) tests"
 }
 

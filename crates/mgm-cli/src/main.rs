@@ -1,18 +1,29 @@
 //! The program `mgm`: one file for each subcommand, and shared rooms.
 
 mod arguments;
+mod check;
 mod config;
+mod control;
+mod demo;
 mod forward;
+mod join;
 mod litmus;
+mod reload;
+mod route;
+mod router;
+mod run;
 mod setup;
+mod show;
 mod soak;
 mod stress;
 mod terminal;
 
 use clap::{Parser, Subcommand};
+use control::client::{ControlClient, RequestError};
+use control::protocol::{Answer, Request};
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
-use terminal::plain::plain_lines;
+use terminal::plain::{plain, plain_lines};
 
 /// Multicast group manager: several multicast routing protocols on one router
 #[derive(Parser)]
@@ -24,9 +35,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Check(check::Arguments),
+    Demo(demo::Arguments),
     Forward(forward::Arguments),
+    Join(join::Join),
+    Leave(join::Leave),
     #[command(hide = true)]
     Litmus(litmus::Arguments),
+    Reload(reload::Arguments),
+    Route(route::Arguments),
+    Run(run::Arguments),
+    Show(show::Arguments),
     Soak(soak::Arguments),
     Stress(stress::Arguments),
 }
@@ -53,23 +72,63 @@ impl Failure {
         Failure { code: 2, error: error.into() }
     }
 
+    /// A request that a running router refused.
+    fn refused(error: impl Into<anyhow::Error>) -> Failure {
+        Failure { code: 4, error: error.into() }
+    }
+
     /// A bug of the library.
     fn library_bug(error: impl Into<anyhow::Error>) -> Failure {
         Failure { code: 3, error: error.into() }
     }
 }
 
+/// Returns the failure of a request to a running router. Mistakes of a configuration are listed.
+fn request_failure(error: RequestError) -> Failure {
+    match error {
+        RequestError::Connection(error) => Failure::input(error),
+        RequestError::Refused(refusal) => {
+            let mistakes = refusal.mistakes.iter().map(|mistake| format!("\n{mistake}")).collect::<String>();
+            Failure::refused(anyhow::anyhow!("{refusal}{mistakes}"))
+        }
+    }
+}
+
+/// Asks a running router for a change, and prints what it did.
+fn change(socket: &show::Socket, request: Request) -> Result<(), Failure> {
+    let mut client = ControlClient::connect(&socket.socket).map_err(Failure::input)?;
+    match client.request(request).map_err(request_failure)? {
+        Answer::Changed(lines) => {
+            let lines: Vec<_> = lines.iter().map(|line| plain(line)).collect();
+            terminal::print(&lines.join("\n")).map_err(Failure::input)
+        }
+        _ => Err(Failure::input(anyhow::anyhow!("the router has answered another question"))),
+    }
+}
+
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .without_time()
-        .with_target(false)
-        .with_writer(stderr)
-        .with_ansi(stderr().is_terminal())
-        .init();
-    let result = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    // A router logs as its configuration says.
+    if !matches!(command, Command::Run(_)) {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .without_time()
+            .with_target(false)
+            .with_writer(stderr)
+            .with_ansi(stderr().is_terminal())
+            .init();
+    }
+    let result = match command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Forward(arguments) => forward::run(&arguments),
+        Command::Join(arguments) => join::join(&arguments),
+        Command::Leave(arguments) => join::leave(&arguments),
         Command::Litmus(arguments) => litmus::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
+        Command::Route(arguments) => route::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Stress(arguments) => stress::run(&arguments),
     };

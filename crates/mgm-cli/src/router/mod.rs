@@ -1,0 +1,4 @@
+//! The router of `mgm run`: its configuration, and the daemon that follows it.
+
+pub(crate) mod config;
+pub(crate) mod daemon;
