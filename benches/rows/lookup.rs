@@ -20,9 +20,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const BURST: usize = 32;
+pub(super) const BURST: usize = 32;
 /// The look-ups of a round: enough for a round to find in the caches what it left there itself.
-const fn lookups(size: usize) -> usize {
+pub(super) const fn lookups(size: usize) -> usize {
     if size < LOOKUPS / 4 {
         LOOKUPS
     } else if size < MAX_LOOKUPS / 4 {
@@ -100,7 +100,7 @@ pub(crate) fn filled(family: Family, size: usize) -> (ForwardingTable, EntryMake
 }
 
 /// Returns the entries of a filled table, for other maps.
-fn entries(family: Family, size: usize) -> Vec<Entry> {
+pub(super) fn entries(family: Family, size: usize) -> Vec<Entry> {
     let (table, _) = filled(family, size);
     let mut reader = table.reader();
     (0..size).map(|n| reader.lookup(&flow(family, n)).expect("every flow has one").clone()).collect()
@@ -118,19 +118,19 @@ pub(crate) fn flows(family: Family, size: usize) -> Walk<Flow> {
 
 /// Reads an entry that was found, and returns its part of the checksum.
 #[inline(always)]
-fn used(entry: &Entry) -> u64 {
+pub(super) fn used(entry: &Entry) -> u64 {
     entry.incoming().map_or(0, |incoming| u64::from(incoming.interface.0)) + entry.outgoing().len() as u64
 }
 
 const MGM: &str = "mgm";
-const SCC: &str = "scc::HashIndex";
+pub(super) const SCC: &str = "scc::HashIndex";
 const PAPAYA: &str = "papaya";
 const DASHMAP: &str = "dashmap";
 const FLOOR: &str = "bucket table";
 const QUIET: &str = "mgm, quiet";
 const V4: &str = "mgm, IPv4";
 
-fn mgm(name: &'static str, family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
+pub(super) fn mgm(name: &'static str, family: Family, size: usize, flows: &Walk<Flow>) -> Contestant {
     let (table, _) = filled(family, size);
     let mut flows = flows.again();
     Contestant::new(name, move || {
@@ -281,7 +281,7 @@ fn updates(size: usize) -> Contestant {
     })
 }
 
-fn name(size: usize) -> &'static str {
+pub(super) fn name(size: usize) -> &'static str {
     match size {
         0x400 => "1k",
         0x1_0000 => "64k",

@@ -14,6 +14,7 @@ pub(crate) mod floors;
 pub(crate) mod forward;
 pub(crate) mod handle;
 pub(crate) mod lookup;
+mod lookup_key;
 pub(crate) mod memory;
 pub(crate) mod ownership;
 pub(crate) mod peers;
@@ -203,6 +204,7 @@ pub(crate) fn all(threads: &[usize]) -> Vec<Row> {
     rows.extend(memory::handles());
     rows.extend(ownership::rows(threads));
     rows.extend(lookup::rows());
+    rows.extend(lookup_key::rows());
     rows.extend(memory::forwarding());
     rows.extend(forward::rows());
     rows
@@ -247,6 +249,11 @@ impl<K: Copy> Walk<K> {
     /// Returns the same walk from its beginning.
     pub(crate) fn again(&self) -> Walk<K> {
         Walk { keys: Arc::clone(&self.keys), at: 0 }
+    }
+
+    /// Returns the walk along what `each` makes of the keys, from its beginning.
+    pub(crate) fn map<M>(&self, each: impl FnMut(K) -> M) -> Walk<M> {
+        Walk { keys: self.keys.iter().copied().map(each).collect(), at: 0 }
     }
 
     /// Returns slices of `n` keys in total. One of `n` and the number of keys must be a multiple of the other.

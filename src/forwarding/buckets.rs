@@ -73,14 +73,14 @@ pub(super) struct Bucket {
 }
 
 /// The result of probing a home bucket: the index of the first entry with a matching fingerprint, or one of two special
-/// values.
+/// values. The index is one that a lane held: the entry may be that of another flow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct HomeProbe(u32);
 
 impl HomeProbe {
     /// No entry in the whole array matches.
     pub(super) const ABSENT: HomeProbe = HomeProbe(u32::MAX);
-    /// No entry in the home bucket matches; one in a later bucket may.
+    /// The home bucket does not tell: an entry in a later bucket may match, or a lane changed meanwhile.
     const BEYOND: HomeProbe = HomeProbe(u32::MAX - 1);
 
     /// Returns the index of the matching entry.
@@ -142,16 +142,15 @@ impl BucketArray {
     }
 
     /// Probes the home bucket only. `hint` returns the lanes that may match, a bit for each.
+    ///
+    /// The first of them decides. The fingerprint in its lane is not compared again: the key in the entry tells whether it is
+    /// the right one, and a look-up that finds another key there searches all lanes.
     #[inline(always)]
     pub(super) fn probe_home(&self, hash: u64, hint: impl Fn(&Bucket, u64) -> u32) -> HomeProbe {
         let bucket = &self.buckets[self.home(hash)];
-        let mut lanes = hint(bucket, hash);
-        while let Some(lane) = bucket.lanes.get(lanes.trailing_zeros() as usize) {
+        if let Some(lane) = bucket.lanes.get(hint(bucket, hash).trailing_zeros() as usize) {
             // Acquire: as in `find`.
-            if let Some(index) = matching_index(lane.load(Ordering::Acquire), hash) {
-                return HomeProbe(index);
-            }
-            lanes &= lanes - 1;
+            return index(lane.load(Ordering::Acquire)).map_or(HomeProbe::BEYOND, HomeProbe);
         }
         // Relaxed: `find` loads the lanes of later buckets itself.
         match bucket.lanes[LANES - 1].load(Ordering::Relaxed) & OVERFLOW {

@@ -3,6 +3,7 @@
 use super::buckets::{BucketArray, HomeProbe};
 use super::entry::Entry;
 use super::flow::Flow;
+use super::flow_key::Key;
 use super::hash::FlowHash;
 use super::search::{self, Search};
 use crate::handle::{HandleTable, Pinned};
@@ -18,10 +19,10 @@ pub(super) type Batch = [Option<NonNull<Entry>>; BATCH];
 
 /// Iterates over the results of [`ForwardingReader::lookup_burst`](super::ForwardingReader::lookup_burst): for each
 /// flow in turn, its entry or `None`.
-pub struct LookupBurst<'r> {
+pub struct LookupBurst<'r, K = Flow> {
     batch: BatchLookup<'r>,
     /// The flows that have not been looked up yet.
-    ahead: &'r [Flow],
+    ahead: &'r [K],
     /// The entries of the present batch. Those in `at..len` have not been returned yet.
     found: &'r mut Batch,
     at: usize,
@@ -39,45 +40,68 @@ pub(super) struct BatchLookup<'r> {
 impl<'r> BatchLookup<'r> {
     /// Looks up at most [`BATCH`] flows and folds the results.
     #[inline]
-    fn look_up<B>(&mut self, flows: &[Flow], init: B, take: impl FnMut(B, Option<&'r Entry>) -> B) -> B {
+    fn look_up<K: Key, B>(&mut self, flows: &[K], init: B, take: impl FnMut(B, Option<&'r Entry>) -> B) -> B {
         self.buckets = self.buckets.current();
         match self.search {
             #[cfg(all(target_arch = "x86_64", not(loom)))]
             // SAFETY: the search is `Avx512` only on machines that support it (`Search::is_available`).
             Search::Avx512 => unsafe { self.look_up_avx512(flows, init, take) },
+            #[cfg(all(target_arch = "x86_64", not(loom)))]
+            // SAFETY: as for `Avx512`.
+            Search::Avx2 => unsafe { self.look_up_avx2(flows, init, take) },
             _ => self
                 .look_up_with(flows, init, take, |buckets, hash| buckets.probe_home(hash, search::matching)),
         }
     }
 
     #[cfg(all(target_arch = "x86_64", not(loom)))]
-    #[target_feature(enable = "avx512f,bmi2")]
-    fn look_up_avx512<B>(&self, flows: &[Flow], init: B, take: impl FnMut(B, Option<&'r Entry>) -> B) -> B {
+    #[target_feature(enable = "avx512f,bmi1,bmi2")]
+    fn look_up_avx512<K: Key, B>(
+        &self,
+        flows: &[K],
+        init: B,
+        take: impl FnMut(B, Option<&'r Entry>) -> B,
+    ) -> B {
         self.look_up_with(flows, init, take, |buckets, hash| {
             buckets.probe_home(hash, |bucket, hash| search::matching_avx512(bucket, hash))
+        })
+    }
+
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
+    fn look_up_avx2<K: Key, B>(
+        &self,
+        flows: &[K],
+        init: B,
+        take: impl FnMut(B, Option<&'r Entry>) -> B,
+    ) -> B {
+        self.look_up_with(flows, init, take, |buckets, hash| {
+            buckets.probe_home(hash, |bucket, hash| search::matching_avx2(bucket, hash))
         })
     }
 
     /// Looks flows up in three rounds: hashes, home buckets, keys in the entries. Each round prefetches the lines that
     /// the next one reads. The lines of a small table are in the near caches, so that one round is enough.
     #[inline(always)]
-    fn look_up_with<B>(
+    fn look_up_with<K: Key, B>(
         &self,
-        flows: &[Flow],
+        flows: &[K],
         init: B,
         mut take: impl FnMut(B, Option<&'r Entry>) -> B,
         probe_home: impl Fn(&BucketArray, u64) -> HomeProbe,
     ) -> B {
-        let BatchLookup { entries, hash: hasher, buckets, .. } = self;
+        let BatchLookup { entries, buckets, .. } = self;
+        // A copy of its own stays in registers.
+        let hasher = &self.hash.clone();
         if buckets.is_small() {
             return flows.iter().fold(init, |all, flow| {
-                let hash = hasher.of(flow);
+                let hash = flow.hash_with(hasher);
                 take(all, Probe { buckets, entries, flow, hash }.resume(probe_home(buckets, hash)))
             });
         }
         let mut hashes = [0; BATCH];
         for (hash, flow) in hashes.iter_mut().zip(flows) {
-            *hash = hasher.of(flow);
+            *hash = flow.hash_with(hasher);
             buckets.prefetch(*hash);
         }
         let mut probes = [HomeProbe::ABSENT; BATCH];
@@ -93,14 +117,14 @@ impl<'r> BatchLookup<'r> {
     }
 }
 
-impl<'r> LookupBurst<'r> {
-    pub(super) fn new(batch: BatchLookup<'r>, flows: &'r [Flow], found: &'r mut Batch) -> LookupBurst<'r> {
+impl<'r, K: Key> LookupBurst<'r, K> {
+    pub(super) fn new(batch: BatchLookup<'r>, flows: &'r [K], found: &'r mut Batch) -> LookupBurst<'r, K> {
         LookupBurst { batch, ahead: flows, found, at: 0, len: 0 }
     }
 
     /// Takes the flows of the next batch.
     #[inline]
-    fn next_flows(&mut self) -> &'r [Flow] {
+    fn next_flows(&mut self) -> &'r [K] {
         let now;
         (now, self.ahead) = self.ahead.split_at(self.ahead.len().min(BATCH));
         now
@@ -128,7 +152,7 @@ impl<'r> LookupBurst<'r> {
     }
 }
 
-impl<'r> Iterator for LookupBurst<'r> {
+impl<'r, K: Key> Iterator for LookupBurst<'r, K> {
     type Item = Option<&'r Entry>;
 
     #[inline]
@@ -159,9 +183,9 @@ impl<'r> Iterator for LookupBurst<'r> {
     }
 }
 
-impl ExactSizeIterator for LookupBurst<'_> {}
+impl<K: Key> ExactSizeIterator for LookupBurst<'_, K> {}
 
-impl fmt::Debug for LookupBurst<'_> {
+impl<K: Key> fmt::Debug for LookupBurst<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LookupBurst").field("left", &self.len()).finish_non_exhaustive()
     }
@@ -169,22 +193,28 @@ impl fmt::Debug for LookupBurst<'_> {
 
 /// The look-up of one flow.
 #[derive(Clone, Copy)]
-pub(super) struct Probe<'s, 'r> {
+pub(super) struct Probe<'s, 'r, K> {
     pub(super) buckets: &'s BucketArray,
     pub(super) entries: &'s Pinned<'r, HandleTable<Entry>>,
-    pub(super) flow: &'s Flow,
+    pub(super) flow: &'s K,
     pub(super) hash: u64,
 }
 
-impl<'r> Probe<'_, 'r> {
+impl<'r, K: Key> Probe<'_, 'r, K> {
     pub(super) fn find(self) -> Option<&'r Entry> {
         self.buckets.find(self.hash, |index| self.verify(index))
     }
 
     #[cfg(all(target_arch = "x86_64", not(loom)))]
-    #[target_feature(enable = "avx512f,bmi2")]
+    #[target_feature(enable = "avx512f,bmi1,bmi2")]
     pub(super) fn find_avx512(self) -> Option<&'r Entry> {
         self.resume(self.buckets.probe_home(self.hash, |bucket, hash| search::matching_avx512(bucket, hash)))
+    }
+
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
+    pub(super) fn find_avx2(self) -> Option<&'r Entry> {
+        self.resume(self.buckets.probe_home(self.hash, |bucket, hash| search::matching_avx2(bucket, hash)))
     }
 
     /// Finishes the look-up after the home bucket was probed. Rarely, the candidate is the entry of another flow, or
@@ -212,17 +242,17 @@ impl<'r> Probe<'_, 'r> {
         // before they remove the entry. They leave it in older arrays; a reader that pins after the growth sees `next`
         // and does not read those.
         let entry = unsafe { self.entries.get_published(index) }?;
-        entry.flow().is(self.flow).then_some(entry)
+        self.flow.is_of(&entry.flow()).then_some(entry)
     }
 }
 
 /// Repeats the look-up from the home bucket. A function rather than a method, so that the fields of a [`Probe`] stay in
 /// registers in its callers.
 #[cold]
-fn find_from_start<'r>(
+fn find_from_start<'r, K: Key>(
     buckets: &BucketArray,
     entries: &Pinned<'r, HandleTable<Entry>>,
-    flow: &Flow,
+    flow: &K,
     hash: u64,
 ) -> Option<&'r Entry> {
     Probe { buckets, entries, flow, hash }.find()

@@ -1,7 +1,7 @@
 //! [`OwnedForwardingReader`]: a reader that keeps its table alive.
 
 use super::entry::Entry;
-use super::flow::Flow;
+use super::flow_key::FlowKey;
 use super::lookup::LookupBurst;
 use super::reader::ForwardingReader;
 use super::table::ForwardingTable;
@@ -54,13 +54,13 @@ impl OwnedForwardingReader {
 
     /// Returns the entry of a flow, as [`ForwardingReader::lookup`]. Wait-free.
     #[inline]
-    pub fn lookup(&mut self, flow: &Flow) -> Option<&Entry> {
+    pub fn lookup<K: FlowKey>(&mut self, flow: &K) -> Option<&Entry> {
         self.reader().lookup(flow)
     }
 
     /// Returns the entries of many flows in their order, as [`ForwardingReader::lookup_burst`]. Wait-free.
     #[inline]
-    pub fn lookup_burst<'r>(&'r mut self, flows: &'r [Flow]) -> LookupBurst<'r> {
+    pub fn lookup_burst<'r, K: FlowKey>(&'r mut self, flows: &'r [K]) -> LookupBurst<'r, K> {
         self.reader().lookup_burst(flows)
     }
 

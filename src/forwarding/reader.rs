@@ -2,7 +2,7 @@
 
 use super::buckets::BucketArray;
 use super::entry::Entry;
-use super::flow::Flow;
+use super::flow_key::FlowKey;
 use super::hash::FlowHash;
 use super::lookup::{BATCH, Batch, BatchLookup, LookupBurst, Probe};
 use super::search::Search;
@@ -45,8 +45,8 @@ impl<'t> ForwardingReader<'t> {
     }
 
     /// Returns the entry of a flow. Wait-free.
-    pub fn lookup(&mut self, flow: &Flow) -> Option<&Entry> {
-        let hash = self.hash.of(flow);
+    pub fn lookup<K: FlowKey>(&mut self, flow: &K) -> Option<&Entry> {
+        let hash = flow.hash_with(self.hash);
         let entries = self.entries.pin();
         self.buckets = self.buckets.current();
         let probe = Probe { buckets: self.buckets, entries: &entries, flow, hash };
@@ -54,6 +54,9 @@ impl<'t> ForwardingReader<'t> {
             #[cfg(all(target_arch = "x86_64", not(loom)))]
             // SAFETY: the search is `Avx512` only on machines that support it (`Search::is_available`).
             Search::Avx512 => unsafe { probe.find_avx512() },
+            #[cfg(all(target_arch = "x86_64", not(loom)))]
+            // SAFETY: as for `Avx512`.
+            Search::Avx2 => unsafe { probe.find_avx2() },
             _ => probe.find(),
         }
     }
@@ -72,7 +75,7 @@ impl<'t> ForwardingReader<'t> {
     /// }
     /// ```
     #[inline]
-    pub fn lookup_burst<'r>(&'r mut self, flows: &'r [Flow]) -> LookupBurst<'r> {
+    pub fn lookup_burst<'r, K: FlowKey>(&'r mut self, flows: &'r [K]) -> LookupBurst<'r, K> {
         let entries = self.entries.pin();
         let batch = BatchLookup { entries, hash: self.hash, buckets: self.buckets, search: self.search };
         LookupBurst::new(batch, flows, &mut self.found)

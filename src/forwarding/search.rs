@@ -1,9 +1,9 @@
 //! [`Search`]: how the eight lanes of a bucket are compared with a fingerprint, one after the other or all at once.
 //!
-//! Comparing all lanes at once only tells which lanes to load. A lane that seems to match is then loaded as an atomic,
-//! and the value of that load decides. A lane that does not seem to match is not loaded again, so the wide load must be
+//! Comparing many lanes at once only tells which lane to load. A lane that seems to match is then loaded as an atomic,
+//! and the value of that load leads to an entry. A lane that does not seem to match is not loaded again, so the wide load must be
 //! as good as eight atomic loads without an order among them. It is therefore written in assembly, where the memory
-//! model is the processor's and not the language's. A load of a whole line reads each aligned eight octets of it as a
+//! model is the processor's and not the language's. A load of a line or of half a line reads each aligned eight octets of it as a
 //! single load would: they lie in one line, and no x86 processor splits such an access. x86 also keeps loads in program
 //! order. The compiler treats the assembly as opaque and does not move other memory accesses across it.
 
@@ -15,6 +15,8 @@ use crate::sync::Ordering;
 pub(super) enum Search {
     /// Compares one lane after the other, on any machine.
     Portable,
+    /// Compares four lanes at once, with AVX2.
+    Avx2,
     /// Compares all lanes of a bucket with one AVX-512 instruction.
     Avx512,
 }
@@ -22,11 +24,12 @@ pub(super) enum Search {
 impl Search {
     /// All variants.
     #[cfg(test)]
-    pub(super) const ALL: [Search; 2] = [Search::Portable, Search::Avx512];
+    pub(super) const ALL: [Search; 3] = [Search::Portable, Search::Avx2, Search::Avx512];
 
     /// Returns the fastest variant on this machine.
     pub(super) fn fastest() -> Search {
-        if Search::Avx512.is_available() { Search::Avx512 } else { Search::Portable }
+        let wide = [Search::Avx512, Search::Avx2].into_iter().find(|search| search.is_available());
+        wide.unwrap_or(Search::Portable)
     }
 
     /// Returns whether this machine supports the variant.
@@ -34,13 +37,18 @@ impl Search {
         match self {
             Search::Portable => true,
             #[cfg(all(target_arch = "x86_64", not(loom)))]
-            Search::Avx512 => {
-                std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("bmi2")
-            }
+            Search::Avx2 => is_x86_feature_detected!("avx2") && has_bit_instructions(),
+            #[cfg(all(target_arch = "x86_64", not(loom)))]
+            Search::Avx512 => is_x86_feature_detected!("avx512f") && has_bit_instructions(),
             #[cfg(not(all(target_arch = "x86_64", not(loom))))]
-            Search::Avx512 => false,
+            Search::Avx2 | Search::Avx512 => false,
         }
     }
+}
+
+#[cfg(all(target_arch = "x86_64", not(loom)))]
+fn has_bit_instructions() -> bool {
+    is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2")
 }
 
 /// Returns the lanes that seem to hold the fingerprint of `hash`, a bit for each.
@@ -53,15 +61,41 @@ pub(super) fn matching(bucket: &Bucket, hash: u64) -> u32 {
         return (1 << LANES) - 1;
     }
     bucket.lanes.iter().enumerate().fold(0, |lanes, (n, lane)| {
-        // Relaxed: the caller loads each returned lane again (`BucketArray::probe_home`).
+        // Relaxed: the caller loads the first returned lane again (`BucketArray::probe_home`).
         lanes | u32::from((lane.load(Ordering::Relaxed) ^ hash) >> 32 == 0) << n
     })
+}
+
+/// Returns what [`matching`] returns, with two comparisons of four lanes each.
+#[cfg(all(target_arch = "x86_64", not(loom)))]
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+pub(super) fn matching_avx2(bucket: &Bucket, hash: u64) -> u32 {
+    use std::arch::{asm, x86_64::*};
+    let sought = _mm256_set1_epi64x(hash.cast_signed());
+    let (low, high): (__m256i, __m256i);
+    // SAFETY: the instructions read the 64 octets of the bucket, which is aligned to 64, and write two registers. Other
+    // threads may store to the lanes meanwhile; the processor's memory model permits that (see the top of this file).
+    unsafe {
+        asm!(
+            "vpcmpeqd {low}, {sought}, ymmword ptr [{lanes}]",
+            "vpcmpeqd {high}, {sought}, ymmword ptr [{lanes} + 32]",
+            low = out(ymm_reg) low,
+            high = lateout(ymm_reg) high,
+            sought = in(ymm_reg) sought,
+            lanes = in(reg) std::ptr::from_ref(bucket),
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+    // The fingerprints are the upper halves of the lanes, and a mask of words has the highest bit of each.
+    let lanes = |equal| _mm256_movemask_pd(_mm256_castsi256_pd(equal)).cast_unsigned();
+    lanes(low) | lanes(high) << 4
 }
 
 /// Returns what [`matching`] returns, with one comparison of all lanes.
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 #[inline]
-#[target_feature(enable = "avx512f,bmi2")]
+#[target_feature(enable = "avx512f,bmi1,bmi2")]
 pub(super) fn matching_avx512(bucket: &Bucket, hash: u64) -> u32 {
     use std::arch::{asm, x86_64::_mm512_set1_epi64};
     let sought = _mm512_set1_epi64(hash.cast_signed());

@@ -28,7 +28,7 @@ fn unseeded(flow: &Flow) -> u64 {
     let (IpAddr::V4(source), IpAddr::V4(group)) = (flow.source(), flow.group()) else {
         unreachable!("only IPv4 flows are crafted")
     };
-    let word = u64::from(source.to_bits()) << 32 | u64::from(group.to_bits());
+    let word = u64::from(group.to_bits()) << 32 | u64::from(source.to_bits());
     foldhash::quality::FixedState::default().hash_one(word)
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 mod chase;
 mod flooding;
+mod keys;
 mod model;
 
 /// A client that owns one resource, for stamps.

@@ -11,7 +11,7 @@ pub(in crate::manager) struct BySource(pub(in crate::manager) Flow);
 
 impl Ord for BySource {
     fn cmp(&self, other: &BySource) -> Ordering {
-        let key = |BySource(flow): &BySource| (flow.family(), flow.numbers());
+        let key = |BySource(flow): &BySource| (flow.family(), flow.source_number(), *flow);
         key(self).cmp(&key(other))
     }
 }

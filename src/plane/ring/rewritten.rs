@@ -64,7 +64,7 @@ impl<'f> Rewritten<'f> {
     pub(super) fn new(flow: &Flow, datagram: &'f [u8]) -> Result<Rewritten<'f>, CannotForward> {
         let (first, behind) = datagram.split_first_chunk().ok_or(CannotForward::NotIp)?;
         let rewritten = decremented(first, datagram.len())?;
-        let low_bits = flow.numbers().1 as u32;
+        let low_bits = flow.low_group_bits();
         let (destination, ether_type) = destination_and_type(flow.family() == Family::V6, low_bits);
         // A length that does not fit is never written: such a frame is longer than a slot.
         let length = u16::from_be_bytes(((ETHERNET_HEADER + datagram.len()) as u16).to_ne_bytes());
