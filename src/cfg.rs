@@ -33,11 +33,7 @@ pub(crate) mod handle {
     /// Retired slots that a shard gathers before it makes a batch of them.
     pub(crate) const BATCH: u64 = size(128, 3);
     /// Cells for batches, for each shard: one for a batch that waits and one for the next.
-    pub(crate) const fn batch_cells(shards: usize) -> usize {
-        if cfg!(loom) { 1 } else { shards * CELLS_PER_SHARD }
-    }
-    /// Cells for batches that belong to one shard.
-    pub(crate) const CELLS_PER_SHARD: usize = 2;
+    pub(crate) const CELLS_PER_SHARD: usize = size(2, 1) as usize;
     /// Shards of a table at most.
     pub(crate) const MAX_SHARDS: usize = size(16, 1) as usize;
     /// Unused slots that are handed out at a time, at most.

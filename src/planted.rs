@@ -43,6 +43,7 @@ const BUGS: &[&str] = &[
     "prune-needs-stamp",
     "publish-relaxed",
     "publish-release",
+    "push-over-list",
     "put-off-forgotten",
     "replace-withdraws-first",
     "republish-live",

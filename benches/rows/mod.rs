@@ -10,6 +10,7 @@
 
 #![allow(dead_code, reason = "each front end runs its part of the rows")]
 
+mod alive;
 pub(crate) mod floors;
 pub(crate) mod forward;
 pub(crate) mod handle;
@@ -201,6 +202,7 @@ impl Row {
 pub(crate) fn all(threads: &[usize]) -> Vec<Row> {
     let mut rows = handle::reading(threads);
     rows.extend(handle::writing(threads));
+    rows.extend(alive::rows(threads));
     rows.extend(memory::handles());
     rows.extend(ownership::rows(threads));
     rows.extend(lookup::rows());

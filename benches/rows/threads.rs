@@ -22,6 +22,11 @@ pub(crate) struct StartGate {
 }
 
 impl StartGate {
+    /// Makes the barrier of this number of threads.
+    pub(crate) fn new(clock: Clock, threads: usize) -> StartGate {
+        StartGate { clock, missing: AtomicUsize::new(threads) }
+    }
+
     /// Does the work once to warm up, waits for the other threads, and times the work.
     pub(crate) fn time(&self, mut work: impl FnMut() -> u64) -> (u64, Duration) {
         work();
@@ -43,7 +48,7 @@ pub(crate) fn together(
     clock: Clock,
     each: impl Fn(usize, &StartGate) -> (u64, Duration) + Sync,
 ) -> (u64, Duration) {
-    let gate = StartGate { clock, missing: AtomicUsize::new(threads) };
+    let gate = StartGate::new(clock, threads);
     let results: Vec<(u64, Duration)> = std::thread::scope(|scope| {
         let (gate, each) = (&gate, &each);
         let started = Vec::from_iter((0..threads).map(|n| {

@@ -57,6 +57,25 @@ fn free_list() {
     });
 }
 
+/// A chain that is pushed as a whole displaces no slot that another thread pushes or pops meanwhile.
+#[test]
+fn whole_chain() {
+    explore("whole_chain", 5, || {
+        let stack = Arc::new(Stack::new(3));
+        let shared = stack.clone();
+        let other = thread::spawn(move || {
+            shared.push(0);
+            shared.pop()
+        });
+        stack.push_pair(1, 2);
+        let mut taken = vec![stack.pop(), other.join().unwrap()];
+        taken.extend((0..3).map(|_| stack.pop()));
+        let mut taken: Vec<u32> = taken.into_iter().flatten().collect();
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1, 2], "each slot is taken once");
+    });
+}
+
 /// Unused slots are taken two at a time, and another thread may use the second: each slot is used once, and none is lost. (An
 /// insert that finds no slot because the other thread has taken it is refused, in a model at once.)
 #[test]

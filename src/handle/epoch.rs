@@ -1,7 +1,7 @@
 //! Grace periods: one epoch collector for all tables of the process.
 //!
 //! The collector is the crate's own, so that a thread that reads a table never runs garbage of other crates. Its garbage is
-//! only closures that mark a batch of slots as ready (see `limbo.rs`). A thread takes part through a thread-local
+//! only closures that mark a batch of slots as ready (see `batches.rs`). A thread takes part through a thread-local
 //! participant. A [`Reader`](super::Reader) has a participant of its own, so that it can stay pinned while its thread does
 //! other things.
 //!

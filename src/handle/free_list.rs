@@ -80,6 +80,20 @@ impl FreeList {
         }
     }
 
+    /// Pushes a chain of slots that belong to the caller and of which the last is linked to none, if the list is empty.
+    /// Returns whether it was. The caller need not know the last slot.
+    pub(super) fn push_to_empty(&self, first: u32) -> bool {
+        // Relaxed: nothing is read through it.
+        let head = self.head.load(Ordering::Relaxed);
+        if head & INDEX_MASK != u64::from(NIL) && !planted!("push-over-list") {
+            return false;
+        }
+        let pushed = head & !INDEX_MASK | u64::from(first);
+        faults::point(points::FREE_LIST_PUSHING);
+        // Release, paired with `pop`: as in `push`. A list that was popped empty again meanwhile has another tag.
+        self.head.compare_exchange(head, pushed, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
     /// Returns how many slots have ever been popped.
     pub(super) fn popped(&self) -> u64 {
         // Relaxed: a count.
@@ -120,6 +134,20 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| list.pop(&chain)).collect();
         assert_eq!(order, [0, 2, 3]);
         assert_eq!(list.popped(), 3);
+    }
+
+    #[test]
+    fn a_whole_chain_is_pushed_to_an_empty_list_only() {
+        let (chain, list) = (Chain::new(4), FreeList::default());
+        chain.set_link(2, 3);
+        chain.set_link(3, NIL);
+        assert!(list.push_to_empty(2));
+        assert!(!list.push_to_empty(0));
+        let order: Vec<_> = std::iter::from_fn(|| list.pop(&chain)).collect();
+        assert_eq!(order, [2, 3]);
+        chain.set_link(0, NIL);
+        assert!(list.push_to_empty(0));
+        assert_eq!((list.pop(&chain), list.popped()), (Some(0), 3));
     }
 
     #[test]

@@ -29,6 +29,7 @@
 //! - When the removing thread must see the destructor run before it goes on.
 
 mod alive_count;
+mod batches;
 mod builder;
 mod claim;
 mod claim_steps;

@@ -1,6 +1,7 @@
 //! Parts of the tables that have loom models of their own.
 
 use super::free_list::{FreeList, Links};
+use super::state_word::NIL;
 use crate::sync::{Ordering, Word};
 
 /// A free list over slots that consist of a link.
@@ -29,6 +30,15 @@ impl Stack {
     /// Pushes a slot.
     pub fn push(&self, slot: u32) {
         self.list.push(&self.links, slot, slot);
+    }
+
+    /// Pushes two slots, `first` on `last`: as a whole if the list is empty.
+    pub fn push_pair(&self, first: u32, last: u32) {
+        self.links.set_link(first, last);
+        self.links.set_link(last, NIL);
+        if !self.list.push_to_empty(first) {
+            self.list.push(&self.links, first, last);
+        }
     }
 
     /// Pops a slot.

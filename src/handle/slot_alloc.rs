@@ -4,19 +4,21 @@
 //! into the shard's limbo, so threads do not meet unless there are more of them than shards. Slots that another thread freed
 //! come back with the batches. A thread without a free slot looks for one in this order:
 //!
-//! 1. a ready batch, of its own shard rather than another's;
-//! 2. a chunk of slots that were never used, so that neighbours in a cache line belong to one thread; or the lists of other
-//!    shards, which come first once enough slots circulate;
+//! 1. a ready batch of its own shard;
+//! 2. a chunk of slots that were never used, so that neighbours in a cache line belong to one thread; or the batches and
+//!    lists of other shards. Theirs come first once enough slots circulate. Their batches also come first where no retired
+//!    slot of the thread's own shard waits, unless the shard is new: other threads then retire what this one inserts;
 //! 3. attempts to advance the epoch, until a batch is ready; in a table with ownership also pauses, for 100 ms at most.
 
 use super::alive_count::AliveCount;
+use super::batches::Batches;
 use super::dropping::{self, Panics};
 use super::epoch;
 use super::error::{InsertRefusal, Standstill};
 use super::free_list::FreeList;
 use super::handle::INDEX_BITS;
 use super::layout::Layout;
-use super::limbo::{Batches, Chain, Limbo};
+use super::limbo::{Chain, Limbo};
 use super::points;
 use super::slot_array::SlotArray;
 use super::state_word::NIL;
@@ -125,6 +127,11 @@ impl<L: Layout> SlotAllocator<L> {
         Some(self.shards.get(self.shard_of(thread_id::known_shard_hint()?))?)
     }
 
+    /// Returns the number of objects that a slot can hold one after the other.
+    pub(super) fn generations(&self) -> u64 {
+        u64::from(self.last_generation - self.base_generation)
+    }
+
     /// Sets the number of slots that were ever popped, of one shard, and retired.
     #[cfg(test)]
     pub(super) fn set_past_pops(&self, pops: u64) {
@@ -201,8 +208,8 @@ impl<L: Layout> SlotAllocator<L> {
 
     /// Makes batches of all slots in limbo, and tries once to advance the epoch.
     pub(super) fn close_and_advance(&self) {
-        for shard in &self.shards {
-            self.batches.close(&shard.limbo, self.shard_number());
+        for (number, shard) in self.shards.iter().enumerate() {
+            self.batches.close(&shard.limbo, number);
         }
         epoch::advance();
     }
@@ -242,10 +249,24 @@ impl<T, L: Layout> Slots<'_, T, L> {
     }
 
     fn refill_or_steal(self, shard: &Shard, panics: &mut Panics) -> Result<u32, InsertRefusal> {
-        if let Some(index) = self.reclaim_batch(shard, panics) {
+        let SlotAllocator { shards, high_water, batches, .. } = self.allocator;
+        let number = self.allocator.shard_number();
+        if let Some(index) = self.reclaim_own_batch(shard, panics) {
             return Ok(index);
         }
-        let SlotAllocator { shards, high_water, .. } = self.allocator;
+        // Relaxed: a heuristic.
+        let circulating = || high_water.load(Ordering::Relaxed).saturating_sub(self.allocator.live() as u64);
+        let are_few = || circulating() < IN_CIRCULATION * shards.len() as u64;
+        let others = shards.len() > 1;
+        // Own slots come back soon, or will once the shard is in use. Until then, unused ones are better than those of others.
+        let is_young = || shard.free.popped() < IN_CIRCULATION;
+        let few = others && (is_young() || shard.limbo.count() > 0 || batches.awaits(number)) && are_few();
+        if others
+            && !few
+            && let Some(index) = self.reclaim_batch(shard, panics)
+        {
+            return Ok(index);
+        }
         let steal = || shards.iter().find_map(|shard| shard.free.pop(self.array));
         let mut no_memory = false;
         let mut open_chunk = || {
@@ -254,10 +275,11 @@ impl<T, L: Layout> Slots<'_, T, L> {
                 None
             })
         };
-        // Relaxed: a heuristic.
-        let circulating = high_water.load(Ordering::Relaxed).saturating_sub(self.allocator.live() as u64);
-        let few = circulating < IN_CIRCULATION * shards.len() as u64;
-        let found = if few { open_chunk().or_else(steal) } else { steal().or_else(open_chunk) };
+        let found = if few || are_few() {
+            open_chunk().or_else(|| self.reclaim_batch(shard, panics)).or_else(steal)
+        } else {
+            steal().or_else(open_chunk)
+        };
         if let Some(index) = found {
             return Ok(index);
         }
@@ -315,7 +337,8 @@ impl<T, L: Layout> Slots<'_, T, L> {
             let end = (next + chunk).min(limit);
             // A thread that finds no slot meanwhile waits a little for those that are neither unused nor on a list.
             let rest = end - next - 1;
-            batches.departed(rest);
+            let number = self.allocator.shard_number();
+            batches.departed(number, rest);
             let taken = if planted!("chunk-twice") {
                 high_water.store(end, Ordering::Relaxed);
                 Ok(next)
@@ -323,7 +346,7 @@ impl<T, L: Layout> Slots<'_, T, L> {
                 high_water.compare_exchange(next, end, Ordering::SeqCst, Ordering::Acquire)
             };
             if let Err(now) = taken {
-                batches.arrived(rest);
+                batches.arrived(number, rest);
                 next = now;
                 continue;
             }
@@ -343,7 +366,7 @@ impl<T, L: Layout> Slots<'_, T, L> {
                 prepare(last, NIL);
                 shard.free.push(self.array, second, last);
             }
-            batches.arrived(rest);
+            batches.arrived(number, rest);
             return Ok(Some(first));
         }
         Ok(None)
@@ -353,7 +376,7 @@ impl<T, L: Layout> Slots<'_, T, L> {
     #[cold]
     pub(super) fn push_back(self, index: u32) {
         // Counted as retired, since the pop counted it as live.
-        self.allocator.batches.unused();
+        self.allocator.batches.unused(self.allocator.shard_number());
         self.allocator.shard().free.push(self.array, index, index);
     }
 }

@@ -10,7 +10,7 @@ use super::layout::Layout;
 use super::limbo::{Chain, Head, Limbo};
 use super::points;
 use super::slot::Slot;
-use super::slot_alloc::{Shard, Slots};
+use super::slot_alloc::{Shard, SlotAllocator, Slots};
 use super::state_word::NIL;
 use crate::cfg::handle::{BATCH, PATIENT_ADVANCES};
 use crate::faults;
@@ -104,7 +104,18 @@ impl<T, L: Layout> Slots<'_, T, L> {
 
     /// Takes one ready batch and drops its values; returns one of the slots, and pushes the others to the shard.
     pub(super) fn reclaim_batch(self, shard: &Shard, panics: &mut Panics) -> Option<u32> {
-        let chain = self.take_ready()?;
+        self.reclaim_chain(self.take_ready()?, shard, panics)
+    }
+
+    /// Does the same with a batch of the calling thread's shard.
+    pub(super) fn reclaim_own_batch(self, shard: &Shard, panics: &mut Panics) -> Option<u32> {
+        let SlotAllocator { batches, .. } = self.allocator;
+        let chain =
+            dropping::is_allowed().then(|| batches.take_ready_of(self.allocator.shard_number()))??;
+        self.reclaim_chain(chain, shard, panics)
+    }
+
+    fn reclaim_chain(self, chain: Chain, shard: &Shard, panics: &mut Panics) -> Option<u32> {
         self.drop_values(chain, shard, panics);
         shard.free.pop(self.array)
     }
@@ -114,10 +125,26 @@ impl<T, L: Layout> Slots<'_, T, L> {
         dropping::is_allowed().then(|| self.allocator.batches.take_ready(self.allocator.shard_number()))?
     }
 
+    /// Returns whether the slots of every batch that the calling thread has taken are free without a walk along them: there are
+    /// no destructors to run, and no slot is exhausted.
+    ///
+    /// The generation of a slot grows once from one of its batches to the next.
+    fn is_free_as_it_is(self) -> bool {
+        let SlotAllocator { batches, .. } = self.allocator;
+        !std::mem::needs_drop::<T>() && batches.grace_periods() < self.allocator.generations()
+    }
+
     /// Drops the values of a batch that belongs to the caller, and pushes the slots to the shard, linked as they are but for
     /// exhausted ones.
     fn drop_values(self, chain: Chain, shard: &Shard, panics: &mut Panics) {
         faults::point(points::BATCH_RECLAIMED);
+        if self.is_free_as_it_is() {
+            faults::point(points::SLOTS_DROPPED);
+            if shard.free.push_to_empty(chain.first) {
+                self.allocator.batches.arrived(self.allocator.shard_number(), chain.count);
+                return;
+            }
+        }
         let (mut first, mut last, mut gap) = (NIL, NIL, false);
         let (mut next, mut left) = (chain.first, chain.count);
         let mut cursor = self.array.cursor();
@@ -145,7 +172,7 @@ impl<T, L: Layout> Slots<'_, T, L> {
         if first != NIL {
             shard.free.push(self.array, first, last);
         }
-        self.allocator.batches.arrived(chain.count);
+        self.allocator.batches.arrived(self.allocator.shard_number(), chain.count);
     }
 
     /// Drops the values that no reader can see any more, with a bounded number of attempts to advance the epoch. Returns how
