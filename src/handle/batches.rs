@@ -305,7 +305,7 @@ mod tests {
         let batches = Batches::new(4);
         // Shard 3's batch in the first cell of shard 1, where there was room.
         let cell = &batches.shards[1].cells[0];
-        cell.store(3 << SHARD_SHIFT | slots - MARK, Ordering::Relaxed);
+        cell.store(3 << SHARD_SHIFT | (slots - MARK), Ordering::Relaxed);
         assert!(batches.awaits(3) && !batches.awaits(1));
         assert_eq!(batches.take_ready(3), None);
         cell.fetch_add(MARK, Ordering::Relaxed);
