@@ -279,8 +279,8 @@ impl GroupManager {
     /// change took effect, before the sweep, and before the call returns. A plane that stops all forwarding through the
     /// interface there keeps the promise that a release is instant. No stamp that the change ended is current by then.
     ///
-    /// `watch` runs with no lock of the manager held. It must be short, must not panic, and must not wait for a thread
-    /// that calls the manager. It may be called when nothing has ended. It is not called for an interface that no membership,
+    /// `watch` runs with no lock of the manager held. It must be short, and must not wait for a thread that calls the manager. A
+    /// panic is contained and counted, as those of clients. It may be called when nothing has ended. It is not called for an interface that no membership,
     /// entry or IGMP client depends on.
     #[must_use]
     pub fn watch_ownership(&self, watch: impl Fn(Interface) + Send + Sync + 'static) -> OwnershipWatch {

@@ -53,10 +53,10 @@ impl OwnershipWatches {
         OwnershipWatch { watch, watches: self.clone() }
     }
 
-    /// Calls every watch with an interface.
-    pub(in crate::manager) fn call(&self, interface: Interface) {
+    /// Has `run` call every watch with an interface.
+    pub(in crate::manager) fn call(&self, interface: Interface, run: impl Fn(&dyn Fn())) {
         let list = self.list.read().clone();
-        list.iter().for_each(|watch| watch(interface));
+        list.iter().for_each(|watch| run(&|| watch(interface)));
     }
 }
 
@@ -73,11 +73,11 @@ mod tests {
             watches.add(Box::new(move |interface| seen.lock().push((name, interface))))
         };
         let (one, other) = (add("one"), add("other"));
-        watches.call(Interface::v4(1));
+        watches.call(Interface::v4(1), |watch| watch());
         drop(one);
-        watches.call(Interface::v6(2));
+        watches.call(Interface::v6(2), |watch| watch());
         drop(other);
-        watches.call(Interface::v4(3));
+        watches.call(Interface::v4(3), |watch| watch());
         let expected = [("one", Interface::v4(1)), ("other", Interface::v4(1)), ("other", Interface::v6(2))];
         assert_eq!(*seen.lock(), expected);
     }

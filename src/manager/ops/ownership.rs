@@ -345,7 +345,8 @@ impl GroupManager {
         }
         // Nothing is derived from a free word of IGMP, so nothing ends when IGMP takes an interface.
         if role == Role::Routing || word.is_free() {
-            self.watches.call(record.interface);
+            let run = |watch: &dyn Fn()| _ = self.clients.runner.contain("a watch of ownership", watch);
+            self.watches.call(record.interface, run);
         }
         self.update_state(|locked| {
             let ownership = self.sweep(locked, record, Some(client));
