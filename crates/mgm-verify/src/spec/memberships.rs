@@ -141,7 +141,7 @@ impl Spec {
         }
     }
 
-    /// Sweeps the interfaces with a dead member among the [witnesses](Self::witnesses) of a membership, until no witness is
+    /// Sweeps the interfaces with a dead member among the witnesses of a membership, until no witness is
     /// dead. Every call about a membership begins with it, even a call that is then refused. `own` is the client of the call
     /// and the key that it changes.
     pub fn sweep_dead(&mut self, membership: Membership, own: Option<(ClientId, OwnershipKey)>) {
