@@ -340,7 +340,8 @@ impl GroupManager {
             Role::Routing => self.clients.table.owner_of(record.igmp),
             Role::Igmp => None,
         };
-        if !record.is_in_use() && igmp.is_none() && role == Role::Routing {
+        // The mark is the place's. Where the interface has lost its place, flows with this RPF interface may be left.
+        if !record.is_in_use() && record.is_named() && igmp.is_none() && role == Role::Routing {
             return;
         }
         // Nothing is derived from a free word of IGMP, so nothing ends when IGMP takes an interface.

@@ -25,6 +25,16 @@ impl GroupManager {
     ) -> Ownership {
         let vif = record.vif;
         let (ownership, dead) = self.read_dead(locked, record);
+        // Its place may be another interface's by now, so nothing of the place is touched. Under the lock no place changes.
+        if !record.is_named() {
+            self.settle_all(locked, record);
+            // It may have been taken again since, in another place.
+            if self.interfaces.find(record.interface).is_some() {
+                let (flows, ctx) = self.split(&mut locked.state);
+                flows.interface_taken(record.interface, ctx);
+            }
+            return ownership;
+        }
         if locked.state.rpf_joins.mentions(record.interface) {
             locked.note_rpf_owner(record.interface, ownership.deciding());
         }
@@ -40,14 +50,9 @@ impl GroupManager {
         for (membership, key, _) in dead {
             self.remove_member(locked, membership, key);
         }
-        for flow in locked.state.rpf_joins.through(record.interface) {
-            self.settle(locked, flow);
-        }
+        self.settle_all(locked, record);
         let (flows, ctx) = self.split(&mut locked.state);
-        // An interface that has lost its place since its change of owner is as unknown as before.
-        if self.interfaces.find(record.interface).is_some() {
-            flows.interface_taken(record.interface, ctx);
-        }
+        flows.interface_taken(record.interface, ctx);
         // First the entries that end, so that those which become negative find more room.
         let mentioning = flows.mentioning(vif);
         mentioning.iter().for_each(|flow| flows.end_if_dead(*flow, ctx));
@@ -57,6 +62,13 @@ impl GroupManager {
         locked.state.looks += mentioning.len() as u64;
         self.notify_of_transitions(locked, &causers);
         ownership
+    }
+
+    /// Settles every flow with this RPF interface, whether the interface still has a place or not.
+    fn settle_all(&self, locked: &mut LockedState<'_>, record: &InterfaceRecord<'_>) {
+        for flow in locked.state.rpf_joins.through(record.interface) {
+            self.settle(locked, flow);
+        }
     }
 
     /// Returns the owners of an interface, and its memberships that are dead under them.
