@@ -1,7 +1,8 @@
 //! Sequences of calls while other threads are stopped right after a take or a release took effect, before its sweep.
 //!
 //! Between the two, memberships and entries are dead and not removed yet. The calls of other threads meet them, and the
-//! specification has a step for each half of a change of owner. Needs an instrumented build, whose threads can be stopped.
+//! specification has a step for each half of a change of owner. The module needs an instrumented build, whose threads can be
+//! stopped.
 
 use super::calls::{Bytes, Call, interfaces};
 use super::manager_side::ManagerSide;
